@@ -1,0 +1,169 @@
+"""What a run is made of: one frozen tree of typed fields, checked where it is made.
+
+The docstring under a field is its help text. A saved run's `config.yaml` is this tree and a valid input.
+Steps are environment transitions summed over tasks unless a name says otherwise.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mtrl import aggregation
+
+Positive = Annotated[int, Field(gt=0)]
+NonNegative = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration; unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class EnvConfig(Section):
+    """Where the transitions come from."""
+
+    tasks: str | tuple[str, ...] = "MT10"
+    """A benchmark (`MT10`), one task (`MT1:reach-v3`) or a list of Meta-World V3 task names."""
+    backend: Literal["metaworld", "envpool"] = "metaworld"
+    """Training simulator: `metaworld` is exact; `envpool` is faster, with another MuJoCo, goals and rewards."""
+    num_envs_per_task: Positive = 4
+    """Environments of each task, stepped together."""
+    horizon: Positive = 200
+    """Steps after which a training episode is truncated (bootstrapped through, never terminal)."""
+    num_workers: NonNegative = 0
+    """Simulator processes; 0 chooses from the CPU cores there are."""
+
+
+class NetworkConfig(Section):
+    """A shared trunk; every task has its own linear head on top."""
+
+    kind: Literal["mlp", "residual"] = "residual"
+    """`mlp`: linear layers and ReLU. `residual`: LayerNorm residual blocks (BroNet, Nauman et al. 2024)."""
+    width: Positive = 256
+    """Units of each hidden layer."""
+    depth: Positive = 1
+    """Hidden layers of an `mlp`; residual blocks (two layers each) of a `residual` trunk."""
+
+
+class AgentConfig(Section):
+    """Multi-task soft actor-critic."""
+
+    actor: NetworkConfig = NetworkConfig()
+    """The policy's trunk."""
+    critic: NetworkConfig = NetworkConfig(width=384, depth=2)
+    """The trunk of each of the twin critics."""
+    task_embedding: NonNegative = 32
+    """Size of the learned vector of each task that is joined to the observation; 0 for none."""
+    value: Literal["scalar", "categorical"] = "categorical"
+    """Critic: `scalar` (squared error, minimum of the twins) or `categorical` (C51, mean of the twins)."""
+    num_atoms: Annotated[int, Field(ge=3)] = 101
+    """Support points of a categorical critic."""
+    value_limit: PositiveFloat = 10.0
+    """A categorical critic covers scaled returns in [-value_limit, value_limit]."""
+    reward_scaling: Literal["none", "return"] = "return"
+    """`return`: when sampled, a task's rewards are scaled so that its largest return so far is `value_limit`."""
+    discount: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    """Discount factor gamma."""
+    target_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
+    """Polyak step tau of the target critics after every update."""
+    learning_rate: PositiveFloat = 3e-4
+    """Step size of the optimizers of actor, critic and temperatures."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Decoupled weight decay (AdamW) of actor and critic."""
+    max_grad_norm: PositiveFloat | None = None
+    """The combined gradient of a network is clipped to this norm; none if null."""
+    initial_temperature: PositiveFloat = 0.1
+    """First entropy temperature alpha of every task."""
+    target_entropy: float = -2.0
+    """Policy entropy that the temperatures are steered to, in nats."""
+    log_std_min: float = -10.0
+    """Smallest log standard deviation of the policy before the tanh."""
+    log_std_max: float = 2.0
+    """Largest log standard deviation of the policy before the tanh."""
+    actor_every: Positive = 1
+    """The actor and the temperatures are updated with every n-th critic update."""
+
+
+class MethodConfig(BaseModel):
+    """The aggregation method and its own hyper-parameters, e.g. `{name: cagrad, c: 0.4}`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, use_attribute_docstrings=True)
+
+    name: str = "nash_mtl"
+    """Aggregates the per-task gradients of the shared parameters, of actor and of critic apart."""
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        aggregation.make(self.name, **self.arguments)
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The hyper-parameters given, by name."""
+        return dict(self.model_extra or {})
+
+
+class TrainingConfig(Section):
+    """How much of what, and when."""
+
+    warmup_steps: NonNegative = 15_000
+    """Uniformly random actions, and no updates, before this step."""
+    updates_per_vector_step: Positive = 4
+    """Gradient updates for every step of all environments."""
+    batch_per_task: Positive = 32
+    """Transitions of each task in an update."""
+    replay_capacity_per_task: Positive = 100_000
+    """Transitions kept per task; the oldest are overwritten."""
+    log_every_steps: Positive = 10_000
+    """A line of training metrics is written every so many steps."""
+    eval_every_steps: NonNegative = 0
+    """The deterministic policy is evaluated every so many steps; 0 for never before the end."""
+    eval_episodes: Positive = 10
+    """Episodes per task of such an evaluation."""
+    checkpoint_every_steps: Positive = 100_000
+    """A checkpoint is written every so many steps, and at the end."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the matrix products in the networks; everything else is float32, solvers float64."""
+    compile: bool = False
+    """Compile the update with torch.compile (a C++ compiler is needed on the CPU)."""
+    threads: NonNegative = 0
+    """CPU threads of the learner; 0 leaves one core to the simulator."""
+
+
+class EvaluationConfig(Section):
+    """The evaluation at the end of a run (protocol `modern`)."""
+
+    episodes: Positive = 50
+    """Episodes per task; 50 visits every goal of the benchmark once."""
+    horizon: Positive = 500
+    """Steps of an episode."""
+
+
+class Config(Section):
+    """A training run."""
+
+    name: str = "mt10"
+    """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
+    out: str = "runs"
+    """Folder of all runs."""
+    seeds: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (0,)
+    """A run is made for each; a seed decides goals, networks, exploration and batches."""
+    steps: Positive = 20_000_000
+    """Budget in environment steps, summed over tasks."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where there is one."""
+    track: bool = False
+    """Also log to Weights & Biases (WANDB_MODE=offline works without an account)."""
+    env: EnvConfig = EnvConfig()
+    """Environments."""
+    method: MethodConfig = MethodConfig()
+    """Gradient aggregation."""
+    agent: AgentConfig = AgentConfig()
+    """Networks and losses."""
+    training: TrainingConfig = TrainingConfig()
+    """Schedule."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Final evaluation."""
