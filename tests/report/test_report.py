@@ -1,0 +1,249 @@
+"""Run folders in, table and curves out; damaged folders give a line each and the rest is still made."""
+
+import csv
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtrl.report import ReportError, write_report
+from mtrl.report.curves import mean_over_runs
+from mtrl.report.groups import read_groups
+from mtrl.report.runs import read_run
+from tests.report.run_folders import PROTOCOL, SIMULATOR, TASKS, evaluation, result, start, train, write_run
+
+
+def report(paths: list[Path], out: Path) -> tuple[str, list[dict[str, str]], list[str]]:
+    """`success.md`, the lines of `success.csv`, and the warnings."""
+    warnings: list[str] = []
+    write_report(paths, out, warnings.append)
+    with (out / "success.csv").open(newline="") as file:
+        return (out / "success.md").read_text(), list(csv.DictReader(file)), warnings
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", data[16:24])
+
+
+def test_table_of_three_seeds(tmp_path: Path) -> None:
+    any_step = [(1.0, 0.0), (0.8, 0.1), (0.9, 0.5)]
+    final_step = [(0.4, 0.0), (0.5, 0.1), (0.6, 0.2)]
+    for seed in range(3):
+        write_run(tmp_path, seed=seed, final=result(3000, seed, any_step[seed], final_step[seed]))
+    text, rows, warnings = report([tmp_path / "a"], tmp_path / "report")
+
+    by_task = {row["task"]: row for row in rows}
+    assert [row["task"] for row in rows] == [*TASKS, "(mean)", "(iqm)"]
+    assert {row["run"] for row in rows} == {"a"}
+    assert {row["seeds"] for row in rows} == {"3"}
+    assert float(by_task["reach-v3"]["success_any"]) == pytest.approx(0.9)
+    assert float(by_task["reach-v3"]["success_final"]) == pytest.approx(0.5)
+    assert float(by_task["push-v3"]["success_any"]) == pytest.approx(0.2)
+    assert float(by_task["reach-v3"]["mean_return"]) == pytest.approx(9.0)
+    assert by_task["reach-v3"]["episodes"] == "50"
+    mean = by_task["(mean)"]
+    assert float(mean["success_any"]) == pytest.approx(0.55)
+    assert 0.4 < float(mean["success_any_low"]) < 0.55 < float(mean["success_any_high"]) < 0.7
+    # Sorted 0 .1 .5 .8 .9 1: one cut from each end, (.1 + .5 + .8 + .9) / 4.
+    assert float(by_task["(iqm)"]["success_any"]) == pytest.approx(0.575)
+
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert cells[0] == ["task", "a any-step", "a final-step"]
+    assert ["reach-v3", "0.90", "0.50"] in cells
+    assert ["mean", "0.55", "0.30"] in cells
+    assert ["IQM", "0.57", "0.30"] in cells  # 0.575 is a little less in binary
+    assert "Protocol modern: 50 episodes per task, horizon 500, deterministic policy" in text
+    assert "Simulator metaworld (metaworld 3.1.1, mujoco 3.3.0)" in text
+    assert warnings == []
+
+
+def test_one_seed_has_no_interval_and_says_why(tmp_path: Path) -> None:
+    write_run(tmp_path, final=result(3000, 0, (1.0, 0.5), (0.5, 0.5)))
+    text, rows, _ = report([tmp_path / "a"], tmp_path / "report")
+    assert "a: 1 seed, so no IQM and no interval; at least 3 seeds" in text
+    assert "95% interval of the mean" not in text
+    assert [row["task"] for row in rows] == [*TASKS, "(mean)"]
+    assert rows[-1]["success_any_low"] == ""
+
+
+def test_groups_are_columns_in_the_order_given(tmp_path: Path) -> None:
+    for name, value in [("b", 0.2), ("a", 0.6)]:
+        write_run(tmp_path, name, final=result(3000, 0, (value, value), (value, value)))
+    text, rows, _ = report([tmp_path / "b" / "seed_0", tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    assert "b any-step | b final-step | a any-step | a final-step" in " ".join(text.split())
+    assert [row["run"] for row in rows] == ["b"] * 3 + ["a"] * 3
+
+
+def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path, seed=seed, final=result(3000, seed, (seed / 2, 0.5), (0.0, 0.5)))
+    report([tmp_path / "a"], tmp_path / "one")
+    report([tmp_path / "a"], tmp_path / "two")
+    for name in ("success.md", "success.csv", "curve.png", "curve_per_task.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, seed=seed, final=result(3000, seed, (1, 0), (1, 0))) for seed in range(2)]
+    other = [start(0), train(1500, 0.1, 0.2), evaluation(1500, 0.4, 0.6)]
+    runs.append(write_run(tmp_path, "b", lines=other))
+    report(runs, tmp_path / "report")
+    width, height = png_size(tmp_path / "report" / "curve.png")
+    assert width > 800
+    assert height > 500
+    assert png_size(tmp_path / "report" / "curve_per_task.png")[0] > 800
+
+
+def test_run_without_any_line_of_training_is_reported(tmp_path: Path) -> None:
+    write_run(tmp_path, lines=[start(0)])
+    text, rows, warnings = report([tmp_path / "a"], tmp_path / "report")
+    assert "No run has an evaluation yet" in text
+    assert rows == []
+    folder = tmp_path / "a" / "seed_0"
+    assert warnings == [f"{folder} has no evaluation: it is in the curves, not in the table"]
+
+
+def test_mean_curve_interpolates_and_spans_what_all_seeds_reached() -> None:
+    one = np.array([0, 10, 20, 30]), np.array([np.nan, 0.2, 0.4, 0.6])
+    two = np.array([15, 25]), np.array([0.5, 0.7])
+    steps, success = mean_over_runs([one, two])
+    np.testing.assert_array_equal(steps, [15, 20, 25])
+    np.testing.assert_allclose(success, [(0.3 + 0.5) / 2, (0.4 + 0.6) / 2, (0.5 + 0.7) / 2])
+
+
+def test_mean_curve_of_a_seed_without_points_is_empty() -> None:
+    steps, success = mean_over_runs([(np.array([1]), np.array([0.5])), (np.array([1]), np.array([np.nan]))])
+    assert len(steps) == len(success) == 0
+
+
+def test_curve_of_a_run(tmp_path: Path) -> None:
+    lines = [start(0), train(1000, None, 0.5), evaluation(1000, 0.25, 0.75), train(2000, 0.5, 1.0)]
+    run = read_run(write_run(tmp_path, lines=lines), pytest.fail)
+    np.testing.assert_array_equal(run.training.steps, [1000, 2000])
+    np.testing.assert_array_equal(run.training.success, [[np.nan, 0.5], [0.5, 1.0]])
+    np.testing.assert_array_equal(run.evaluations.success, [[0.25, 0.75]])
+    assert (run.steps, run.updates, run.wall_s, run.horizon, run.seed) == (2000, 200, 20.0, 200, 0)
+
+
+def test_steps_done_again_after_a_resume_count_once(tmp_path: Path) -> None:
+    again = start(0, resumed_at_step=1000)
+    lines = [start(0), train(1000, 0.1, 0.1), train(2000, 0.2, 0.2), again, train(2000, 0.3, 0.3)]
+    run = read_run(write_run(tmp_path, lines=lines), pytest.fail)
+    np.testing.assert_array_equal(run.training.steps, [1000, 2000])
+    np.testing.assert_allclose(run.training.success[:, 0], [0.1, 0.3])
+
+
+def test_truncated_last_line_is_dropped_with_a_warning(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    metrics = folder / "metrics.jsonl"
+    metrics.write_text(metrics.read_text()[:-40])
+    warnings: list[str] = []
+    run = read_run(folder, warnings.append)
+    assert run.steps == 2000
+    assert warnings == [f"{metrics}: line 4 is truncated, dropped"]
+
+
+def test_a_damaged_run_is_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
+    good = write_run(tmp_path, "good", final=result(3000, 0, (1, 1), (1, 1)))
+    empty = write_run(tmp_path, "empty", lines=[])
+    no_metrics = write_run(tmp_path, "no_metrics")
+    (no_metrics / "metrics.jsonl").unlink()
+    half = write_run(tmp_path, "half")
+    (half / "evaluation.json").write_text('{"protocol": {')
+    foreign = write_run(tmp_path, "foreign")
+    (foreign / "evaluation.json").write_text('{"protocol": {}}')
+    odd = write_run(tmp_path, "odd", lines=[start(0), {"kind": "train", "step": 1}])
+    text, rows, warnings = report([good, empty, no_metrics, half, foreign, odd], tmp_path / "report")
+    assert {row["run"] for row in rows} == {"good"}
+    assert warnings == [
+        f"left out: {empty / 'metrics.jsonl'} has no start line yet",
+        f"left out: {no_metrics / 'metrics.jsonl'}: No such file or directory",
+        f"left out: {half / 'evaluation.json'} cannot be read: "
+        "Expecting property name enclosed in double quotes: line 1 column 15 (char 14)",
+        f"left out: {foreign / 'evaluation.json'} is not as a run writes it: tasks is missing",
+        f"left out: {odd} is not as a run writes it: success is missing",
+    ]
+    assert all(warning in text for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"protocol": PROTOCOL | {"episodes": 10}}, "protocol.episodes"),
+        ({"protocol": PROTOCOL | {"name": "legacy", "horizon": 150}}, "protocol.horizon, protocol.name"),
+        ({"simulator": SIMULATOR | {"backend": "envpool"}}, "simulator.backend"),
+    ],
+)
+def test_two_protocols_are_never_mixed(tmp_path: Path, change: dict, named: str) -> None:
+    write_run(tmp_path, "a", final=result(3000, 0, (1.0, 1.0), (1.0, 1.0)))
+    write_run(tmp_path, "b", final=result(3000, 0, (0.0, 0.0), (0.0, 0.0), **change))
+    _, rows, warnings = report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    assert {row["run"] for row in rows} == {"a"}
+    (warning,) = warnings
+    assert f"differs from that of {tmp_path / 'a' / 'seed_0'} in {named}, not counted" in warning
+
+
+def test_other_tasks_are_left_out(tmp_path: Path) -> None:
+    first = write_run(tmp_path, "a")
+    other = ("reach-v3", "door-open-v3")
+    lines = [start(0, other), train(1000, 1.0, 1.0, tasks=other)]
+    second = write_run(tmp_path, "b", lines=lines)
+    warnings: list[str] = []
+    groups = read_groups([tmp_path / "a", tmp_path / "b"], warnings.append)
+    assert [group.name for group in groups] == ["a"]
+    assert f"left out: {second} has other tasks than {first}" in warnings
+
+
+def test_seeds_with_other_settings_are_pointed_out(tmp_path: Path) -> None:
+    write_run(tmp_path, seed=0, steps=100)
+    write_run(tmp_path, seed=1, steps=200)
+    warnings: list[str] = []
+    (group,) = read_groups([tmp_path / "a"], warnings.append)
+    assert [run.seed for run in group.runs] == [0, 1]
+    assert f"{tmp_path / 'a' / 'seed_1'} differs from {tmp_path / 'a' / 'seed_0'} in steps" in warnings
+
+
+def test_seeds_are_sorted_as_numbers(tmp_path: Path) -> None:
+    for seed in (10, 2, 1):
+        write_run(tmp_path, seed=seed)
+    (group,) = read_groups([tmp_path / "a"], lambda line: None)
+    assert [run.seed for run in group.runs] == [1, 2, 10]
+
+
+def test_one_seed_twice_is_an_error(tmp_path: Path) -> None:
+    one, two = write_run(tmp_path / "x"), write_run(tmp_path / "y")
+    with pytest.raises(ReportError, match=f"seed 0 of a is there twice: {one} and {two}"):
+        write_report([one, two], tmp_path / "report", lambda line: None)
+    assert not (tmp_path / "report").exists()
+
+
+def test_no_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="nowhere is no folder"):
+        write_report([tmp_path / "nowhere"], tmp_path / "report", pytest.fail)
+    with pytest.raises(ReportError, match="holds no run"):
+        write_report([tmp_path], tmp_path / "report", pytest.fail)
+
+
+def test_report_needs_a_folder(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ReportError, match="is a file"):
+        write_report([tmp_path / "a"], tmp_path / "file", pytest.fail)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    out = tmp_path / "report"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    (out / "success.md").write_text("stale")
+    report([tmp_path / "a"], out)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert "stale" not in (out / "success.md").read_text()
+    expected = {"notes.txt", "success.md", "success.csv", "curve.png", "curve_per_task.png"}
+    assert {path.name for path in out.iterdir()} == expected
