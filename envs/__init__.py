@@ -1,0 +1,17 @@
+"""Vectorized Meta-World: all environments of all tasks stepped together, `[T, E, ...]`.
+
+    import numpy as np, envs
+
+    with envs.make("MT10", num_envs_per_task=4, seed=0) as env:
+        obs = env.reset()                                  # [10, 4, 39]
+        env.send(np.random.uniform(-1, 1, (10, 4, 4)))     # returns at once: learn meanwhile
+        step = env.recv()                                  # Step(obs, next_obs, reward, ...)
+
+Knows nothing of learning, and needs numpy alone until a backend is made.
+"""
+
+from envs.factory import make
+from envs.interface import SimulatorInfo, Step, VectorEnv
+from envs.tasks import MT10, task_names
+
+__all__ = ["MT10", "SimulatorInfo", "Step", "VectorEnv", "make", "task_names"]

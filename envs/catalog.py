@@ -1,0 +1,114 @@
+"""The fifty tasks of Meta-World V3, in the order of metaworld's own table.
+
+The numbers restate `metaworld==3.1.1`; a test compares every row with the package.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class TaskSpec(NamedTuple):
+    """What has to be known of a task without building its simulator."""
+
+    low: tuple[float, ...]
+    """Lower corner of the box of goal vectors: object and/or goal position, 3 or 6 numbers, m."""
+    high: tuple[float, ...]
+    """Upper corner of that box."""
+    min_distance: float
+    """A vector is drawn again while its numbers 0:2 and 3:5 are closer than this, m; 0 for no such rule."""
+    cost_us: float
+    """Time of a step, us, measured once on one core: balances the simulators over workers, nothing else."""
+
+
+CATALOG: Mapping[str, TaskSpec] = {
+    "assembly-v3": TaskSpec((0.0, 0.6, 0.02, -0.1, 0.75, 0.1), (0.0, 0.6, 0.02, 0.1, 0.85, 0.1), 0.1, 180),
+    "basketball-v3": TaskSpec(
+        (-0.1, 0.6, 0.0299, -0.1, 0.85, 0.0), (0.1, 0.7, 0.0301, 0.1, 0.9000001, 0.0), 0.15, 140
+    ),
+    "bin-picking-v3": TaskSpec(
+        (-0.21, 0.65, 0.02, 0.1199, 0.699, -0.001), (-0.03, 0.75, 0.02, 0.1201, 0.701, 0.001), 0.0, 160
+    ),
+    "box-close-v3": TaskSpec(
+        (-0.05, 0.5, 0.02, -0.1, 0.7, 0.133), (0.05, 0.55, 0.02, 0.1, 0.8, 0.133), 0.25, 170
+    ),
+    "button-press-topdown-v3": TaskSpec((-0.1, 0.8, 0.115), (0.1, 0.9, 0.115), 0.0, 110),
+    "button-press-topdown-wall-v3": TaskSpec((-0.1, 0.8, 0.115), (0.1, 0.9, 0.115), 0.0, 110),
+    "button-press-v3": TaskSpec((-0.1, 0.85, 0.115), (0.1, 0.9, 0.115), 0.0, 110),
+    "button-press-wall-v3": TaskSpec((-0.05, 0.85, 0.1149), (0.05, 0.9, 0.1151), 0.0, 120),
+    "coffee-button-v3": TaskSpec((-0.1, 0.8, -0.001), (0.1, 0.9, 0.001), 0.0, 120),
+    "coffee-pull-v3": TaskSpec(
+        (-0.05, 0.7, -0.001, -0.1, 0.55, -0.001), (0.05, 0.75, 0.001, 0.1, 0.65, 0.001), 0.15, 400
+    ),
+    "coffee-push-v3": TaskSpec(
+        (-0.1, 0.55, -0.001, -0.05, 0.7, -0.001), (0.1, 0.65, 0.001, 0.05, 0.75, 0.001), 0.15, 410
+    ),
+    "dial-turn-v3": TaskSpec((-0.1, 0.7, 0.0), (0.1, 0.8, 0.0), 0.0, 130),
+    "disassemble-v3": TaskSpec(
+        (0.0, 0.6, 0.025, -0.1, 0.6, 0.1699), (0.1, 0.75, 0.02501, 0.1, 0.75, 0.1701), 0.1, 180
+    ),
+    "door-close-v3": TaskSpec((0.0, 0.85, 0.15), (0.1, 0.95, 0.15), 0.0, 170),
+    "door-lock-v3": TaskSpec((-0.1, 0.8, 0.15), (0.1, 0.85, 0.15), 0.0, 120),
+    "door-open-v3": TaskSpec((0.0, 0.85, 0.15), (0.1, 0.95, 0.15), 0.0, 180),
+    "door-unlock-v3": TaskSpec((-0.1, 0.8, 0.15), (0.1, 0.85, 0.15), 0.0, 120),
+    "hand-insert-v3": TaskSpec(
+        (-0.1, 0.6, 0.05, -0.04, 0.8, -0.0201), (0.1, 0.7, 0.05, 0.04, 0.88, -0.0199), 0.15, 300
+    ),
+    "drawer-close-v3": TaskSpec((-0.1, 0.9, 0.0), (0.1, 0.9, 0.0), 0.0, 120),
+    "drawer-open-v3": TaskSpec((-0.1, 0.9, 0.0), (0.1, 0.9, 0.0), 0.0, 110),
+    "faucet-open-v3": TaskSpec((-0.05, 0.8, 0.0), (0.05, 0.85, 0.0), 0.0, 120),
+    "faucet-close-v3": TaskSpec((-0.1, 0.8, 0.0), (0.1, 0.85, 0.0), 0.0, 110),
+    "hammer-v3": TaskSpec((-0.1, 0.4, 0.0), (0.1, 0.5, 0.0), 0.0, 180),
+    "handle-press-side-v3": TaskSpec((-0.35, 0.65, -0.001), (-0.25, 0.75, 0.001), 0.0, 110),
+    "handle-press-v3": TaskSpec((-0.1, 0.8, -0.001), (0.1, 0.9, 0.001), 0.0, 110),
+    "handle-pull-side-v3": TaskSpec((-0.35, 0.65, 0.0), (-0.25, 0.75, 0.0), 0.0, 130),
+    "handle-pull-v3": TaskSpec((-0.1, 0.8, -0.001), (0.1, 0.9, 0.001), 0.0, 130),
+    "lever-pull-v3": TaskSpec((-0.1, 0.7, 0.0), (0.1, 0.8, 0.0), 0.0, 170),
+    "pick-place-wall-v3": TaskSpec(
+        (-0.05, 0.6, 0.015, -0.05, 0.85, 0.05), (0.05, 0.65, 0.015, 0.05, 0.9, 0.3), 0.15, 390
+    ),
+    "pick-out-of-hole-v3": TaskSpec(
+        (0.0, 0.75, 0.02, -0.1, 0.5, 0.15), (0.0, 0.75, 0.02, 0.1, 0.6, 0.3), 0.15, 150
+    ),
+    "pick-place-v3": TaskSpec((-0.1, 0.6, 0.02, -0.1, 0.8, 0.05), (0.1, 0.7, 0.02, 0.1, 0.9, 0.3), 0.15, 380),
+    "plate-slide-v3": TaskSpec((0.0, 0.6, 0.0, -0.1, 0.85, 0.0), (0.0, 0.6, 0.0, 0.1, 0.9, 0.0), 0.0, 160),
+    "plate-slide-side-v3": TaskSpec(
+        (0.0, 0.6, 0.0, -0.3, 0.54, 0.0), (0.0, 0.6, 0.0, -0.25, 0.66, 0.0), 0.0, 160
+    ),
+    "plate-slide-back-v3": TaskSpec(
+        (0.0, 0.85, 0.0, -0.1, 0.6, 0.015), (0.0, 0.85, 0.0, 0.1, 0.6, 0.015), 0.0, 180
+    ),
+    "plate-slide-back-side-v3": TaskSpec(
+        (-0.25, 0.6, 0.0, -0.05, 0.6, 0.015), (-0.25, 0.6, 0.0, 0.15, 0.6, 0.015), 0.0, 170
+    ),
+    "peg-insert-side-v3": TaskSpec(
+        (0.0, 0.5, 0.02, -0.35, 0.4, -0.001), (0.2, 0.7, 0.02, -0.25, 0.7, 0.001), 0.1, 220
+    ),
+    "peg-unplug-side-v3": TaskSpec((-0.25, 0.6, -0.001), (-0.15, 0.8, 0.001), 0.0, 170),
+    "soccer-v3": TaskSpec((-0.1, 0.6, 0.03, -0.1, 0.8, 0.0), (0.1, 0.7, 0.03, 0.1, 0.9, 0.0), 0.15, 380),
+    "stick-push-v3": TaskSpec(
+        (-0.08, 0.58, 0.0, 0.399, 0.55, 0.1319), (-0.03, 0.62, 0.001, 0.401, 0.6, 0.1321), 0.1, 420
+    ),
+    "stick-pull-v3": TaskSpec(
+        (-0.1, 0.55, 0.0, 0.35, 0.45, 0.0199), (0.0, 0.65, 0.001, 0.45, 0.55, 0.0201), 0.1, 430
+    ),
+    "push-v3": TaskSpec((-0.1, 0.6, 0.02, -0.1, 0.8, 0.01), (0.1, 0.7, 0.02, 0.1, 0.9, 0.02), 0.15, 380),
+    "push-wall-v3": TaskSpec(
+        (-0.05, 0.6, 0.015, -0.05, 0.85, 0.01), (0.05, 0.65, 0.015, 0.05, 0.9, 0.02), 0.15, 390
+    ),
+    "push-back-v3": TaskSpec(
+        (-0.1, 0.8, 0.02, -0.1, 0.6, 0.0199), (0.1, 0.85, 0.02, 0.1, 0.7, 0.0201), 0.15, 380
+    ),
+    "reach-v3": TaskSpec((-0.1, 0.6, 0.02, -0.1, 0.8, 0.05), (0.1, 0.7, 0.02, 0.1, 0.9, 0.3), 0.15, 160),
+    "reach-wall-v3": TaskSpec(
+        (-0.05, 0.6, 0.015, -0.05, 0.85, 0.05), (0.05, 0.65, 0.015, 0.05, 0.9, 0.3), 0.15, 180
+    ),
+    "shelf-place-v3": TaskSpec(
+        (-0.1, 0.5, 0.019, -0.1, 0.8, 0.299), (0.1, 0.6, 0.021, 0.1, 0.9, 0.301), 0.1, 400
+    ),
+    "sweep-into-v3": TaskSpec(
+        (-0.1, 0.6, 0.02, -0.001, 0.8399, 0.0199), (0.1, 0.7, 0.02, 0.001, 0.8401, 0.0201), 0.15, 410
+    ),
+    "sweep-v3": TaskSpec((-0.1, 0.6, 0.02), (0.1, 0.7, 0.02), 0.0, 310),
+    "window-open-v3": TaskSpec((-0.1, 0.7, 0.16), (0.1, 0.9, 0.16), 0.0, 120),
+    "window-close-v3": TaskSpec((0.0, 0.75, 0.2), (0.0, 0.9, 0.2), 0.0, 120),
+}

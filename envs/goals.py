@@ -1,0 +1,68 @@
+"""The benchmark's goals, and which of them an episode gets."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from envs.catalog import CATALOG, TaskSpec
+
+NUM_GOALS = 50
+"""Goals of each task in a Meta-World benchmark."""
+
+GoalOrder = Literal["random", "cycle"]
+"""`random`: every episode draws a goal uniformly. `cycle`: environment e visits goals e, e+E, e+2E, ..."""
+
+
+def benchmark_goals(tasks: Sequence[str], seed: int) -> tuple[np.ndarray, ...]:
+    """The goals that metaworld's benchmark of these tasks draws with this seed, bit for bit, in milliseconds.
+
+    `metaworld.MT10(seed)` seeds numpy's global generator, then resets an environment of each task 50 times
+    and keeps the last goal vector drawn. A reset draws twice, since it runs `reset_model` twice. Here the
+    same draws come from a generator of our own, without a simulator and without the global one.
+
+    Args:
+        tasks: V3 names; the goals of one depend on those before it.
+        seed: `0 <= seed < 2**32`.
+
+    Returns:
+        Per task, goal vectors `[50, 3 or 6]`, m: what metaworld calls `rand_vec`.
+    """
+    generator = np.random.RandomState(seed)  # the legacy generator is the one that metaworld draws from
+    goals = []
+    for task in tasks:
+        draws = [_draw(generator, CATALOG[task]) for _ in range(2 * NUM_GOALS)]
+        goals.append(np.array(draws[1::2]))
+    return tuple(goals)
+
+
+def _draw(generator: np.random.RandomState, spec: TaskSpec) -> np.ndarray:
+    """One goal vector: uniform in the box, repeated while object and goal are too close."""
+    while True:
+        vector = generator.uniform(spec.low, spec.high)
+        if spec.min_distance == 0.0 or np.linalg.norm(vector[:2] - vector[3:5]) >= spec.min_distance:
+            return vector
+
+
+def goal_indices(
+    order: GoalOrder, seed: int, tasks: Sequence[str], num_envs_per_task: int, episode: int
+) -> np.ndarray:
+    """The goals of the `episode`-th episode of every environment, `[T, E]` of 0..49.
+
+    A random draw depends on seed, task name, environment and episode alone: each environment has its own
+    stream, no generator state has to be kept, and neither workers nor other tasks change it.
+    """
+    if order == "cycle":
+        one_task = (np.arange(num_envs_per_task) + episode * num_envs_per_task) % NUM_GOALS
+        return np.tile(one_task, (len(tasks), 1))
+    return np.array(
+        [
+            [_random_index(seed, task, environment, episode) for environment in range(num_envs_per_task)]
+            for task in tasks
+        ]
+    )
+
+
+def _random_index(seed: int, task: str, environment: int, episode: int) -> int:
+    stream = np.random.SeedSequence(seed, spawn_key=(*task.encode(), environment, episode))
+    return int(np.random.default_rng(stream).integers(NUM_GOALS))

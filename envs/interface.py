@@ -1,0 +1,130 @@
+"""What every simulator backend looks like from outside.
+
+Axes: T tasks, E environments per task, O observation, A action.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+
+OBSERVATION_SIZE = 39
+"""Numbers in a Meta-World observation: two frames of 18 (hand 3, gripper 1, objects 14) and the goal 3."""
+ACTION_SIZE = 4
+"""Numbers in a Meta-World action: hand displacement 3 and gripper effort 1, each in [-1, 1]."""
+MAX_HORIZON = 500
+"""Meta-World refuses to step further than this without a reset."""
+
+
+class Step(NamedTuple):
+    """One transition of every environment; the arrays are the caller's own."""
+
+    obs: np.ndarray
+    """`[T, E, O]` float64: what to act on next; the reset observation where the episode ended."""
+    next_obs: np.ndarray
+    """`[T, E, O]` float64: the true successor of the transition, never a reset observation."""
+    reward: np.ndarray
+    """`[T, E]` float64: Meta-World's V2 reward, in [0, 10]."""
+    terminated: np.ndarray
+    """`[T, E]` bool: the task ended; Meta-World never terminates, so False."""
+    truncated: np.ndarray
+    """`[T, E]` bool: the horizon was reached; bootstrap through it."""
+    success: np.ndarray
+    """`[T, E]` bool: Meta-World's success of this very step."""
+    episode_success: np.ndarray
+    """`[T, E]` bool: success at any step of the episode so far, this one included."""
+    episode_return: np.ndarray
+    """`[T, E]` float64: undiscounted sum of the episode's rewards so far."""
+    episode_length: np.ndarray
+    """`[T, E]` int64: steps of the episode so far."""
+
+    @property
+    def done(self) -> np.ndarray:
+        """`[T, E]` bool: the episode ended; `episode_*` are then the finished episode's."""
+        return self.terminated | self.truncated
+
+
+@dataclass(frozen=True)
+class SimulatorInfo:
+    """What a result has to be labelled with."""
+
+    backend: str
+    """`metaworld` or `envpool`."""
+    versions: Mapping[str, str]
+    """Version of each package that decides the numbers."""
+    goals: str
+    """Where an episode's goal comes from."""
+    reward: str
+    """Which reward is given."""
+
+
+class VectorEnv(Protocol):
+    """All environments of all tasks, stepped together."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Meta-World V3 names, in the order of the task axis."""
+
+    @property
+    def num_envs_per_task(self) -> int:
+        """E."""
+
+    @property
+    def observation_size(self) -> int:
+        """O."""
+
+    @property
+    def action_size(self) -> int:
+        """A."""
+
+    @property
+    def horizon(self) -> int:
+        """Steps after which an episode is truncated."""
+
+    @property
+    def simulator(self) -> SimulatorInfo:
+        """The label of results made here."""
+
+    def reset(self) -> np.ndarray:
+        """Start a new episode everywhere; the first observation, `[T, E, O]`."""
+
+    def send(self, actions: np.ndarray) -> None:
+        """Begin a step with actions `[T, E, A]` and return at once.
+
+        Actions are taken as float32, Meta-World's own type; like there, displacements are clipped to [-1, 1].
+
+        Raises:
+            ValueError: wrong shape; NaN or infinity, with the task's name.
+            RuntimeError: before `reset`, twice in a row, or after `close`.
+        """
+
+    def recv(self) -> Step:
+        """Wait for the step begun by `send`.
+
+        Raises:
+            RuntimeError: without a `send`, after `close`, or if a simulator process died (with its tasks).
+        """
+
+    def step(self, actions: np.ndarray) -> Step:
+        """`send`, then `recv`."""
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """What `load_state_dict` needs, as plain numeric arrays; not between `send` and `recv`."""
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Go on from a saved state; the current observation, `[T, E, O]`.
+
+        Raises:
+            ValueError: the state is not one of this backend, or was saved by a differently made one.
+        """
+
+    def close(self) -> None:
+        """End every simulator; closing twice is fine."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,99 @@
+"""One worker process as its parent sees it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TypedDict
+
+from envs.metaworld import worker
+
+_EXIT_TIMEOUT_S = 5.0
+# The worker finds its packages where the parent does, whatever the working directory is.
+_START = "import sys; sys.path[:] = {path!r}; from envs.metaworld.worker import main; main(sys.argv[1])"
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class Specification(TypedDict):
+    """What a worker simulates."""
+
+    tasks: Sequence[str]
+    """All tasks of the vector environment: they decide the goals."""
+    seed: int
+    """Of the goals."""
+    count: int
+    """Rows of the shared memory."""
+    rows: Sequence[int]
+    """The rows that this worker serves."""
+    row_tasks: Sequence[int]
+    """The task index of each of these rows."""
+
+
+class Worker:
+    """A fresh interpreter that steps some environments, one command at a time.
+
+    A fresh one, not a fork: it holds none of the parent's threads, locks, memory or imports.
+    """
+
+    def __init__(self, spec: Specification, memory: int) -> None:
+        """Start the process on the shared memory; it answers once when its simulators are built."""
+        self._names = ", ".join(dict.fromkeys(spec["tasks"][task] for task in spec["row_tasks"]))
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            arguments = json.dumps({**spec, "channel": theirs.fileno(), "memory": memory})
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START.format(path=sys.path), arguments],
+                pass_fds=(theirs.fileno(), memory),
+                stdin=subprocess.DEVNULL,
+                env=os.environ | _ONE_THREAD,
+                start_new_session=True,  # Ctrl-C in the terminal is the parent's to handle
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def send(self, command: bytes) -> None:
+        """Give a command (`worker.STEP`, ...). Raises RuntimeError if the process died."""
+        try:
+            self._channel.sendall(command)
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._death(b"") from None
+
+    def wait(self) -> None:
+        """Wait for the answer to a command. Raises RuntimeError, with the tasks' names, if there is none."""
+        answer = self._receive()
+        if answer != worker.DONE:
+            raise self._death(answer)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._channel.recv(1)
+        except ConnectionResetError:
+            return b""
+
+    def _death(self, answer: bytes) -> RuntimeError:
+        if answer == worker.FAILED:
+            with self._channel.makefile("rb") as rest:
+                trace = rest.read().decode()
+            error = RuntimeError(f"the simulator of {self._names} failed: {trace.splitlines()[-1]}")
+            error.add_note(trace)
+            return error
+        status = self._process.wait(_EXIT_TIMEOUT_S)
+        cause = f"was killed by signal {-status}" if status < 0 else f"ended with exit code {status}"
+        return RuntimeError(f"the simulator process of {self._names} {cause}")
+
+    def hang_up(self) -> None:
+        """Tell the process to end; it does so when its current command is done."""
+        self._channel.close()
+
+    def join(self) -> None:
+        """Wait for its end, and kill it if that takes too long."""
+        try:
+            self._process.wait(_EXIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,55 @@
+"""What runs inside a worker process: simulators, and a loop that obeys one-byte commands.
+
+It ends when the channel does, that is when its parent closes it or dies, however it dies.
+"""
+
+import json
+import socket
+import traceback
+
+from envs.goals import benchmark_goals
+from envs.metaworld import rows
+from envs.metaworld.simulator import Simulator
+
+STEP = b"s"
+"""Step every environment."""
+RESET = b"r"
+"""Reset every environment to the goal in its row."""
+STEP_AND_RESET = b"t"
+"""Both: the step that ends the episodes."""
+DONE = b"d"
+"""Answer: ready for the next command."""
+FAILED = b"f"
+"""Answer: a traceback follows, then the end."""
+
+
+def main(specification: str) -> None:
+    """Serve the parent that wrote this specification (JSON of `process.Specification`)."""
+    spec = json.loads(specification)
+    with socket.socket(fileno=spec["channel"]) as channel:
+        try:
+            _serve(channel, spec)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # nobody is left to serve
+        except Exception:
+            channel.sendall(FAILED + traceback.format_exc().encode())
+
+
+def _serve(channel: socket.socket, spec: dict) -> None:
+    table = rows.attach(spec["memory"], spec["count"])
+    goals = benchmark_goals(spec["tasks"], spec["seed"])
+    simulators = [
+        (row, Simulator(spec["tasks"][task], goals[task]))
+        for row, task in zip(spec["rows"], spec["row_tasks"], strict=True)
+    ]
+    goal, action, obs = table["goal"], table["action"], table["obs"]
+    next_obs, reward, success = table["next_obs"], table["reward"], table["success"]
+
+    channel.sendall(DONE)
+    while command := channel.recv(1):
+        for row, simulator in simulators:
+            if command != RESET:
+                next_obs[row], reward[row], success[row] = simulator.step(action[row])
+            if command != STEP:
+                obs[row] = simulator.reset(goal[row])
+        channel.sendall(DONE)

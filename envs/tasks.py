@@ -1,0 +1,51 @@
+"""Which tasks a name stands for."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from envs.catalog import CATALOG
+
+MT10 = (
+    "reach-v3",
+    "push-v3",
+    "pick-place-v3",
+    "door-open-v3",
+    "drawer-open-v3",
+    "drawer-close-v3",
+    "button-press-topdown-v3",
+    "peg-insert-side-v3",
+    "window-open-v3",
+    "window-close-v3",
+)
+"""The ten tasks of MT10, in Meta-World's order."""
+
+_BENCHMARKS = {"MT10": MT10, **{f"MT1:{name}": (name,) for name in CATALOG}}
+
+
+def task_names(tasks: str | Sequence[str]) -> tuple[str, ...]:
+    """The Meta-World V3 names of `tasks`, in the order in which their goals are drawn.
+
+    Args:
+        tasks: a benchmark (`"MT10"`, `"MT1:reach-v3"`) or a sequence of different V3 names.
+
+    Raises:
+        ValueError: for an unknown name (with the closest known one), a repeated name, or no name at all.
+    """
+    if isinstance(tasks, str):
+        if tasks not in _BENCHMARKS:
+            raise ValueError(f"tasks: {_unknown('benchmark', tasks, _BENCHMARKS)}")
+        return _BENCHMARKS[tasks]
+    names = tuple(tasks)
+    if not names:
+        raise ValueError("tasks needs at least one task name, got none")
+    for name in names:
+        if name not in CATALOG:
+            raise ValueError(f"tasks: {_unknown('task', name, CATALOG)}")
+        if names.count(name) > 1:
+            raise ValueError(f"tasks names a task once, got {name!r} {names.count(name)} times")
+    return names
+
+
+def _unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    closest = difflib.get_close_matches(str(name), known, n=1, cutoff=0)
+    return f"unknown {kind} {name!r}; the closest is {closest[0]!r}"
