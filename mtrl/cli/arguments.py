@@ -1,0 +1,187 @@
+"""The arguments of `mtrl train`: a YAML file, and options that override its fields."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from agents.config import Config
+from agents.errors import UserError
+from mtrl import aggregation
+from mtrl.cli.options import Option, method_options, sections
+from mtrl.cli.yaml_file import read_yaml
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What `mtrl train` was asked to do."""
+
+    config: Config
+    resume: bool
+
+
+def parse_arguments(words: list[str]) -> Arguments:
+    """Turn the words after `mtrl train` into a configuration.
+
+    Raises:
+        UserError: an unknown key, a value of the wrong type or out of range, a file missing or no YAML.
+    """
+    known = {option.key: option for section in sections() for option in section.options}
+    for name in aggregation.METHODS:
+        for option in method_options(name):
+            known.setdefault(option.key, option)
+    files, given, resume = _split(words, known)
+    if len(files) != 1:
+        found = f"got {' '.join(files)}" if files else "e.g. configs/mt10/quick.yaml"
+        raise UserError(f"one configuration file is needed, {found}")
+    return Arguments(load_config(Path(files[0]), given), resume)
+
+
+def load_config(path: Path, given: dict[str, list[str]] | None = None) -> Config:
+    """The configuration in a YAML file.
+
+    Args:
+        path: the file.
+        given: command-line words by key; they override the file's fields.
+
+    Raises:
+        UserError: as for `parse_arguments`.
+    """
+    given = given or {}
+    tree = read_yaml(path)
+    method = _method(tree, given)
+    options = {option.key: option for section in sections() for option in section.options}
+    options |= {option.key: option for option in _hyperparameters(method)}
+    for key, texts in given.items():
+        option = options.get(key) or Option(key, Any, None, "")
+        _assign(tree, key, option.parse(texts), path)
+    for option in options.values():
+        _make_exact(tree, option)
+    try:
+        # Through JSON, because its arrays may be tuples even where types are strict.
+        return Config.model_validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        raise UserError(_one_line(error, given, path)) from error
+
+
+def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[str, list[str]], bool]:
+    """Files, the words of each option by its key, and whether to resume."""
+    files: list[str] = []
+    given: dict[str, list[str]] = {}
+    resume = False
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            files.append(word)
+        elif word == "--resume":
+            resume = True
+        else:
+            key, equals, text = word[2:].partition("=")
+            if key not in known:
+                raise UserError(f"--{key}: unknown option{_suggestion(key, list(known), '--')}")
+            given[key] = [text] if equals else _values(known[key], rest)
+    return files, given, resume
+
+
+def _values(option: Option, rest: list[str]) -> list[str]:
+    """Take the words that belong to an option off `rest`."""
+    if option.is_flag:
+        return [rest.pop(0)] if rest and rest[0] in ("true", "false") else []
+    values: list[str] = []
+    while rest and not rest[0].startswith("--") and (option.takes_many or not values):
+        values.append(rest.pop(0))
+    if not values:
+        raise UserError(f"--{option.key} needs a value ({option.metavar})")
+    return values
+
+
+def _method(tree: Tree, given: dict[str, list[str]]) -> str:
+    """The name of the method. The file's hyper-parameters go if the command line chooses another method."""
+    section = tree.get("method")
+    section = section if isinstance(section, dict) else {}
+    in_file = str(section.get("name", Config().method.name))
+    chosen = given.get("method.name", [in_file])[0]
+    if chosen != in_file:
+        tree["method"] = {}
+    return chosen
+
+
+def _hyperparameters(method: str) -> list[Option]:
+    return (
+        method_options(method) if method in aggregation.METHODS else []
+    )  # the configuration says it is unknown
+
+
+def _assign(tree: Tree, key: str, value: Any, path: Path) -> None:
+    *outer, last = key.split(".")
+    for depth, name in enumerate(outer):
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"{path}: {'.'.join(outer[: depth + 1])} must be a section of keys, got {tree!r}")
+    tree[last] = value
+
+
+def _make_exact(tree: Tree, option: Option) -> None:
+    *outer, last = option.key.split(".")
+    for name in outer:
+        inner = tree.get(name)
+        if not isinstance(inner, dict):
+            return
+        tree = inner
+    if last in tree:
+        tree[last] = option.exact(tree[last])
+
+
+def _one_line(error: ValidationError, given: dict[str, list[str]], path: Path) -> str:
+    """The first thing that is wrong: key, rule, value."""
+    errors = error.errors()
+    first = max((e for e in errors if e["loc"][:2] == errors[0]["loc"][:2]), key=lambda e: len(e["loc"]))
+    key, siblings = _key(first["loc"])
+    where = _where(key, given, path)
+    rule, value = first["msg"], first["input"]
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown key{_suggestion(key, siblings)}"
+    if first["type"] == "value_error":
+        return f"{where}: {rule.removeprefix('Value error, ')}"
+    rule = rule.replace("Input should be an object", "Input should be a section of keys")
+    rule = rule.replace("Input should", "must").replace("Tuple should", "must")
+    return f"{where} {rule}, got {value!r}"
+
+
+def _where(key: str, given: dict[str, list[str]], path: Path) -> str:
+    """Where the user wrote it: an option, the method that options make up, or the file."""
+    if key.split("[")[0] in given:
+        return f"--{key}"
+    if any(other.startswith(f"{key}.") for other in given):
+        return key
+    return f"{path}: {key}" if key else str(path)
+
+
+def _key(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """The dotted key of an error, and the keys there are beside it."""
+    key, siblings = "", []
+    model: type[BaseModel] | None = Config
+    for part in location:
+        if isinstance(part, int):
+            key += f"[{part}]"
+        elif model is not None:  # else the part is a member of a union, not a key
+            siblings = [f"{key}.{name}".removeprefix(".") for name in model.model_fields]
+            key = f"{key}.{part}".removeprefix(".")
+            field = model.model_fields.get(part)
+            inner = field.annotation if field else None
+            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return key, siblings
+
+
+def _suggestion(key: str, known: list[str], prefix: str = "") -> str:
+    """`; did you mean ...?`, if something is close: the same last part, or nearly the same name."""
+    last = key.rsplit(".", 1)[-1]
+    close = [other for other in known if other.rsplit(".", 1)[-1] == last][:3]
+    close = close or difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {' or '.join(prefix + other for other in close)}?" if close else ""

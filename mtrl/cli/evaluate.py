@@ -1,0 +1,37 @@
+"""`mtrl evaluate RUN [--episodes N] [--device D]`."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+import agents
+from mtrl.cli.one_line_parser import OneLineParser
+from mtrl.cli.progress import Progress
+from mtrl.cli.success import show_evaluation
+from mtrl.report import find_runs
+
+
+def run(words: list[str]) -> int:
+    """Evaluate the newest checkpoint of every seed of a run and print a table for each."""
+    parser = OneLineParser("mtrl evaluate", "Evaluate the newest checkpoint of a run (protocol modern).")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
+    parser.add_argument(
+        "--episodes", type=_positive, metavar="N", help="per task; the run's own number by default"
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto (the default)")
+    arguments = parser.parse_args(words)
+    console = Console()
+    for folder in find_runs([arguments.run]):
+        with Progress(console, f"evaluate {folder.name}") as progress:
+            record = agents.evaluate(
+                folder, episodes=arguments.episodes, device=arguments.device, on_event=progress.update
+            )
+        show_evaluation(console, folder, record)
+    return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, got {text}")
+    return int(text)

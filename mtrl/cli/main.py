@@ -1,0 +1,53 @@
+"""The command `mtrl`: one module per subcommand, imported when it is asked for."""
+
+import importlib
+import sys
+
+from mtrl.cli.failures import reason
+
+_COMMANDS = {
+    "train": "train an agent, evaluate it and report the run",
+    "evaluate": "evaluate the newest checkpoint of a run",
+    "report": "success table and learning curves of runs",
+}
+_HELP = "\n".join(
+    [
+        "usage: mtrl COMMAND ...\n\nMulti-task reinforcement learning with gradient aggregation.\n",
+        *(f"  {name:<10}{what}" for name, what in _COMMANDS.items()),
+        "\n`mtrl COMMAND --help` tells more.",
+    ]
+)
+_FAILED, _INTERRUPTED = 2, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after `mtrl`; those of the process by default.
+
+    Returns:
+        The exit status: 0 done, 2 for a failure that the user can mend (one line on stderr), 130 interrupted.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help"):
+        print(_HELP)
+        return 0 if words else _FAILED
+    name, *rest = words
+    if name not in _COMMANDS:
+        return _fail(f"unknown command {name!r}; there are {', '.join(_COMMANDS)}")
+    try:
+        return importlib.import_module(f"mtrl.cli.{name}").run(rest)
+    except KeyboardInterrupt:
+        print(f"mtrl {name}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except Exception as error:
+        line = reason(error)
+        if line is None:
+            raise
+        return _fail(line, name)
+
+
+def _fail(line: str, command: str = "") -> int:
+    print(f"mtrl {command}".rstrip() + f": error: {line}", file=sys.stderr)
+    return _FAILED

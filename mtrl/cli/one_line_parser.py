@@ -1,0 +1,16 @@
+"""argparse, whose errors are one line."""
+
+import argparse
+from typing import NoReturn
+
+from agents.errors import UserError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Raises UserError where argparse would print its usage and exit."""
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(prog=command, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)

@@ -1,0 +1,36 @@
+"""Success tables and warnings on the screen."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from mtrl.cli.tables import print_plain, show_table
+from mtrl.report import Report, evaluation_rows, header_and_rows, parse_evaluation
+from mtrl.report.runs import Record
+from mtrl.report.tables import caption
+
+
+def warn(line: str) -> None:
+    """Print a warning apart from the output."""
+    print(f"warning: {line}", file=sys.stderr)
+
+
+def show_evaluation(console: Console, folder: Path, record: Record) -> None:
+    """The per-task table of one evaluated checkpoint."""
+    result = parse_evaluation(record)
+    title = f"{folder}: checkpoint of step {result.step:,}"
+    show_table(console, title, evaluation_rows(result), caption(result.protocol, result.simulator))
+
+
+def show_report(console: Console, report: Report) -> None:
+    """The success table of a report, and where its files are."""
+    if report.table is None:
+        print_plain(console, "No run has an evaluation yet.")
+    else:
+        title = (
+            f"Success, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in report.table.columns)})"
+        )
+        text = "\n".join([report.table.caption, *report.table.notes])
+        show_table(console, title, header_and_rows(report.table), text)
+    print_plain(console, "\nReport: " + "\n        ".join(map(str, report.files)))

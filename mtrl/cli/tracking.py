@@ -1,0 +1,95 @@
+"""`--track`: the events of a run to Weights & Biases, under the names that they have in `metrics.jsonl`."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from agents.config import Config
+from agents.errors import UserError
+
+_PROJECT = "mtrl"
+_ID_FILE = "wandb_id"
+
+
+class Tracker:
+    """One tracked run; a context manager. A run folder that is resumed goes on in the same tracked run.
+
+    `{"kind": "train", "success": {"reach-v3": 0.5}}` is logged as `success/reach-v3`. Evaluations are logged
+    with `evaluation/` in front, because `return` is in both; the final one is in the summary under `final/`.
+    """
+
+    def __init__(self, config: Config, seed: int, folder: Path) -> None:
+        """Check that tracking is possible; the tracked run begins with the run's start event.
+
+        Raises:
+            UserError: wandb is not installed, or nobody is logged in and the mode is not offline.
+        """
+        try:
+            import wandb  # an optional extra
+        except ImportError as error:
+            raise UserError("--track needs wandb: pip install 'mtrl[track]'") from error
+        self._wandb = wandb
+        self._config, self._seed, self._folder = config, seed, folder
+        self._run: Any = None
+        if wandb.setup().settings.mode == "online" and not wandb.login(prompt=False):
+            raise UserError("--track needs `wandb login`, or WANDB_MODE=offline")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._run is not None:
+            self._run.finish(exit_code=0 if error is None else 1)
+
+    def update(self, event: Mapping[str, Any]) -> None:
+        """Take one event of `agents.train`."""
+        kind = event["kind"]
+        if kind == "start":
+            self._start()
+        elif kind == "train":
+            self._run.log(dict(flat(event)))
+        elif kind == "evaluation":
+            values = {f"evaluation/{name}": value for name, value in flat(event) if name != "step"}
+            self._run.log({"step": event["step"], **values})
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Take the final evaluation, as in `evaluation.json`; nothing if the run was finished before."""
+        if self._run is None:
+            return
+        tasks = {task["name"]: task for task in result["tasks"]}
+        for name, value in flat({"mean": result["mean"], **tasks}):
+            self._run.summary[f"final/{name}"] = value
+
+    def _start(self) -> None:
+        name = self._config.name
+        self._run = self._wandb.init(
+            project=_PROJECT,
+            group=name,
+            name=f"{name}/seed_{self._seed}",
+            id=self._id(),
+            resume="allow",
+            dir=self._folder,
+            config=self._config.model_dump(mode="json") | {"seeds": [self._seed]},
+            settings=self._wandb.Settings(console="off", silent=True),
+        )
+        # The axis is a value, not wandb's own counter, which refuses the steps that a resumed run repeats.
+        self._run.define_metric("*", step_metric="step")
+
+    def _id(self) -> str:
+        path = self._folder / _ID_FILE
+        if not path.exists():
+            path.write_text(secrets.token_hex(8))
+        return path.read_text()
+
+
+def flat(event: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of nested mappings, by their path with slashes."""
+    for name, value in event.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            yield f"{prefix}{name}", value

@@ -1,0 +1,89 @@
+"""`mtrl train CONFIG.yaml`: train and evaluate every seed, then report all seeds of the run."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import agents
+from agents.config import Config
+from agents.errors import UserError
+from mtrl.cli.arguments import parse_arguments
+from mtrl.cli.progress import Progress
+from mtrl.cli.success import show_report, warn
+from mtrl.cli.tables import print_plain
+from mtrl.cli.tracking import Tracker
+from mtrl.cli.train_help import train_help
+from mtrl.report import write_report
+
+_INTERRUPTED = 130
+
+
+def run(words: list[str]) -> int:
+    """Run the command; 130 if it was interrupted, and then how to resume is printed."""
+    if {"-h", "--help"} & set(words):
+        print(train_help())
+        return 0
+    arguments = parse_arguments(words)
+    config, console = arguments.config, Console()
+    root = Path(config.out) / config.name
+    folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
+    if not arguments.resume:
+        _refuse_existing(list(folders.values()))
+    try:
+        finished = all(
+            _train_seed(config, seed, folder, arguments.resume, console) for seed, folder in folders.items()
+        )
+    except KeyboardInterrupt:
+        finished = False
+    if not finished:
+        again = shlex.join(["mtrl", "train", *(word for word in words if word != "--resume"), "--resume"])
+        print_plain(console, f"Interrupted. To go on: {again}")
+        return _INTERRUPTED
+    show_report(console, write_report([root], root / "report", warn))
+    print_plain(console, f"Runs:   {root}")
+    return 0
+
+
+def _train_seed(config: Config, seed: int, folder: Path, resume: bool, console: Console) -> bool:
+    """Train and evaluate one seed; False if it was interrupted."""
+    with ExitStack() as stack:
+        tracker = stack.enter_context(Tracker(config, seed, folder)) if config.track else None
+
+        def on_event(event: dict[str, Any]) -> None:
+            progress.update(event)
+            if tracker:
+                tracker.update(event)
+
+        with Progress(console, f"{config.name}/seed_{seed}", config.steps) as progress:
+            result = agents.train(config, seed, folder, resume=resume, on_event=on_event)
+        if result.interrupted:
+            return False
+        if not _is_evaluated(folder, config, result.step):
+            with Progress(console, f"{config.name}/seed_{seed} evaluation") as progress:
+                record = agents.evaluate(folder, device=config.device, on_event=progress.update)
+            if tracker:
+                tracker.finish(record)
+    return True
+
+
+def _refuse_existing(folders: list[Path]) -> None:
+    """Look at all seeds before time is spent on the first."""
+    for folder in folders:
+        if folder.exists():
+            raise UserError(f"{folder} exists: --resume continues it, --name or --out make another")
+
+
+def _is_evaluated(folder: Path, config: Config, step: int) -> bool:
+    """Whether there is a whole evaluation of this step, with the episodes and the horizon asked for."""
+    try:
+        record: Mapping[str, Any] = json.loads((folder / "evaluation.json").read_text())
+        protocol = record["protocol"]
+        wanted = (step, config.evaluation.episodes, config.evaluation.horizon)
+        return (record["checkpoint"]["step"], protocol["episodes"], protocol["horizon"]) == wanted
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
