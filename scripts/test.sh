@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Sets up, then checks all that must hold before a change is merged: `scripts/test.sh [pytest arguments]`.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$root"
+
+# The tests are many small computations: threads would only wait for each other.
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+ruff check .
+ruff format --check .
+mypy
+lint-imports
+exec python -m pytest "$@"
