@@ -19,7 +19,7 @@ from envs.catalog import CATALOG
 from envs.episodes import Episodes
 from envs.goals import GoalOrder, goal_indices
 from envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step
-from envs.metaworld import rows, worker
+from envs.metaworld import commands, rows
 from envs.metaworld.assignment import available_cores, balanced
 from envs.metaworld.process import Specification, Worker
 from envs.phase import Phase
@@ -71,7 +71,7 @@ class MetaworldEnv:
         """See `VectorEnv.reset`."""
         self._phase.require("reset()", Phase.NEW, Phase.READY)
         self._episodes.start(self._episodes.number + 1)
-        self._command(worker.RESET, episode=self._episodes.number)
+        self._command(commands.RESET, episode=self._episodes.number)
         self._wait()
         self._phase = Phase.READY
         return self._rows["obs"].copy()
@@ -84,9 +84,9 @@ class MetaworldEnv:
         self._rows["action"] = actions
         self._phase = Phase.STEPPING
         if self._episodes.next_step_is_last:
-            self._command(worker.STEP_AND_RESET, episode=self._episodes.number + 1)
+            self._command(commands.STEP_AND_RESET, episode=self._episodes.number + 1)
         else:
-            self._command(worker.STEP)
+            self._command(commands.STEP)
 
     def recv(self) -> Step:
         """See `VectorEnv.recv`."""

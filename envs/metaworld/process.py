@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TypedDict
 
-from envs.metaworld import worker
+from envs.metaworld import commands
 
 _EXIT_TIMEOUT_S = 5.0
 # The worker finds its packages where the parent does, whatever the working directory is.
@@ -57,7 +57,7 @@ class Worker:
         return self._process.pid
 
     def send(self, command: bytes) -> None:
-        """Give a command (`worker.STEP`, ...). Raises RuntimeError if the process died."""
+        """Give a command (`commands.STEP`, ...). Raises RuntimeError if the process died."""
         try:
             self._channel.sendall(command)
         except (BrokenPipeError, ConnectionResetError):
@@ -66,7 +66,7 @@ class Worker:
     def wait(self) -> None:
         """Wait for the answer to a command. Raises RuntimeError, with the tasks' names, if there is none."""
         answer = self._receive()
-        if answer != worker.DONE:
+        if answer != commands.DONE:
             raise self._death(answer)
 
     def _receive(self) -> bytes:
@@ -76,7 +76,7 @@ class Worker:
             return b""
 
     def _death(self, answer: bytes) -> RuntimeError:
-        if answer == worker.FAILED:
+        if answer == commands.FAILED:
             with self._channel.makefile("rb") as rest:
                 trace = rest.read().decode()
             error = RuntimeError(f"the simulator of {self._names} failed: {trace.splitlines()[-1]}")

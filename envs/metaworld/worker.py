@@ -8,19 +8,8 @@ import socket
 import traceback
 
 from envs.goals import benchmark_goals
-from envs.metaworld import rows
+from envs.metaworld import commands, rows
 from envs.metaworld.simulator import Simulator
-
-STEP = b"s"
-"""Step every environment."""
-RESET = b"r"
-"""Reset every environment to the goal in its row."""
-STEP_AND_RESET = b"t"
-"""Both: the step that ends the episodes."""
-DONE = b"d"
-"""Answer: ready for the next command."""
-FAILED = b"f"
-"""Answer: a traceback follows, then the end."""
 
 
 def main(specification: str) -> None:
@@ -32,7 +21,7 @@ def main(specification: str) -> None:
         except (BrokenPipeError, ConnectionResetError):
             pass  # nobody is left to serve
         except Exception:
-            channel.sendall(FAILED + traceback.format_exc().encode())
+            channel.sendall(commands.FAILED + traceback.format_exc().encode())
 
 
 def _serve(channel: socket.socket, spec: dict) -> None:
@@ -45,11 +34,11 @@ def _serve(channel: socket.socket, spec: dict) -> None:
     goal, action, obs = table["goal"], table["action"], table["obs"]
     next_obs, reward, success = table["next_obs"], table["reward"], table["success"]
 
-    channel.sendall(DONE)
+    channel.sendall(commands.DONE)
     while command := channel.recv(1):
         for row, simulator in simulators:
-            if command != RESET:
+            if command != commands.RESET:
                 next_obs[row], reward[row], success[row] = simulator.step(action[row])
-            if command != STEP:
+            if command != commands.STEP:
                 obs[row] = simulator.reset(goal[row])
-        channel.sendall(DONE)
+        channel.sendall(commands.DONE)

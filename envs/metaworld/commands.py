@@ -1,0 +1,12 @@
+"""What a vector environment and its workers say to each other, a byte at a time."""
+
+STEP = b"s"
+"""Step every environment."""
+RESET = b"r"
+"""Reset every environment to the goal in its row."""
+STEP_AND_RESET = b"t"
+"""Both: the step that ends the episodes."""
+DONE = b"d"
+"""Answer: ready for the next command."""
+FAILED = b"f"
+"""Answer: a traceback follows, then the end."""

@@ -1,0 +1,128 @@
+"""Worker processes: what they load, how they end, and what is said when one ends too early."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import envs
+from envs.metaworld import commands
+from envs.metaworld.assignment import balanced
+from envs.metaworld.backend import MetaworldEnv
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+_PARENT = """
+import signal, sys, time
+sys.path[:] = {path!r}
+import torch, envs
+env = envs.make(["reach-v3", "push-v3"], num_workers=2)
+env.reset()
+print(*env.worker_pids(), flush=True)
+time.sleep(60)
+"""
+
+
+def _make(tasks: list[str], num_workers: int) -> MetaworldEnv:
+    env = envs.make(tasks, num_workers=num_workers, horizon=20)
+    assert isinstance(env, MetaworldEnv)
+    return env
+
+
+def _alive(pid: int) -> bool:
+    """Whether the process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _end_within(pids: tuple[int, ...], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(map(_alive, pids)):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_close_and_forgetting_end_the_workers() -> None:
+    env = _make(["reach-v3", "push-v3"], 2)
+    pids = env.worker_pids()
+    assert len(set(pids)) == 2
+    assert all(map(_alive, pids))
+    env.reset()
+    env.send(np.zeros((2, 1, 4)))
+    env.close()  # in the middle of a step
+    assert not any(map(_alive, pids))
+
+    forgotten = _make(["reach-v3"], 1)
+    pids = forgotten.worker_pids()
+    del forgotten
+    assert _end_within(pids, 5)
+
+
+def test_workers_of_a_killed_parent_end_and_import_no_torch() -> None:
+    code = _PARENT.format(path=[path or os.getcwd() for path in sys.path])
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = tuple(int(pid) for pid in parent.stdout.readline().split())
+        try:
+            assert len(pids) == 2
+            for pid in pids:
+                assert os.getsid(pid) != os.getsid(parent.pid)  # Ctrl-C reaches the terminal's session alone
+                assert "libmujoco" in (maps := Path(f"/proc/{pid}/maps").read_text())
+                assert "libtorch" not in maps
+        finally:
+            os.kill(parent.pid, signal.SIGKILL)
+        assert _end_within(pids, 5)
+
+
+def test_killed_worker_is_named_and_takes_the_rest_along() -> None:
+    env = _make(["reach-v3", "push-v3", "door-open-v3"], 3)
+    env.reset()
+    pids = env.worker_pids()
+    os.kill(pids[0], signal.SIGKILL)  # the dearest task comes first: push
+    with pytest.raises(RuntimeError, match="simulator process of push-v3 was killed by signal 9"):
+        env.step(np.zeros((3, 1, 4)))
+    assert not any(map(_alive, pids))
+    with pytest.raises(RuntimeError, match="after close"):
+        env.reset()
+
+
+def test_failure_inside_a_worker_is_reported_with_its_trace() -> None:
+    env = _make(["reach-v3"], 1)
+    env.reset()
+    env.step(np.zeros((1, 1, 4)))
+    env._rows["goal"] = 50  # there are goals 0 to 49
+    env._workers[0].send(commands.RESET)
+    with pytest.raises(RuntimeError, match="simulator of reach-v3 failed: IndexError") as error:
+        env._workers[0].wait()
+    assert "Traceback" in error.value.__notes__[0]
+    env.close()
+
+
+def test_importing_envs_loads_no_simulator_and_no_torch() -> None:
+    code = f"import sys; sys.path[:] = {sys.path!r}; import envs; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "envs.factory" in loaded.split()
+    assert not {"torch", "mujoco", "metaworld", "envpool", "gymnasium"} & set(loaded.split())
+
+
+def test_more_workers_than_environments_are_not_started() -> None:
+    with _make(["reach-v3"], 8) as env:
+        assert len(env.worker_pids()) == 1
+
+
+def test_assignment_is_complete_and_balanced() -> None:
+    costs = [160.0] * 4 + [380.0] * 8 + [120.0] * 28
+    for num_workers in (1, 2, 4, 7):
+        assignment = balanced(costs, num_workers)
+        assert sorted(row for rows in assignment for row in rows) == list(range(40))
+        loads = [sum(costs[row] for row in rows) for rows in assignment]
+        assert max(loads) <= sum(costs) / num_workers + min(costs)  # the cheapest come last and fill the gaps
