@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Makes .venv with everything installed, as pinned in constraints.txt. Quick to run again, safe to run twice at once.
-# Call it, or source it to have .venv/bin in front of PATH afterwards. PYTHON=... names another interpreter.
+# The other scripts source it: afterwards .venv/bin is in front of PATH. PYTHON=... names another interpreter.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 python="${PYTHON:-python3}"
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-  found="$("$python" --version 2>&1 | tail -n 1 || true)"
-  echo "setup: Python 3.11 or newer is needed, '$python' is: $found (PYTHON=... names another)" >&2
+  found="$("$python" --version 2> /dev/null || echo "not there")"
+  echo "setup: Python 3.11 or newer is needed; $python is $found (PYTHON=... names another)" >&2
   exit 2
 fi
 

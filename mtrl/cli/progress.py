@@ -16,15 +16,15 @@ Event = Mapping[str, Any]
 class Progress:
     """Shows the events of one run; a context manager."""
 
-    def __init__(self, console: Console, label: str, steps: int | None = None) -> None:
-        """Take where to print, what the line begins with, and the number of steps if events do not tell."""
+    def __init__(self, console: Console, label: str, steps: int = 1) -> None:
+        """Take where to print, what a line begins with, and the steps of the run (an evaluation has none)."""
         self._console = console
         self._label = label
         self._steps = steps
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
         detail = TextColumn("{task.fields[detail]}")
         self._bar = Bar(*columns, detail, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task(label, total=steps, detail="")
+        self._task = self._bar.add_task(label, total=1.0, detail="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -39,39 +39,33 @@ class Progress:
         """Take one event of `agents.train` or `agents.evaluate`."""
         kind = event["kind"]
         if kind == "progress":
-            self._steps = event["steps"]
-            self._bar.update(
-                self._task, total=self._steps, completed=event["step"], detail=self._detail(event)
-            )
+            self._bar.update(self._task, completed=self._share(event), detail=self._detail(event))
         elif kind == "train" and not self._console.is_terminal:
-            share = f" ({event['step'] / self._steps:.0%})" if self._steps else ""
-            self._print(f"step {event['step']:,}{share}, {self._detail(event)}")
+            self._print(f"step {event['step']:,} ({self._share(event):.0%}), {self._detail(event)}")
         elif kind == "evaluation":
-            any_step, final_step = mean_rate(event["success_any"]), mean_rate(event["success_final"])
+            any_step, final_step = _mean(event["success_any"]), _mean(event["success_final"])
             self._print(f"step {event['step']:,}, evaluation: any-step {any_step}, final-step {final_step}")
+
+    def _share(self, event: Event) -> float:
+        """How much is done, in [0, 1]."""
+        return event["share"] if "share" in event else event["step"] / self._steps
 
     def _print(self, text: str) -> None:
         print_plain(self._bar.console, f"{self._label}: {text}")
 
     def _detail(self, event: Event) -> str:
-        """Speeds, success and time left, as far as the event has them."""
+        """Speeds, success and time left; an evaluation knows the time alone."""
+        if "share" in event:
+            return f"{duration(event['wall_s'] * (1 / event['share'] - 1))} left"
+        success, speed = event["success_mean"], event["steps_per_s"]
         parts = [
-            f"{event[f'{what}_per_s']:,.0f} {what}/s"
-            for what in ("steps", "updates")
-            if f"{what}_per_s" in event
+            f"{speed:,.0f} steps/s",
+            f"{event['updates_per_s']:,.0f} updates/s",
+            "no episode yet" if success is None else f"success {success:.2f}",
         ]
-        if "success" in event or "success_mean" in event:
-            success = event["success"] if "success" in event else {"mean": event["success_mean"]}
-            parts.append(f"success {mean_rate(success)}")
-        if self._steps and event.get("steps_per_s"):
-            parts.append(f"{duration((self._steps - event['step']) / event['steps_per_s'])} left")
+        if speed > 0:
+            parts.append(f"{duration((self._steps - event['step']) / speed)} left")
         return ", ".join(parts)
-
-
-def mean_rate(rates: Mapping[str, float | None]) -> str:
-    """The mean over tasks as text; a dash as long as some task has no episode."""
-    known = [rate for rate in rates.values() if rate is not None]
-    return f"{sum(known) / len(known):.2f}" if known and len(known) == len(rates) else "–"
 
 
 def duration(seconds: float) -> str:
@@ -79,3 +73,7 @@ def duration(seconds: float) -> str:
     minutes, second = divmod(round(max(0.0, seconds)), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def _mean(rates: Mapping[str, float]) -> str:
+    return f"{sum(rates.values()) / len(rates):.2f}"

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 import agents
+import envs
 from agents.config import Config
 from agents.errors import UserError
 from mtrl.cli.arguments import parse_arguments
@@ -32,8 +33,7 @@ def run(words: list[str]) -> int:
     config, console = arguments.config, Console()
     root = Path(config.out) / config.name
     folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
-    if not arguments.resume:
-        _refuse_existing(list(folders.values()))
+    _check(config, folders.values(), arguments.resume)
     try:
         finished = all(
             _train_seed(config, seed, folder, arguments.resume, console) for seed, folder in folders.items()
@@ -71,11 +71,15 @@ def _train_seed(config: Config, seed: int, folder: Path, resume: bool, console: 
     return True
 
 
-def _refuse_existing(folders: list[Path]) -> None:
-    """Look at all seeds before time is spent on the first."""
+def _check(config: Config, folders: Iterable[Path], resume: bool) -> None:
+    """Find now what would fail later: the last seed's folder is checked before time is spent on the first."""
+    try:
+        envs.task_names(config.env.tasks)
+    except ValueError as error:
+        raise UserError(f"env.{error}") from error
     for folder in folders:
-        if folder.exists():
-            raise UserError(f"{folder} exists: --resume continues it, --name or --out make another")
+        if (folder / "config.yaml").exists() and not resume:
+            raise UserError(f"run {folder} exists: --resume continues it, --name or --out make another")
 
 
 def _is_evaluated(folder: Path, config: Config, step: int) -> bool:

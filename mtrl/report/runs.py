@@ -112,9 +112,8 @@ def read_run(folder: Path, warn: Warn) -> Run:
         if not starts:
             raise ReportError(f"{metrics} has no start line yet")
         tasks = tuple(starts[-1]["tasks"])
-        lines = _continued(records)
-        train = [record for record in lines if record["kind"] == "train"]
-        evaluations = [record for record in lines if record["kind"] == "evaluation"]
+        train = [record for record in records if record["kind"] == "train"]
+        evaluations = [record for record in records if record["kind"] == "evaluation"]
         return Run(
             folder=folder,
             name=str(config["name"]),
@@ -199,17 +198,6 @@ def _records(text: str, path: Path, warn: Warn) -> Iterator[Record]:
             yield record
         else:
             warn(f"{path}: line {number} is truncated, dropped")
-
-
-def _continued(records: Iterable[Record]) -> list[Record]:
-    """Records of the run as it went on: what lies after the checkpoint of a resume was done again."""
-    kept: list[Record] = []
-    for record in records:
-        if record["kind"] != "start":
-            kept.append(record)
-        elif "resumed_at_step" in record:
-            kept = [earlier for earlier in kept if earlier["step"] <= record["resumed_at_step"]]
-    return kept
 
 
 def _curve(records: list[Record], key: str, tasks: tuple[str, ...]) -> Curve:

@@ -72,7 +72,7 @@ def caption(protocol: Record, simulator: Record) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in simulator["versions"].items())
     return (
         f"Protocol {protocol['name']}: {protocol['episodes']} episodes per task, "
-        f"horizon {protocol['horizon']}, {protocol['policy']} policy, newest checkpoint; "
+        f"horizon {protocol['horizon']}; policy: {protocol['policy']}; "
         f"goals: {protocol['goals']}; reward: {protocol['reward']}. "
         f"Simulator {simulator['backend']} ({versions})."
     )
@@ -188,12 +188,18 @@ def _runs(groups: Iterable[Group]) -> tuple[list[str], list[list[str]]]:
             f"{run.wall_s / 60:.1f}",
             run.backend,
             f"{run.device}, {run.hardware}",
-            (run.git_commit or _NOTHING)[:10],
+            _commit(run.git_commit),
         ]
         for group in groups
         for run in group.runs
     ]
     return ["run", "seed", "steps", "updates", "minutes", "trained on", "hardware", "commit"], rows
+
+
+def _commit(name: str | None) -> str:
+    """Short, but still with the mark of a tree that was not clean."""
+    commit, plus, changes = (name or _NOTHING).partition("+")
+    return commit[:10] + plus + changes
 
 
 def _number(value: float | None) -> str:

@@ -18,7 +18,7 @@ PROTOCOL = {
     "name": "modern",
     "horizon": 500,
     "episodes": 50,
-    "policy": "deterministic",
+    "policy": "deterministic, the last checkpoint",
     "goals": "each of 50 once",
     "reward": "v2",
 }
@@ -34,7 +34,7 @@ def start(seed: int, tasks: Sequence[str] = TASKS, **more: Any) -> dict[str, Any
         "hardware": "2 cores",
         "versions": {"torch": "2.13.0"},
         "simulator": SIMULATOR,
-        "git_commit": "0123456789abcdef",
+        "git_commit": "0123456789abcdef+changes",
         **more,
     }
 

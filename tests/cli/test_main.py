@@ -1,0 +1,131 @@
+"""The command: exit status, one line for each failure, tables on the screen."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.errors import UserError
+from mtrl.cli.failures import reason
+from mtrl.cli.main import main
+from mtrl.report import ReportError
+from tests.report.run_folders import result, write_run
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "mtrl COMMAND --help" in capsys.readouterr().out
+    assert main([]) == 2
+    assert main(["train", "--help"]) == 0
+    assert "--agent.critic.width INT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_help_of_the_small_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: mtrl {command}" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from mtrl.cli.main import main; main(['--help']); "
+        "print({'torch', 'numpy', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("trian x.yaml", "mtrl: error: unknown command 'trian'; there are train, evaluate, report"),
+        ("train", "mtrl train: error: one configuration file is needed, e.g. configs/mt10/quick.yaml"),
+        ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),
+        ("train x.yaml --stepz 3", "mtrl train: error: --stepz: unknown option; did you mean --steps?"),
+        ("train x.yaml --steps 0", "mtrl train: error: --steps must be greater than 0, got 0"),
+        ("evaluate", "mtrl evaluate: error: the following arguments are required: RUN"),
+        ("evaluate nowhere", "mtrl evaluate: error: nowhere is no folder"),
+        ("evaluate .", "mtrl evaluate: error: . holds no run: no config.yaml, no seed_<k>"),
+        (
+            "evaluate a --episodes 0",
+            "mtrl evaluate: error: argument --episodes: must be a whole number above 0, got 0",
+        ),
+        ("report", "mtrl report: error: the following arguments are required: RUN, --out"),
+        ("report nowhere --out r", "mtrl report: error: nowhere is no folder"),
+        ("report a --out x.yaml", "mtrl report: error: the report needs a folder, x.yaml is a file"),
+    ],
+)
+def test_failures_are_one_line(
+    words: str,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("")
+    write_run(Path("runs"))
+    assert main(words.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.err == line + "\n"
+    assert captured.out == ""
+
+
+def test_unknown_task_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("env: {tasks: [reach-v3, psuh-v3]}")
+    assert main(["train", "x.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        "mtrl train: error: env.tasks: unknown task 'psuh-v3'; the closest is 'push-v3'\n"
+    )
+    assert not Path("runs").exists()
+
+
+def test_an_existing_run_of_any_seed_stops_the_command_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("name: a")
+    write_run(Path("runs"), "a", seed=1)
+    assert main(["train", "x.yaml", "--seeds", "0", "1"]) == 2
+    assert capsys.readouterr().err == (
+        "mtrl train: error: run runs/a/seed_1 exists: --resume continues it, --name or --out make another\n"
+    )
+    assert not Path("runs/a/seed_0").exists()
+
+
+def test_report_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in range(2):
+        write_run(tmp_path, seed=seed, final=result(3000, seed, (1.0, 0.5), (0.5, 0.0)))
+    write_run(tmp_path, seed=2)
+    assert main(["report", str(tmp_path / "a"), "--out", str(tmp_path / "report")]) == 0
+    captured = capsys.readouterr()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in captured.out.splitlines()]
+    assert ["reach-v3", "1.00", "0.50"] in rows
+    assert ["mean", "0.75", "0.25"] in rows
+    assert "a: 2 seeds, so no IQM and no interval" in captured.out
+    assert "Simulator metaworld (metaworld 3.1.1, mujoco 3.3.0)" in captured.out
+    assert str(tmp_path / "report" / "curve.png") in captured.out
+    assert captured.err == (
+        f"warning: {tmp_path / 'a' / 'seed_2'} has no evaluation: it is in the curves, not in the table\n"
+    )
+
+
+def test_which_failures_are_the_users() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/a")
+    assert reason(UserError("one line")) == "one line"
+    assert reason(ReportError("one line")) == "one line"
+    assert reason(full) == "runs/a: No space left on device"
+    assert reason(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device"
+    assert (
+        reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "x"))
+        == "x: No such file or directory"
+    )
+    assert reason(ValueError("a defect of ours")) is None
+    assert reason(OSError(errno.EIO, "Input/output error")) is None

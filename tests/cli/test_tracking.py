@@ -1,0 +1,138 @@
+"""wandb, for real, offline: what is logged is read back from the file that it would upload."""
+
+import json
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.config import Config
+from agents.errors import UserError
+from mtrl.cli.tracking import Tracker
+from tests.report.run_folders import evaluation, result, start, train
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+
+def tracked_run(folder: Path) -> Path:
+    """The newest file of the tracked run in `folder`."""
+    return max(folder.glob("wandb/offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """The records of a tracked run: after 7 bytes, blocks of 32 KiB with fragments, as LevelDB logs them."""
+    data, at, parts = path.read_bytes(), 7, []
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:  # no fragment begins in the last bytes of a block
+            at += 32768 - at % 32768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        parts.append(data[at + 7 : at + 7 + length])
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last fragment
+            yield b"".join(parts)
+            parts = []
+
+
+def read(path: Path) -> tuple[Any, list[dict[str, Any]], dict[str, Any]]:
+    """The run record, the logged lines and the summary."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    run, lines, summary = None, [], {}
+    for data in records(path):
+        record = Record.FromString(data)
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            run = record.run
+        elif kind == "history":
+            lines.append(values(record.history.item))
+        elif kind == "summary":
+            summary |= values(record.summary.update)
+    return run, lines, summary
+
+
+def values(items: Iterable[Any]) -> dict[str, Any]:
+    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
+
+
+def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "seed_3"
+    folder.mkdir(parents=True)
+    config = Config(name="a", seeds=(3, 4))
+    with Tracker(config, 3, folder) as tracker:
+        for event in (start(3), train(1000, None, 0.25), evaluation(1000, 0.5, 0.75), {"kind": "progress"}):
+            tracker.update(event)
+        tracker.finish(result(1000, 3, (0.5, 1.0), (0.25, 0.5)))
+
+    run, lines, summary = read(tracked_run(folder))
+    assert (run.project, run.run_group, run.display_name) == ("mtrl", "a", "a/seed_3")
+    logged = {name: value for name, value in lines[0].items() if not name.startswith("_")}
+    assert logged == {
+        "step": 1000,
+        "updates": 100,
+        "wall_s": 10.0,
+        "steps_per_s": 100.0,
+        "updates_per_s": 10.0,
+        "success/push-v3": 0.25,  # reach-v3 had no episode yet: it is not logged
+        "return/push-v3": 25.0,
+        "loss/critic/reach-v3": 1.0,
+        "loss/critic/push-v3": 1.0,
+        "loss/actor/reach-v3": -1.0,
+        "loss/actor/push-v3": -1.0,
+    }
+    assert lines[1]["step"] == 1000
+    assert lines[1]["evaluation/success_any/push-v3"] == 0.75
+    assert lines[1]["evaluation/return/reach-v3"] == 0.5
+    assert summary["final/mean/success_any"] == 0.75
+    assert summary["final/reach-v3/success_final"] == 0.25
+
+    with Tracker(config, 3, folder) as tracker:
+        tracker.update(start(3, resumed_at_step=1000))
+        tracker.update(train(2000, 0.5, 0.5))
+    again, lines, _ = read(tracked_run(folder))
+    assert again.run_id == run.run_id
+    assert lines[0]["step"] == 2000
+
+
+def test_each_folder_has_its_own_run(offline: None, tmp_path: Path) -> None:
+    ids = set()
+    for seed in (0, 1):
+        folder = tmp_path / f"seed_{seed}"
+        folder.mkdir()
+        with Tracker(Config(), seed, folder) as tracker:
+            tracker.update(start(seed))
+        ids.add(read(tracked_run(folder))[0].run_id)
+    assert len(ids) == 2
+
+
+def test_nothing_is_written_before_the_run_starts(offline: None, tmp_path: Path) -> None:
+    folder = tmp_path / "seed_0"
+    with Tracker(Config(), 0, folder) as tracker:
+        tracker.finish(result(1000, 0, (0.5, 1.0), (0.25, 0.5)))
+    assert not folder.exists()
+
+
+def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it fails, as if it were not installed
+    with pytest.raises(UserError, match="--track needs wandb: pip install"):
+        Tracker(Config(), 0, tmp_path)
+
+
+def test_online_without_a_login_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("HOME", str(tmp_path))  # no ~/.netrc
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    wandb.teardown()
+    with pytest.raises(UserError, match=r"--track needs `wandb login`, or WANDB_MODE=offline"):
+        Tracker(Config(), 0, tmp_path)
+    wandb.teardown()
