@@ -1,0 +1,183 @@
+"""CAGrad's update, a second-order cone program of `T` variables: a primal-dual interior-point method."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregation.cagrad_polish import polish
+from mtrl.aggregation.linear_algebra import bilinear, dot, lengths, multiply, unit_diagonal
+from mtrl.aggregation.nonnegative_qp import largest_step
+
+ITERATIONS = 24
+"""Ten to fifteen but for a small `c` among gradients of very different norms."""
+FLOOR = 1e-10
+"""Last complementarity aimed at; the data are of order one. Lower, and the distance to the cone's boundary
+drowns in
+rounding; the polish goes on from there."""
+
+
+class Iterate(NamedTuple):
+    """A point of the path, or a step along it. The cone's pair is `h = (c, v)` and `z = (r, -w)`."""
+
+    v: Tensor
+    """`[..., T]`: `d = g_0 + sum_i v_i u_i`."""
+    t: Tensor
+    """`[..., 1]`: the smallest gain."""
+    s: Tensor
+    """`[..., T]`: slack of `C v + f >= t b`."""
+    w: Tensor
+    """`[..., T]`: its multipliers."""
+    r: Tensor
+    """`[..., 1]`: bound of `|sum_i w_i u_i|`."""
+
+
+def cagrad_offset(gram: Tensor, c: float) -> Tensor:
+    """Maximise `min_i <g_i, d>` over `|d - g_0| <= c |g_0|`, `g_0` the mean, the zero gradients left out.
+
+    In unit gradients `u_i`, with `|g_0| = 1`, `C` the cosines, `f_i = <u_i, g_0>` and `b_i ~ 1 / |g_i|`:
+
+        primal   max t               s = C v + f - t b >= 0,    |sum_i v_i u_i| <= c
+        dual     min f^T w + c r     w >= 0,  b^T w = 1,        |sum_i w_i u_i| <= r
+
+    Nesterov-Todd steps with Mehrotra's corrector (Vandenberghe 2010, "The CVXOPT linear and quadratic cone
+    program solvers"). Vectors of gradient space are held by their coefficients of the unit gradients, so a
+    singular `C` does no harm and one `T x T` factor serves each iteration.
+
+    Args:
+        gram: `[..., T, T]`, float64.
+        c: radius of the ball, 0 < c < 1.
+
+    Returns:
+        `o`, `[..., T]`: `d = g_0 + sum_i o_i g_i`; 0 for a zero gradient.
+    """
+    norms, live = lengths(gram)
+    C = unit_diagonal(gram, norms)
+    mean_norm = gram.mean((-2, -1)).clamp(min=0).sqrt().unsqueeze(-1)
+    f = gram.mean(-1) / norms / torch.where(mean_norm > 0, mean_norm, 1.0)
+    f = torch.where(live, f, 1.0)  # a zero gradient: its constraint reads 1 >= 0 and its multiplier goes to 0
+    shortest = torch.where(live, norms, torch.inf).amin(-1, keepdim=True)
+    b = torch.where(live, shortest / norms, 0.0)
+
+    at = _start(C, f, b, live, c)
+    for _ in range(ITERATIONS):
+        newton = _Newton(C, f, b, c, at)
+        step = newton.predictor()
+        reach = newton.reach(step).clamp(max=1.0)
+        step = newton.corrector(step, ((1 - reach) ** 3 * newton.mu).clamp(min=FLOOR))
+        reach = (0.99 * newton.reach(step)).clamp(max=1.0)
+        # Rests when done, and where rounding has spoilt the step.
+        moving = (newton.mu > FLOOR) & torch.stack([part.isfinite().all(-1) for part in step]).all(
+            0
+        ).unsqueeze(-1)
+        at = Iterate(*(torch.where(moving, x + reach * dx, x) for x, dx in zip(at, step, strict=True)))
+    v = polish(C, f, b, c, at.v, at.w, at.s, at.t)
+    return torch.where(live, mean_norm * v / norms, 0.0)
+
+
+def _start(C: Tensor, f: Tensor, b: Tensor, live: Tensor, c: float) -> Iterate:
+    """Inside both cones; `s = C v + f - t b` need not hold yet."""
+    w = torch.where(live, b / dot(b, b), 1.0)
+    radius = bilinear(w, C, w).clamp(min=0).sqrt()
+    r = 1.5 * radius + 1e-3 * dot(w, w).sqrt()  # gradients that cancel leave no radius
+    v = 0.5 * c * w / r
+    t = torch.full_like(r, -1 - c)  # no gain is smaller
+    return Iterate(v=v, t=t, s=(multiply(C, v) + f - t * b).clamp(min=0.1), w=w, r=r)
+
+
+class _Newton:
+    """The optimality conditions linearised at one iterate, factored once for predictor and corrector.
+
+    The cone's part is `W^-1 dh + W dz = rho`, `W = eta (a, p)` the Nesterov-Todd scaling; elements of the
+    cone's space are pairs (head, tail).
+    """
+
+    def __init__(self, C: Tensor, f: Tensor, b: Tensor, c: float, at: Iterate) -> None:
+        self.C, self.b, self.at = C, b, at
+        Cv = multiply(C, at.v)
+        self.det_h = c * c - dot(at.v, Cv)
+        self.det_z = at.r**2 - bilinear(at.w, C, at.w)
+        root_h, root_z = self.det_h.sqrt(), self.det_z.sqrt()
+        cosine = (c * at.r - dot(at.w, Cv)) / (root_h * root_z)
+        gamma = (2 * (1 + cosine)).sqrt()
+        self.a = (c / root_h + at.r / root_z) / gamma
+        self.p = (at.v / root_h + at.w / root_z) / gamma
+        self.Cp = multiply(C, self.p)
+        self.eta = (root_h / root_z).sqrt()
+        self.lam = self._scale((at.r, -at.w))
+        self.det_lam = root_h * root_z
+        self.mu = (dot(at.w, at.s) + self._inner(self.lam, self.lam)) / (C.shape[-1] + 1)
+
+        self.short_s = Cv + f - at.t * b - at.s
+        self.short_b = 1 - dot(b, at.w)
+        self.kappa = self.eta**-2
+        self.factor = torch.linalg.cholesky_ex(C + torch.diag_embed(self.kappa * at.s / at.w)).L
+        both = torch.cholesky_solve(torch.stack((self.Cp, b), -1), self.factor)
+        self.from_p, self.from_b = 2 * (self.p - both[..., 0]), both[..., 1]
+        self.cross = dot(self.Cp, self.from_b)
+        self.corner = 1 + dot(self.Cp, self.from_p)
+        self.border = self.kappa * dot(b, self.from_b)
+
+    def predictor(self) -> Iterate:
+        """Towards complementarity 0."""
+        return self._direction(-self.at.w * self.at.s, (-self.lam[0], -self.lam[1]))
+
+    def corrector(self, predictor: Iterate, target: Tensor) -> Iterate:
+        """Towards complementarity `target`, with the predictor's second-order term."""
+        dh, dz = (
+            self._unscale((torch.zeros_like(target), predictor.v)),
+            self._scale((predictor.r, -predictor.w)),
+        )
+        head = self._inner(dh, dz) - target
+        tail = dh[0] * dz[1] + dz[0] * dh[1]
+        # Divide by lambda in the cone's (Jordan) algebra.
+        lam0, lam1 = self.lam
+        y0 = (lam0 * head - bilinear(lam1, self.C, tail)) / self.det_lam
+        y1 = (tail - y0 * lam1) / lam0
+        linear = target - self.at.w * self.at.s - predictor.w * predictor.s
+        return self._direction(linear, (-lam0 - y0, -lam1 - y1))
+
+    def reach(self, step: Iterate) -> Tensor:
+        """Largest multiple of `step` that stays inside all cones, `[..., 1]`."""
+        at, Cdv, Cdw = self.at, multiply(self.C, step.v), multiply(self.C, step.w)
+        half_h, half_z = -dot(at.v, Cdv), at.r * step.r - dot(at.w, Cdw)
+        cone_h = _first_root(self.det_h, half_h, -dot(step.v, Cdv))
+        cone_z = _first_root(self.det_z, half_z, step.r**2 - dot(step.w, Cdw))
+        return torch.minimum(largest_step(at.w, step.w, at.s, step.s), torch.minimum(cone_h, cone_z))
+
+    def _direction(self, linear: Tensor, rho: tuple[Tensor, Tensor]) -> Iterate:
+        """Solve `w ds + s dw = linear` and `W^-1 dh + W dz = rho` with both programs' linear equations."""
+        at = self.at
+        head, tail = self._unscale(rho)
+        right = linear / at.w - self.short_s + at.s / at.w * tail
+        base = torch.cholesky_solve(right.unsqueeze(-1), self.factor).squeeze(-1)
+        # Two unknowns are left: alpha = <p, dv> and dt.
+        q1 = dot(self.Cp, base)
+        q2 = self.short_b + dot(self.b, tail) - self.kappa * dot(self.b, base)
+        det = self.corner * self.border + 2 * self.kappa * self.cross**2
+        alpha = (q1 * self.border + self.cross * q2) / det
+        dt = (self.corner * q2 - 2 * self.kappa * self.cross * q1) / det
+        dv = base - self.from_p * alpha + self.from_b * dt
+        dw = self.kappa * (dv + 2 * alpha * self.p) - tail
+        dr = head + 2 * self.kappa * self.a * alpha
+        return Iterate(v=dv, t=dt, s=(linear - at.s * dw) / at.w, w=dw, r=dr)
+
+    def _inner(self, x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor]) -> Tensor:
+        return x[0] * y[0] + bilinear(x[1], self.C, y[1])
+
+    def _scale(self, x: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """`W x`."""
+        along = dot(self.Cp, x[1])
+        return self.eta * (self.a * x[0] + along), self.eta * (x[1] + self.p * (x[0] + along / (1 + self.a)))
+
+    def _unscale(self, x: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """`W^-1 x`."""
+        along = dot(self.Cp, x[1])
+        return (self.a * x[0] - along) / self.eta, (x[1] + self.p * (along / (1 + self.a) - x[0])) / self.eta
+
+
+def _first_root(constant: Tensor, half: Tensor, square: Tensor) -> Tensor:
+    """Smallest positive root of `square t^2 + 2 half t + constant` with `constant > 0`; may be infinite."""
+    inside = half**2 - square * constant
+    below = inside.clamp(min=0).sqrt() - half
+    return torch.where((inside >= 0) & (below > 0), constant / below, torch.inf)

@@ -1,0 +1,61 @@
+"""The Nash bargaining weights: the positive solution of `a_i (G a)_i = 1`, by Newton's method."""
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregation.linear_algebra import dot, lengths, multiply, unit_diagonal
+
+ITERATIONS = 16
+"""Twelve suffice for 50 tasks at condition numbers of 1e6; well-conditioned matrices need four or five."""
+
+
+def nash_bargaining(gram: Tensor, eps: float) -> Tensor:
+    """Solve `a_i (G a)_i = 1` with `a > 0` over the gradients that are not zero.
+
+    The equation is the stationarity of the strictly convex `1/2 a^T G a - sum_i log a_i`. In the unknown
+    `x_i = a_i |g_i|` the matrix is `C`, the cosines, and a Newton step `x (1 + u)` solves
+
+        (I + X C X) u = 1 - x * (C x),    X = diag(x),
+
+    whose matrix has no eigenvalue below 1, however singular `C` is. An increase is taken whole and a decrease
+    as `1 / (1 - u)`, which keeps `x` positive and equals Newton's step to first order. Start and every
+    iterate lie on the optimum of their ray, `x^T C x = K` for `K` non-zero gradients.
+
+    Args:
+        gram: `[..., T, T]`, float64.
+        eps: relative rounding of its entries.
+
+    Returns:
+        Weights, `[..., T]`; zero for a zero gradient. Zero for every task if there is no solution, that is if
+        some convex combination of the unit gradients vanishes (squared norm below `4 T eps`, the rounding of
+        `C`).
+    """
+    norms, live = lengths(gram)
+    cosines = unit_diagonal(gram, norms)
+    one = live.to(gram.dtype)
+    count = one.sum(-1, keepdim=True)
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    x = _on_ray(one, cosines, count)
+    for _ in range(ITERATIONS):
+        scaled = cosines * (x.unsqueeze(-1) * x.unsqueeze(-2))
+        rhs = one - scaled.sum(-1)
+        factor = torch.linalg.cholesky_ex(identity + scaled).L
+        step = torch.cholesky_solve(rhs.unsqueeze(-1), factor).squeeze(-1)
+        x = _on_ray(x * (1 + step.clamp(min=0)) / (1 - step.clamp(max=0)), cosines, count)
+    # x / sum(x) is a convex combination of unit gradients whose squared norm is count / sum(x)^2. Where only
+    # some gradients cancel, x may grow slowly, but then it does not converge.
+    apart = count > 4 * gram.shape[-1] * eps * x.sum(-1, keepdim=True) ** 2
+    converged = (x * multiply(cosines, x) - one).abs().amax(-1, keepdim=True) < 1e-2
+    solvable = apart & converged
+    return torch.where(solvable & live, x / norms, 0.0)
+
+
+def _on_ray(x: Tensor, cosines: Tensor, count: Tensor) -> Tensor:
+    """The multiple of `x` at which `x^T C x = K`: the optimum on its ray."""
+    return x * (count / dot(x, multiply(cosines, x))).sqrt()
+
+
+def nash_residual(gram: Tensor, weights: Tensor) -> Tensor:
+    """`max_i |a_i (G a)_i - 1|` over the gradients that are not zero, `[...]`."""
+    _, live = lengths(gram)
+    return torch.where(live, (weights * multiply(gram, weights) - 1).abs(), 0.0).amax(-1)
