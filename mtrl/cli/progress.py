@@ -23,7 +23,7 @@ class Progress:
         self._steps = steps
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
         detail = TextColumn("{task.fields[detail]}")
-        self._bar = Bar(*columns, detail, console=console, disable=not console.is_terminal)
+        self._bar = Bar(*columns, detail, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task(label, total=1.0, detail="")
 
     def __enter__(self) -> Self:

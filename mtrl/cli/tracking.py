@@ -1,5 +1,6 @@
 """`--track`: the events of a run to Weights & Biases, under the names that they have in `metrics.jsonl`."""
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,6 +31,9 @@ class Tracker:
             import wandb  # an optional extra
         except ImportError as error:
             raise UserError("--track needs wandb: pip install 'mtrl[track]'") from error
+        os.environ.setdefault(
+            "WANDB_DISABLE_WEAVE", "true"
+        )  # it takes our `agents` for a library of that name
         self._wandb = wandb
         self._config, self._seed, self._folder = config, seed, folder
         self._run: Any = None

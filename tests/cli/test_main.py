@@ -129,3 +129,8 @@ def test_which_failures_are_the_users() -> None:
     )
     assert reason(ValueError("a defect of ours")) is None
     assert reason(OSError(errno.EIO, "Input/output error")) is None
+    missing = ModuleNotFoundError("No module named 'rich.table'", name="rich.table")
+    assert reason(missing) == "the package rich is missing: pip install 'mtrl[rl]'"
+    told = ModuleNotFoundError("envpool needs its extra", name="envpool")
+    assert reason(told) == "envpool needs its extra"
+    assert reason(ModuleNotFoundError("No module named 'mtrl.gone'", name="mtrl.gone")) is None
