@@ -123,10 +123,7 @@ def test_which_failures_are_the_users() -> None:
     assert reason(ReportError("one line")) == "one line"
     assert reason(full) == "runs/a: No space left on device"
     assert reason(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device"
-    assert (
-        reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "x"))
-        == "x: No such file or directory"
-    )
+    assert reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "x")) == "x: No such file or directory"
     assert reason(ValueError("a defect of ours")) is None
     assert reason(OSError(errno.EIO, "Input/output error")) is None
     missing = ModuleNotFoundError("No module named 'rich.table'", name="rich.table")

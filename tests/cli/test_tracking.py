@@ -3,7 +3,8 @@
 import json
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +24,49 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, str(tmp_path / name))
 
 
-def tracked_run(folder: Path) -> Path:
-    """The newest file of the tracked run in `folder`."""
-    return max(folder.glob("wandb/offline-run-*/run-*.wandb"), key=lambda path: path.stat().st_mtime_ns)
+def tracked_run(folder: Path, known: Container[Path] = ()) -> Path:
+    """The file of the one tracked run in `folder` that is not known yet, once wandb's own process has written it."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        new = [path for path in folder.glob("wandb/offline-run-*/run-*.wandb") if path not in known]
+        if new and "exit" in (kind for kind, _ in records(new[0])):
+            assert len(new) == 1
+            return new[0]
+        time.sleep(0.05)
+    raise TimeoutError(f"no complete run in {folder}")
 
 
-def records(path: Path) -> Iterator[bytes]:
-    """The records of a tracked run: after 7 bytes, blocks of 32 KiB with fragments, as LevelDB logs them."""
+def records(path: Path) -> Iterator[tuple[str, Any]]:
+    """Kind and content of each record: after 7 bytes, blocks of 32 KiB with fragments, as LevelDB logs them."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
     data, at, parts = path.read_bytes(), 7, []
     while at + 7 <= len(data):
         if 32768 - at % 32768 < 7:  # no fragment begins in the last bytes of a block
             at += 32768 - at % 32768
             continue
-        _, length, kind = struct.unpack_from("<IHB", data, at)
+        _, length, fragment = struct.unpack_from("<IHB", data, at)
         parts.append(data[at + 7 : at + 7 + length])
         at += 7 + length
-        if kind in (1, 4):  # whole, or the last fragment
-            yield b"".join(parts)
+        if at > len(data):
+            return  # still being written
+        if fragment in (1, 4):  # whole, or the last one
+            record = Record.FromString(b"".join(parts))
+            kind = record.WhichOneof("record_type")
+            yield kind, getattr(record, kind)
             parts = []
 
 
 def read(path: Path) -> tuple[Any, list[dict[str, Any]], dict[str, Any]]:
     """The run record, the logged lines and the summary."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
     run, lines, summary = None, [], {}
-    for data in records(path):
-        record = Record.FromString(data)
-        kind = record.WhichOneof("record_type")
+    for kind, record in records(path):
         if kind == "run":
-            run = record.run
+            run = record
         elif kind == "history":
-            lines.append(values(record.history.item))
+            lines.append(values(record.item))
         elif kind == "summary":
-            summary |= values(record.summary.update)
+            summary |= values(record.update)
     return run, lines, summary
 
 
@@ -73,7 +83,8 @@ def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None
             tracker.update(event)
         tracker.finish(result(1000, 3, (0.5, 1.0), (0.25, 0.5)))
 
-    run, lines, summary = read(tracked_run(folder))
+    first = tracked_run(folder)
+    run, lines, summary = read(first)
     assert (run.project, run.run_group, run.display_name) == ("mtrl", "a", "a/seed_3")
     logged = {name: value for name, value in lines[0].items() if not name.startswith("_")}
     assert logged == {
@@ -98,7 +109,7 @@ def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None
     with Tracker(config, 3, folder) as tracker:
         tracker.update(start(3, resumed_at_step=1000))
         tracker.update(train(2000, 0.5, 0.5))
-    again, lines, _ = read(tracked_run(folder))
+    again, lines, _ = read(tracked_run(folder, known=[first]))
     assert again.run_id == run.run_id
     assert lines[0]["step"] == 2000
 
