@@ -1,0 +1,19 @@
+"""Multi-task soft actor-critic: networks, losses, replay, the update, the training loop, evaluation, checkpoints."""
+
+from agents.config import Config
+from agents.errors import UserError
+from agents.evaluation import EvaluationResult, evaluate_policy
+from agents.final_evaluation import evaluate
+from agents.sac import MultiTaskSAC
+from agents.training import TrainResult, train
+
+__all__ = [
+    "Config",
+    "EvaluationResult",
+    "MultiTaskSAC",
+    "TrainResult",
+    "UserError",
+    "evaluate",
+    "evaluate_policy",
+    "train",
+]

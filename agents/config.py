@@ -34,7 +34,7 @@ class EnvConfig(Section):
     horizon: Positive = 200
     """Steps after which a training episode is truncated (bootstrapped through, never terminal)."""
     num_workers: NonNegative = 0
-    """Simulator processes; 0 chooses from the CPU cores there are."""
+    """Simulator processes of the metaworld backend; 0 takes one for every four cores."""
 
 
 class NetworkConfig(Section):
@@ -83,6 +83,8 @@ class AgentConfig(Section):
     """Smallest log standard deviation of the policy before the tanh."""
     log_std_max: float = 2.0
     """Largest log standard deviation of the policy before the tanh."""
+    noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Correlation of an environment's exploration noise from step to step; each step's distribution stays the same."""
     actor_every: Positive = 1
     """The actor and the temperatures are updated with every n-th critic update."""
 

@@ -11,7 +11,16 @@ Knows nothing of learning, and needs numpy alone until a backend is made.
 """
 
 from envs.factory import make
-from envs.interface import SimulatorInfo, Step, VectorEnv
+from envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step, VectorEnv
 from envs.tasks import MT10, task_names
 
-__all__ = ["MT10", "SimulatorInfo", "Step", "VectorEnv", "make", "task_names"]
+__all__ = [
+    "ACTION_SIZE",
+    "MT10",
+    "OBSERVATION_SIZE",
+    "SimulatorInfo",
+    "Step",
+    "VectorEnv",
+    "make",
+    "task_names",
+]

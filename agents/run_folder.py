@@ -1,0 +1,105 @@
+"""A run on disk: `config.yaml`, `metrics.jsonl`, `checkpoints/`, `evaluation.json`."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from agents.config import Config
+from agents.errors import UserError
+
+# What may differ between a run and its continuation: where and how it runs, not what it computes.
+MAY_DIFFER = frozenset({"seeds", "out", "name", "steps", "device", "track"})
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces a file by a complete new one."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save_config(folder: Path, config: Config, seed: int) -> None:
+    """Writes the configuration of one seed as YAML; it is a valid input."""
+    tree = config.model_copy(update={"seeds": (seed,)}).model_dump(mode="json")
+    write_atomically(folder / "config.yaml", yaml.safe_dump(tree, sort_keys=False))
+
+
+def load_config(folder: Path) -> Config:
+    """The configuration that a run was made with.
+
+    Raises:
+        UserError: this is not a run's folder, or its configuration is not valid.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UserError(f"{folder} is not the folder of a run: it has no config.yaml")
+    try:
+        return Config.model_validate_json(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise UserError(f"{path} is not a valid configuration: {str(error).splitlines()[0]}") from error
+
+
+def check_same(folder: Path, config: Config, seed: int) -> None:
+    """Refuses to continue a run with another configuration or seed.
+
+    Raises:
+        UserError: names every field that differs.
+    """
+    old = load_config(folder)
+    if old.seeds != (seed,):
+        raise UserError(f"{folder} was made with another config: seed {old.seeds[0]} there and {seed} here")
+    saved, given = (_flat(c.model_dump(mode="json", exclude=set(MAY_DIFFER))) for c in (old, config))
+    changes = [
+        f"{name} is {saved.get(name)!r} there and {given.get(name)!r} here"
+        for name in sorted(saved.keys() | given.keys())
+        if saved.get(name) != given.get(name)
+    ]
+    if changes:
+        raise UserError(f"{folder} was made with another config: {'; '.join(changes)}")
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat
+
+
+class MetricsLog:
+    """Appends events to `metrics.jsonl`, a JSON object a line, and passes them on.
+
+    Args:
+        path: of the file.
+        keep_until_step: when a run is resumed, events after this step are dropped: they will be written again.
+        on_event: also told of every event.
+    """
+
+    def __init__(self, path: Path, keep_until_step: int | None, on_event: Callable[[dict[str, Any]], None]) -> None:
+        self.path, self.on_event = path, on_event
+        if keep_until_step is not None and path.exists():
+            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _until(line, keep_until_step)]
+            write_atomically(path, "".join(line + "\n" for line in kept))
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Appends one event."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event, allow_nan=False) + "\n")
+        self.on_event(event)
+
+
+def _until(line: str, step: int) -> bool:
+    try:
+        return bool(json.loads(line).get("step", 0) <= step)
+    except json.JSONDecodeError:
+        return False  # a line that was being written when the run was killed

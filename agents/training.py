@@ -1,0 +1,363 @@
+"""The training loop: simulate and learn at once, log, checkpoint, resume.
+
+Axes: `T` tasks, `E` environments, `O` observation, `A` action. A step is one environment transition, summed over tasks.
+"""
+
+import contextlib
+import errno
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import envs
+from agents import checkpoint, devices, versions
+from agents.config import Config, EnvConfig
+from agents.errors import UserError
+from agents.evaluation import evaluate_policy
+from agents.exploration import CorrelatedNoise
+from agents.replay import Replay
+from agents.reward_scale import ReturnScale
+from agents.run_folder import MetricsLog, check_same, save_config
+from agents.sac import ComponentMetrics, Metrics, MultiTaskSAC
+
+PROGRESS_EVERY_S = 0.5
+RECENT_EPISODES = 20  # per task, that a logged training success is the mean of
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a call of `train` ended."""
+
+    folder: Path
+    step: int
+    updates: int
+    complete: bool
+    """The budget of steps is spent."""
+    interrupted: bool
+    """A signal asked to stop; a checkpoint was written."""
+
+
+def train(
+    config: Config, seed: int, folder: Path, *, resume: bool = False, on_event: Listener = lambda event: None
+) -> TrainResult:
+    """Trains one seed in a run folder, or goes on with it.
+
+    Interrupted (SIGINT, SIGTERM), it finishes the vector step, writes a checkpoint and returns.
+
+    Args:
+        config: of the run.
+        seed: one of the run's.
+        folder: of the seed; made here.
+        resume: continue from the newest checkpoint if the folder holds a run; without it, an existing run is an error.
+        on_event: told of every line of `metrics.jsonl`, and of progress twice a second.
+
+    Raises:
+        UserError: the run exists, was made with another config, its checkpoint is damaged, the device is not there,
+            a loss is not finite, or the disk is full. What was written before stays.
+    """
+    device = devices.choose(config.device)
+    envs.task_names(config.env.tasks)  # before anything is written
+    started = (folder / "config.yaml").exists()
+    if started and not resume:
+        raise UserError(
+            f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
+        )
+    if started:
+        check_same(folder, config, seed)
+    with _disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        state = checkpoint.load_newest(folder / "checkpoints") if checkpoint.exists(folder / "checkpoints") else None
+        if state is not None and state["step"] >= config.steps:
+            return TrainResult(folder, state["step"], state["agent"]["num_updates"], complete=True, interrupted=False)
+        save_config(folder, config, seed)
+        torch.set_num_threads(config.training.threads or max(1, devices.num_cores() - 1))
+        with _Training(config, seed, folder, device, state, on_event) as training, _stop_signals() as stop:
+            while training.step < config.steps and not stop:
+                training.vector_step()
+            training.save()
+            complete = training.step >= config.steps
+            return TrainResult(folder, training.step, training.agent.num_updates, complete, interrupted=not complete)
+
+
+class _Training:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        config: Config,
+        seed: int,
+        folder: Path,
+        device: torch.device,
+        state: dict[str, Any] | None,
+        on_event: Listener,
+    ) -> None:
+        self.config, self.seed, self.folder, self.device, self.on_event = (
+            config,
+            seed,
+            folder,
+            device,
+            on_event,
+        )
+        section = config.env
+        self.env = envs.make(
+            section.tasks,
+            num_envs_per_task=section.num_envs_per_task,
+            seed=seed,
+            backend=section.backend,
+            horizon=section.horizon,
+            num_workers=_num_workers(section),
+        )
+        self.num_tasks = len(self.env.tasks)
+        sizes = self.env.observation_size, self.env.action_size
+        agent_seed, self.replay_seed, noise_seed = (
+            int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(3)
+        )
+        self.agent = MultiTaskSAC(config, self.num_tasks, *sizes, device, agent_seed)
+        num_envs = section.num_envs_per_task
+        self.replay = Replay(self.num_tasks, config.training.replay_capacity_per_task, num_envs, *sizes, device)
+        self.batches = torch.Generator(device).manual_seed(self.replay_seed)
+        shape = (self.num_tasks, num_envs, self.env.action_size)
+        self.noise = CorrelatedNoise(shape, config.agent.noise_correlation, device, noise_seed)
+        self.scale = ReturnScale(self.num_tasks, num_envs, config.agent.discount)
+        self.recent: list[deque[tuple[bool, float]]] = [deque(maxlen=RECENT_EPISODES) for _ in self.env.tasks]
+        self.step, self.wall_s = 0, 0.0
+        self.observation = self.env.reset() if state is None else self._load(state)
+        self.metrics: Metrics | None = None
+        self.clock = self.last_progress = time.monotonic()
+        self.log = MetricsLog(folder / "metrics.jsonl", self.step if state is not None else None, on_event)
+        self.logged = (self.step, self.agent.num_updates, self.wall_s)
+        self.saved_step = self.step
+        self.log.write(self._start_event())
+
+    def __enter__(self) -> "_Training":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.env.close()
+
+    def vector_step(self) -> None:
+        """One step of every environment, and the updates that go with it while the simulator works."""
+        warm = self.step >= self.config.training.warmup_steps
+        if warm:
+            observation = torch.as_tensor(self.observation, dtype=torch.float32).to(self.device)
+            action = self.agent.act(observation, self.noise.next()).cpu().numpy()
+        else:
+            action = self.noise.next_uniform().cpu().numpy()
+        self.env.send(action)
+        if warm and len(self.replay):
+            self._update()
+        result = self.env.recv()
+        self.replay.add(self.observation, action, result.reward, result.next_obs, result.terminated)
+        self.scale.add(result.reward, result.done)
+        for task, environment in zip(*result.done.nonzero(), strict=True):
+            episode = (
+                bool(result.episode_success[task, environment]),
+                float(result.episode_return[task, environment]),
+            )
+            self.recent[task].append(episode)
+        self.observation = result.obs
+        previous, self.step = self.step, self.step + result.reward.size
+        self._after_step(previous)
+
+    def save(self) -> None:
+        """Writes a checkpoint, unless this step has one."""
+        if self.saved_step == self.step:
+            return
+        state = {
+            "step": self.step,
+            "wall_s": self._now(),
+            "agent": self.agent.state_dict(),
+            "replay": self.replay.state_dict(),
+            "batches": self.batches.get_state(),
+            "noise": self.noise.state_dict(),
+            "scale": self.scale.state_dict(),
+            "recent": [list(episodes) for episodes in self.recent],
+            "env": self.env.state_dict(),
+            "seed": self.seed,
+        }
+        checkpoint.save(self.folder / "checkpoints", self.step, state)
+        self.saved_step = self.step
+
+    def _load(self, state: dict[str, Any]) -> np.ndarray:
+        self.step, self.wall_s = state["step"], state["wall_s"]
+        self.agent.load_state_dict(state["agent"])
+        self.replay.load_state_dict(state["replay"])
+        self.batches.set_state(state["batches"])
+        self.noise.load_state_dict(state["noise"])
+        self.scale.load_state_dict(state["scale"])
+        for episodes, saved in zip(self.recent, state["recent"], strict=True):
+            episodes.extend(saved)
+        return self.env.load_state_dict(state["env"])
+
+    def _update(self) -> None:
+        settings = self.config.training
+        scaled = self.config.agent.reward_scaling == "return"
+        factor = self.scale.factor(self.config.agent.value_limit) if scaled else np.ones(self.num_tasks)
+        scale = torch.as_tensor(factor, dtype=torch.float32).to(self.device)[:, None]
+        for _ in range(settings.updates_per_vector_step):
+            batch = self.replay.sample(settings.batch_per_task, self.batches)
+            self.metrics = self.agent.update(batch._replace(reward=batch.reward * scale))
+        self._check_finite()
+
+    def _check_finite(self) -> None:
+        assert self.metrics is not None
+        for component in ("critic", "actor"):
+            loss = getattr(self.metrics, component).loss
+            if not bool(torch.isfinite(loss).all()):
+                task = self.env.tasks[int((~torch.isfinite(loss)).nonzero()[0, 0])]
+                raise UserError(
+                    f"the {component} loss of task {task} is not finite at step {self.step}: stopped; "
+                    f"the last checkpoint, of step {self.saved_step}, is kept"
+                )
+
+    def _after_step(self, previous: int) -> None:
+        settings = self.config.training
+
+        def due(every: int) -> bool:
+            return bool(every) and (self.step // every > previous // every or self.step >= self.config.steps)
+
+        if due(settings.log_every_steps):
+            self.log.write(self._train_event())
+        if due(settings.eval_every_steps) and self.step < self.config.steps:
+            self.log.write(self._evaluation_event())
+        if due(settings.checkpoint_every_steps):
+            self.save()
+        if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
+            self.last_progress = time.monotonic()
+            self.on_event({"kind": "progress", "steps": self.config.steps, **self._counters(self.logged)})
+
+    def _now(self) -> float:
+        return self.wall_s + time.monotonic() - self.clock
+
+    def _counters(self, since: tuple[int, int, float]) -> dict[str, Any]:
+        step, updates, wall_s = since
+        elapsed = max(self._now() - wall_s, 1e-9)
+        rates = [np.mean([success for success, _ in episodes]) for episodes in self.recent if episodes]
+        return {
+            "step": self.step,
+            "updates": self.agent.num_updates,
+            "wall_s": self._now(),
+            "steps_per_s": (self.step - step) / elapsed,
+            "updates_per_s": (self.agent.num_updates - updates) / elapsed,
+            "success_mean": float(np.mean(rates)) if rates else None,
+        }
+
+    def _per_task(self, values: Any) -> dict[str, Any]:
+        return dict(zip(self.env.tasks, [None if v is None else float(v) for v in values], strict=True))
+
+    def _start_event(self) -> dict[str, Any]:
+        event = {
+            "kind": "start",
+            "step": self.step,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "tasks": list(self.env.tasks),
+            "seed": self.seed,
+            "device": str(self.device),
+            "hardware": devices.hardware(self.device),
+            "threads": torch.get_num_threads(),
+            "versions": versions.packages(),
+            "simulator": asdict(self.env.simulator),
+            "git_commit": versions.git_commit(),
+        }
+        return event | ({"resumed_at_step": self.step} if self.step else {})
+
+    def _train_event(self) -> dict[str, Any]:
+        event = {"kind": "train", **self._counters(self.logged)}
+        self.logged = (self.step, self.agent.num_updates, self._now())
+        means = [np.mean(list(episodes), 0) if episodes else (None, None) for episodes in self.recent]
+        event["success"] = self._per_task(mean[0] for mean in means)
+        event["return"] = self._per_task(mean[1] for mean in means)
+        event["return_scale"] = self._per_task(self.scale.largest)
+        if self.metrics is not None:
+            event["value"] = self._per_task(self.metrics.value)
+            event["entropy"] = self._per_task(self.metrics.entropy)
+            event["temperature"] = self._per_task(self.metrics.temperature)
+            for name in ("loss", "weights", "gradient_norm"):
+                event[name] = {c: self._per_task(getattr(m, name)) for c, m in self._components()}
+            event["conflict_rate"] = {c: float(m.conflict_rate) for c, m in self._components()}
+        return event
+
+    def _components(self) -> list[tuple[str, ComponentMetrics]]:
+        assert self.metrics is not None
+        return [("critic", self.metrics.critic), ("actor", self.metrics.actor)]
+
+    def _evaluation_event(self) -> dict[str, Any]:
+        settings = self.config.evaluation
+        result = evaluate_policy(
+            deterministic_policy(self.agent, self.device),
+            self.env.tasks,
+            episodes=self.config.training.eval_episodes,
+            horizon=settings.horizon,
+            seed=self.seed,
+            num_workers=0,
+        )
+        rows = result.per_task()
+        return {
+            "kind": "evaluation",
+            "step": self.step,
+            "wall_s": self._now(),
+            "protocol": {"horizon": settings.horizon, "episodes": self.config.training.eval_episodes},
+            "simulator": asdict(result.simulator),
+            "success_any": {row["name"]: row["success_any"] for row in rows},
+            "success_final": {row["name"]: row["success_final"] for row in rows},
+            "return": {row["name"]: row["mean_return"] for row in rows},
+        }
+
+
+def _num_workers(section: EnvConfig) -> int:
+    """Simulator processes beside a learner: an update takes longer than the step that it overlaps with."""
+    if section.backend == "envpool" or section.num_workers:
+        return section.num_workers
+    return max(1, devices.num_cores() // 4)
+
+
+def deterministic_policy(agent: MultiTaskSAC, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
+    """The agent's mean actions for numpy observations `[T, E, O]`."""
+
+    def policy(observation: np.ndarray) -> np.ndarray:
+        return agent.act(torch.as_tensor(observation, dtype=torch.float32).to(device)).cpu().numpy()
+
+    return policy
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of stopping at once; a second SIGINT interrupts."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = [signal.signal(number, note) for number in numbers]
+    except ValueError:  # not the main thread: signals are the caller's
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise UserError(f"cannot write in {folder}: {error.strerror}; what was written before is kept") from error
+        raise

@@ -1,0 +1,108 @@
+"""The losses: what they read, what they equal."""
+
+import numpy as np
+import pytest
+import torch
+
+from agents.policy import Gaussian
+from agents.values import CategoricalValue, ScalarValue
+from tests.agents.conftest import make_agent, make_batch, make_config
+
+
+def critic_loss(agent, batch, task=0, noise=None, alpha=0.2):
+    own = [{k: v[task] for k, v in p.own.items()} for p in (agent.critic, agent.target, agent.actor)]
+    noise = torch.zeros(batch.action.shape[1:]) if noise is None else noise
+    one = type(batch)(*(x[task] for x in batch))
+    return agent.functions.critic_loss(
+        {},
+        agent.critic.shared,
+        own[0],
+        one,
+        (agent.target.shared, own[1]),
+        (agent.actor.shared, own[2]),
+        torch.tensor(alpha),
+        noise,
+    )[0]
+
+
+@pytest.mark.parametrize("value", ["scalar", "categorical"])
+def test_critic_target_takes_next_action_from_next_observation(value):
+    agent, batch = make_agent(make_config(agent={"value": value})), make_batch()
+    for (
+        name,
+        tensor,
+    ) in agent.actor.own.items():  # the first heads are near zero: make the policy depend on its input
+        agent.actor.own[name] = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1))
+    # With critics that see the action alone, the loss can change with an observation only through the next action.
+    for name, tensor in [*agent.critic.shared.items(), *agent.target.shared.items()]:
+        if name.endswith("layer0.weight"):
+            tensor[:7] = 0
+    loss = critic_loss(agent, batch)
+    assert torch.equal(loss, critic_loss(agent, batch._replace(observation=batch.observation + 1)))
+    assert not torch.equal(loss, critic_loss(agent, batch._replace(next_observation=batch.next_observation + 1)))
+
+
+def test_critic_bootstraps_unless_terminated():
+    """Scalar critic, closed form: the target is r + 0.99 (min Q' - alpha log pi), or r alone after a terminal step."""
+    agent, batch = make_agent(make_config(agent={"value": "scalar"})), make_batch()
+    own = {k: v[0] for k, v in agent.critic.own.items()}
+    actor_own = {k: v[0] for k, v in agent.actor.own.items()}
+    mean, log_std = agent.functions.policy({}, agent.actor.shared, actor_own, batch.next_observation[0])
+    action, log_density = Gaussian(mean, log_std).sample(torch.zeros(8, 3))
+    critic = agent.functions.critic
+    next_q = torch.min(*critic({}, agent.critic.shared, own, batch.next_observation[0], action)).squeeze(-1)
+    q = critic({}, agent.critic.shared, own, batch.observation[0], batch.action[0])
+    for terminated in (0.0, 1.0):
+        target = batch.reward[0] + 0.99 * (1 - terminated) * (next_q - 0.2 * log_density)
+        expected = sum(((x.squeeze(-1) - target) ** 2).mean() for x in q)
+        flags = torch.full_like(batch.terminated, terminated)
+        torch.testing.assert_close(critic_loss(agent, batch._replace(terminated=flags)), expected)
+
+
+def test_log_density_is_that_of_the_squashed_gaussian():
+    generator = torch.Generator().manual_seed(0)
+    mean, log_std, noise = (torch.randn(50, 4, generator=generator, dtype=torch.float64) for _ in range(3))
+    action, log_density = Gaussian(mean, log_std).sample(noise)
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    expected = torch.distributions.TransformedDistribution(normal, torch.distributions.TanhTransform(cache_size=1))
+    inside = (action.abs() < 1 - 1e-9).all(-1)  # the inverse of tanh that the expected value needs loses its digits
+    torch.testing.assert_close(log_density[inside], expected.log_prob(action).sum(-1)[inside], rtol=1e-6, atol=1e-6)
+    far = Gaussian(torch.full((1, 4), 40.0), torch.zeros(1, 4)).sample(torch.zeros(1, 4))[1]
+    assert torch.isfinite(far).all()
+
+
+def test_projection_equals_algorithm_1_of_c51():
+    head = CategoricalValue(21, 5.0)
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet(np.ones(21), 6)
+    points = generator.normal(0, 4, (6, 21))
+    spacing, expected = 0.5, np.zeros((6, 21))
+    for row in range(6):
+        for p, z in zip(probabilities[row], points[row], strict=True):
+            b = (np.clip(z, -5, 5) + 5) / spacing
+            low, high = int(np.floor(b)), int(np.ceil(b))
+            expected[row, low] += p * (high - b) if high > low else p
+            if high > low:
+                expected[row, high] += p * (b - low)
+    projected = head.project(torch.tensor(probabilities), torch.tensor(points))
+    np.testing.assert_allclose(projected.numpy(), expected, atol=1e-12)
+
+
+def test_categorical_loss_is_least_when_the_prediction_is_the_target():
+    head = CategoricalValue(21, 5.0)
+    generator = torch.Generator().manual_seed(0)
+    following = torch.randn(2, 6, 21, generator=generator).unbind(0)
+    reward, bonus = torch.randn(2, 6, generator=generator).unbind(0)
+    discount = torch.full((6,), 0.9)
+    probabilities = 0.5 * (following[0].softmax(-1) + following[1].softmax(-1))
+    target = head.project(probabilities, reward[:, None] + 0.9 * (head.support(reward) + bonus[:, None]))
+    best = (target.clamp(min=1e-30).log(),) * 2
+    least = head.loss(best, following, reward, discount, bonus)
+    entropy = -(target * target.clamp(min=1e-30).log()).sum(-1).mean()
+    torch.testing.assert_close(least, 2 * entropy)
+    assert head.loss(following, following, reward, discount, bonus) > least
+
+
+def test_scalar_value_is_the_smaller_of_the_twins():
+    first, second = torch.tensor([[1.0], [4.0]]), torch.tensor([[2.0], [3.0]])
+    assert ScalarValue().value((first, second)).tolist() == [1.0, 3.0]

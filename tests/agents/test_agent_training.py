@@ -1,0 +1,192 @@
+"""Training runs on the real simulator: resume, interruption, and what goes wrong."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from agents import Config, UserError, checkpoint, evaluate, train
+from agents.sac import MultiTaskSAC
+
+NETWORK = {"kind": "residual", "width": 16, "depth": 1}
+
+
+def make(**changes) -> Config:
+    tree = {
+        "name": "small",
+        "steps": 240,
+        "device": "cpu",
+        "env": {"tasks": ("reach-v3", "push-v3"), "num_envs_per_task": 2, "horizon": 25, "num_workers": 1},
+        "method": {"name": "pcgrad"},
+        "agent": {"actor": NETWORK, "critic": NETWORK, "noise_correlation": 0.5},
+        "training": {
+            "warmup_steps": 40,
+            "batch_per_task": 4,
+            "updates_per_vector_step": 2,
+            "log_every_steps": 80,
+            "checkpoint_every_steps": 120,
+            "replay_capacity_per_task": 60,
+            "threads": 1,
+        },
+        "evaluation": {"episodes": 2, "horizon": 10},
+    }
+    for section, values in changes.items():
+        tree[section] = {**tree[section], **values} if isinstance(values, dict) else values
+    return Config.model_validate(tree)
+
+
+def final_tensors(folder: Path) -> list[torch.Tensor]:
+    state = checkpoint.load_newest(folder / "checkpoints")
+    tensors = [t for part in state["agent"]["parameters"].values() for t in part] + state["replay"]["rows"]
+    return [*tensors, state["noise"]["current"], state["agent"]["generator"], state["batches"]]
+
+
+def test_resumed_run_equals_the_straight_one_bit_for_bit(tmp_path):
+    """Stopped in the middle of an episode and after it, with the replay going round."""
+    straight = train(make(), 3, tmp_path / "straight")
+    assert straight.complete
+    assert straight.updates == 2 * (240 - 40) // 4
+    for stop in (92, 164):
+        assert train(make(steps=stop), 3, tmp_path / "resumed", resume=True).step == stop
+    resumed = train(make(), 3, tmp_path / "resumed", resume=True)
+    assert (resumed.step, resumed.updates) == (straight.step, straight.updates)
+    for a, b in zip(final_tensors(tmp_path / "straight"), final_tensors(tmp_path / "resumed"), strict=True):
+        assert torch.equal(a, b)
+
+    def logged(name):
+        lines = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        return {e["step"]: (e["success"], e["return"], e["loss"]) for e in lines if e["kind"] == "train"}
+
+    assert logged("straight").items() <= logged("resumed").items()
+    again = train(make(), 3, tmp_path / "resumed", resume=True)
+    assert again.complete
+    assert again.step == straight.step
+
+
+def test_run_folder_and_evaluation(tmp_path):
+    config = make()
+    train(config, 3, tmp_path)
+    saved = [p.name for p in sorted((tmp_path / "checkpoints").iterdir())]
+    assert saved == ["000000000120.pt", "000000000240.pt"]
+    events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [e["kind"] for e in events] == ["start", "train", "train", "train"]
+    assert set(events[-1]["weights"]["critic"]) == {"reach-v3", "push-v3"}
+    result = evaluate(tmp_path)
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == result
+    assert [(row["name"], row["episodes"]) for row in result["tasks"]] == [("reach-v3", 2), ("push-v3", 2)]
+    assert result["simulator"]["backend"] == "metaworld"
+    assert result["checkpoint"] == {"step": 240, "updates": 100}
+    assert evaluate(tmp_path)["tasks"] == result["tasks"]
+
+
+def test_existing_run_is_not_overwritten_and_another_config_is_refused(tmp_path):
+    train(make(steps=40), 0, tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(UserError, match=r"exists and is never overwritten.*--resume"):
+        train(make(steps=40), 0, tmp_path)
+    with pytest.raises(UserError, match=r"another config: method.name is 'pcgrad' there and 'mean' here"):
+        train(make(method={"name": "mean"}), 0, tmp_path, resume=True)
+    with pytest.raises(UserError, match=r"seed 0 there and 1 here"):
+        train(make(), 1, tmp_path, resume=True)
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_damaged_and_missing_checkpoints(tmp_path):
+    with pytest.raises(UserError, match="is not the folder of a run"):
+        evaluate(tmp_path / "nothing")
+    train(make(), 0, tmp_path)
+    older, newest = sorted((tmp_path / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(UserError, match=rf"{newest.name} is damaged.*remove it to use {older.name}"):
+        evaluate(tmp_path)
+    newest.unlink()
+    assert evaluate(tmp_path)["checkpoint"]["step"] == 120
+    older.unlink()
+    with pytest.raises(UserError, match="no checkpoint in"):
+        evaluate(tmp_path)
+
+
+def test_nan_loss_names_the_task_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    update = MultiTaskSAC.update
+
+    def poisoned(self, batch):
+        if self.num_updates > 60:
+            batch.reward[1] = float("nan")
+        return update(self, batch)
+
+    monkeypatch.setattr(MultiTaskSAC, "update", poisoned)
+    with pytest.raises(UserError, match=r"critic loss of task push-v3 is not finite .*of step 120, is kept"):
+        train(make(), 0, tmp_path)
+    assert checkpoint.load_newest(tmp_path / "checkpoints")["step"] == 120
+
+
+def test_full_disk_is_one_line_and_leaves_no_torn_checkpoint(tmp_path, monkeypatch):
+    save = torch.save
+
+    def full(state, file):
+        if state["step"] > 120:
+            file.write(b"torn")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(state, file)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match=r"cannot write in .*No space left on device; what was written before is kept"):
+        train(make(), 0, tmp_path)
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["000000000120.pt"]
+
+
+def test_unknown_device_and_benchmark(tmp_path):
+    for config, message in (
+        (make(device="tpu"), "device must be auto, cpu, cuda or cuda:<index>, got 'tpu'"),
+        (make(device="cuda:99"), "device 'cuda:99' is not there"),
+    ):
+        with pytest.raises(UserError, match=message):
+            train(config, 0, tmp_path / "run")
+    with pytest.raises(ValueError, match="reach-v3"):
+        train(make(env={"tasks": ("reech-v3",)}), 0, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_signal_finishes_the_step_and_writes_a_checkpoint(tmp_path):
+    program = (
+        "import json, sys; from pathlib import Path; from agents import Config, train\n"
+        "config = Config.model_validate_json(sys.argv[1])\n"
+        "result = train(config, 0, Path(sys.argv[2]), on_event=lambda e: print(e['kind'], flush=True))\n"
+        "print(json.dumps([result.interrupted, result.complete, result.step]))"
+    )
+    text = make(steps=10_000_000).model_dump_json()
+    command = [sys.executable, "-c", program, text, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "progress":
+                break
+        process.send_signal(signal.SIGINT)
+        interrupted, complete, step = json.loads(process.stdout.read().splitlines()[-1])
+    assert (interrupted, complete) == (True, False)
+    assert checkpoint.load_newest(tmp_path / "run" / "checkpoints")["step"] == step
+    assert step % 4 == 0
+
+
+def test_envpool_trains_and_resumes(tmp_path):
+    pytest.importorskip("envpool")
+    env = {"backend": "envpool", "num_workers": 0}
+    train(make(env=env, steps=92), 0, tmp_path)
+    assert train(make(env=env), 0, tmp_path, resume=True).complete
+
+
+def test_evaluation_during_training_is_logged(tmp_path):
+    started = time.monotonic()
+    train(make(training={"eval_every_steps": 160, "eval_episodes": 1}), 0, tmp_path)
+    events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    (event,) = [e for e in events if e["kind"] == "evaluation"]
+    assert event["step"] == 160
+    assert set(event["success_any"]) == {"reach-v3", "push-v3"}
+    assert 0 < event["wall_s"] < time.monotonic() - started

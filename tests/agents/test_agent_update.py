@@ -1,0 +1,133 @@
+"""One update: what it equals, what it leaves alone, that it can be repeated."""
+
+import pytest
+import torch
+
+from agents.losses import Batch
+from tests.agents.conftest import ACTION, OBSERVATION, make_agent, make_batch, make_config
+from tests.oracles.single_task_sac import SingleTaskSAC, mlp
+
+
+def test_one_task_with_the_mean_is_single_task_sac():
+    """Ten updates of `T = 1` against 60 plain lines of torch.nn, parameter by parameter."""
+    network = {"kind": "mlp", "width": 16, "depth": 2}
+    config = make_config(
+        agent={
+            "actor": network,
+            "critic": network,
+            "task_embedding": 0,
+            "value": "scalar",
+            "initial_temperature": 0.3,
+        }
+    )
+    agent = make_agent(config, num_tasks=1)
+
+    def plain(parameters, prefix, sizes):
+        module = mlp(sizes)
+        linears = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
+        for i, layer in enumerate(linears):
+            weight, bias = tensors(parameters, prefix, i, len(linears))
+            layer.weight.data, layer.bias.data = weight.T.clone(), bias.clone()
+        return module
+
+    def tensors(parameters, prefix, i, count):
+        if i == count - 1:
+            return parameters.own[f"{prefix}head.weight"][0], parameters.own[f"{prefix}head.bias"][0, 0]
+        return parameters.shared[f"{prefix}layer{i}.weight"], parameters.shared[f"{prefix}layer{i}.bias"][0]
+
+    critics = [plain(agent.critic, prefix, [OBSERVATION + ACTION, 16, 16, 1]) for prefix in ("first.", "second.")]
+    oracle = SingleTaskSAC(plain(agent.actor, "", [OBSERVATION, 16, 16, 2 * ACTION]), critics, 0.3)
+    for step in range(10):
+        batch = make_batch(num_tasks=1, seed=step)
+        batch = batch._replace(terminated=(batch.reward > 1).float())
+        state = agent.generator.get_state()
+        noises = [agent.noise(batch.action.shape)[0] for _ in range(2)]
+        agent.generator.set_state(state)
+        agent.update(batch)
+        oracle.update(*(x[0] for x in batch), noises)
+        pairs = [(agent.actor, "", oracle.actor)]
+        pairs += [(agent.critic, p, c) for p, c in zip(("first.", "second."), oracle.critics, strict=True)]
+        pairs += [(agent.target, p, c) for p, c in zip(("first.", "second."), oracle.targets, strict=True)]
+        for ours, prefix, module in pairs:
+            for i, layer in enumerate(x for x in module if isinstance(x, torch.nn.Linear)):
+                weight, bias = tensors(ours, prefix, i, 3)
+                torch.testing.assert_close(weight, layer.weight.T, rtol=1e-4, atol=1e-5)
+                torch.testing.assert_close(bias, layer.bias, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(agent.log_alpha[0], oracle.log_alpha.data)
+
+
+@pytest.mark.parametrize("method", ["mean", "mgda", "nash_mtl", "pcgrad", "cagrad"])
+def test_every_method_trains_and_same_seed_gives_same_bits(method):
+    agents = [make_agent(make_config(method={"name": method})) for _ in range(2)]
+    before = [t.clone() for t in agents[0].actor.tensors() + agents[0].critic.tensors()]
+    for agent in agents:
+        for seed in range(3):
+            metrics = agent.update(make_batch(seed=seed))
+    after = [agent.actor.tensors() + agent.critic.tensors() for agent in agents]
+    for old, first, second in zip(before, *after, strict=True):
+        assert torch.equal(first, second)
+        assert not torch.equal(old, first)
+    assert torch.isfinite(metrics.critic.weights).all()
+
+
+def test_a_tasks_own_parameters_follow_its_own_data_alone():
+    results = []
+    for shift in (0.0, 1.0):
+        agent, batch = make_agent(make_config()), make_batch()
+        reward = batch.reward.clone()
+        reward[2] += shift
+        agent.update(batch._replace(reward=reward))
+        results.append(agent)
+    for name in results[0].critic.own:
+        first, second = (agent.critic.own[name].grad for agent in results)
+        assert torch.equal(first[:2], second[:2])
+        assert not torch.equal(first[2], second[2])
+
+
+def test_components_keep_their_own_method_state():
+    agent = make_agent(make_config(method={"name": "pcgrad"}, agent={"actor_every": 2}))
+    assert agent.critic_method is not agent.actor_method
+    for seed in range(4):
+        agent.update(make_batch(seed=seed))
+    critic, actor = (m.state_dict() for m in (agent.critic_method, agent.actor_method))
+    assert any(not torch.equal(critic[name], actor[name]) for name in critic)
+
+
+def test_compiled_update_equals_the_eager_one():
+    configs = [make_config(training={"compile": flag}) for flag in (False, True)]
+    agents = [make_agent(config) for config in configs]
+    for seed in range(2):
+        for agent in agents:
+            agent.update(make_batch(seed=seed))
+    for first, second in zip(*(a.critic.tensors() + a.actor.tensors() for a in agents), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-5)
+
+
+def test_temperature_moves_towards_the_target_entropy():
+    for target, sign in ((-50.0, -1), (50.0, 1)):
+        agent = make_agent(make_config(agent={"target_entropy": target}))
+        before = agent.log_alpha.clone()
+        agent.update(make_batch())
+        assert (torch.sign(agent.log_alpha - before) == sign).all()
+
+
+def test_state_dict_continues_bit_for_bit():
+    config = make_config(method={"name": "pcgrad"}, agent={"actor_every": 2})
+    straight = make_agent(config)
+    for seed in range(3):
+        straight.update(make_batch(seed=seed))
+    continued = make_agent(config, seed=5)
+    continued.load_state_dict(straight.state_dict())
+    for seed in range(3, 6):
+        for agent in (straight, continued):
+            agent.update(make_batch(seed=seed))
+    for first, second in zip(straight._tensors().values(), continued._tensors().values(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_clipping_bounds_what_the_optimizer_sees():
+    agent = make_agent(make_config(agent={"max_grad_norm": 1e-3}))
+    batch = make_batch()
+    agent.update(Batch(*batch))
+    norm = torch.stack([t.grad.norm() for t in agent.critic.tensors()]).norm()
+    assert norm <= 1e-3 * 1.001
