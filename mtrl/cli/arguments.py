@@ -113,9 +113,7 @@ def _method(tree: Tree, given: dict[str, list[str]]) -> str:
 
 
 def _hyperparameters(method: str) -> list[Option]:
-    return (
-        method_options(method) if method in aggregation.METHODS else []
-    )  # the configuration says it is unknown
+    return method_options(method) if method in aggregation.METHODS else []  # the configuration says it is unknown
 
 
 def _assign(tree: Tree, key: str, value: Any, path: Path) -> None:

@@ -16,9 +16,7 @@ def run(words: list[str]) -> int:
     """Evaluate the newest checkpoint of every seed of a run and print a table for each."""
     parser = OneLineParser("mtrl evaluate", "Evaluate the newest checkpoint of a run (protocol modern).")
     parser.add_argument("run", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
-    parser.add_argument(
-        "--episodes", type=_positive, metavar="N", help="per task; the run's own number by default"
-    )
+    parser.add_argument("--episodes", type=_positive, metavar="N", help="per task; the run's own number by default")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto (the default)")
     arguments = parser.parse_args(words)
     console = Console()

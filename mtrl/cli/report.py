@@ -13,9 +13,7 @@ from mtrl.report import write_report
 def run(words: list[str]) -> int:
     """Write a report of runs and print its table."""
     parser = OneLineParser("mtrl report", "Write success.md, success.csv, curve.png and curve_per_task.png.")
-    parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds"
-    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
     arguments: argparse.Namespace = parser.parse_args(words)
     show_report(Console(), write_report(arguments.runs, arguments.out, warn))

@@ -28,9 +28,7 @@ def show_report(console: Console, report: Report) -> None:
     if report.table is None:
         print_plain(console, "No run has an evaluation yet.")
     else:
-        title = (
-            f"Success, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in report.table.columns)})"
-        )
+        title = f"Success, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in report.table.columns)})"
         text = "\n".join([report.table.caption, *report.table.notes])
         show_table(console, title, header_and_rows(report.table), text)
     print_plain(console, "\nReport: " + "\n        ".join(map(str, report.files)))

@@ -31,9 +31,7 @@ class Tracker:
             import wandb  # an optional extra
         except ImportError as error:
             raise UserError("--track needs wandb: pip install 'mtrl[track]'") from error
-        os.environ.setdefault(
-            "WANDB_DISABLE_WEAVE", "true"
-        )  # it takes our `agents` for a library of that name
+        os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it takes our `agents` for a library of that name
         self._wandb = wandb
         self._config, self._seed, self._folder = config, seed, folder
         self._run: Any = None

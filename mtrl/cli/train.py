@@ -35,9 +35,7 @@ def run(words: list[str]) -> int:
     folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
     _check(config, folders.values(), arguments.resume)
     try:
-        finished = all(
-            _train_seed(config, seed, folder, arguments.resume, console) for seed, folder in folders.items()
-        )
+        finished = all(_train_seed(config, seed, folder, arguments.resume, console) for seed, folder in folders.items())
     except KeyboardInterrupt:
         finished = False
     if not finished:

@@ -31,9 +31,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key} is there twice", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"{key} is there twice", key_node.start_mark)
             seen.add(key)
         return mapping
 

@@ -130,9 +130,7 @@ def _what(groups: Sequence[Group]) -> str:
     text = f"training: any-step success, stochastic policy, horizon {_numbers(run.horizon for run in runs)}"
     tested = [run.evaluation_horizon for run in runs if run.result or len(run.evaluations.steps)]
     if tested:
-        text += (
-            f"\ncircles: any-step success, deterministic policy, horizon {_numbers(tested)}; filled: final"
-        )
+        text += f"\ncircles: any-step success, deterministic policy, horizon {_numbers(tested)}; filled: final"
     return text
 
 

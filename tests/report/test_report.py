@@ -56,10 +56,7 @@ def test_table_of_three_seeds(tmp_path: Path) -> None:
     assert ["reach-v3", "0.90", "0.50"] in cells
     assert ["mean", "0.55", "0.30"] in cells
     assert ["IQM", "0.57", "0.30"] in cells  # 0.575 is a little less in binary
-    assert (
-        "Protocol modern: 50 episodes per task, horizon 500; policy: deterministic, the last checkpoint"
-        in text
-    )
+    assert "Protocol modern: 50 episodes per task, horizon 500; policy: deterministic, the last checkpoint" in text
     assert cells[-1][-1] == "0123456789+changes"
     assert "Simulator metaworld (metaworld 3.1.1, mujoco 3.3.0)" in text
     assert warnings == []
