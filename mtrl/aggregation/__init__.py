@@ -64,9 +64,7 @@ def make(name: str, **arguments: Any) -> Method:
         if key not in known:
             raise ValueError(f"{name} has no hyper-parameter {key!r}{_suggest(key, known)}")
         if not _fits(value, known[key].annotation):
-            raise ValueError(
-                f"{name} needs {key} of {inspect.formatannotation(known[key].annotation)}, got {value!r}"
-            )
+            raise ValueError(f"{name} needs {key} of {inspect.formatannotation(known[key].annotation)}, got {value!r}")
     return METHODS[name](**arguments)
 
 

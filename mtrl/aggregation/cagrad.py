@@ -60,5 +60,6 @@ class CAGrad(Method):
         upper = bilinear(w, gram, mean) + self.c * mean_norm * bilinear(w, gram, w).clamp(min=0).sqrt()
         lower = torch.where(live, multiply(gram, weights), torch.inf).amin(-1, keepdim=True)
         scale = mean_norm * torch.where(live, norms, torch.inf).amin(-1, keepdim=True)
-        gap = torch.where((total > 0) & (scale > 0), (upper - lower) / scale, 0.0)
-        return gap.clamp(min=0).squeeze(-1)
+        # Without an offset there is no certificate; with c = 0 or a mean of zero none is needed.
+        gap = torch.where(total > 0, ((upper - lower) / scale).clamp(min=0), torch.inf)
+        return torch.where((scale > 0) & (self.c > 0), gap, 0.0).squeeze(-1)

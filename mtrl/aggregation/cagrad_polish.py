@@ -39,16 +39,14 @@ def polish(C: Tensor, f: Tensor, b: Tensor, c: float, v: Tensor, w: Tensor, s: T
         if i == 0:
             gap = value - _smallest(gains, b, live)
         here = value - _smallest(slope, b, live)
-        better = here < gap
+        better = (here < gap) & here.isfinite()
         gap, v = torch.where(better, here, gap), torch.where(better, c * w / length, v)
         if i == ITERATIONS:
             break
         unit = Cw / length
         hessian = c / length.unsqueeze(-1) * (C - unit.unsqueeze(-1) * unit.unsqueeze(-2))
         # b b^T changes nothing on b^T dw = const, and fills the Hessian's null direction, which is w.
-        factor = torch.linalg.cholesky_ex(
-            hessian + b.unsqueeze(-1) * b.unsqueeze(-2) + torch.diag_embed(s / w)
-        ).L
+        factor = torch.linalg.cholesky_ex(hessian + b.unsqueeze(-1) * b.unsqueeze(-2) + torch.diag_embed(s / w)).L
         both = torch.cholesky_solve(torch.stack((t * b - slope, b), -1), factor)
         short = 1 - dot(b, w)
         dt = (short - dot(b, both[..., 0])) / dot(b, both[..., 1])

@@ -13,8 +13,10 @@ ITERATIONS = 24
 """Ten to fifteen but for a small `c` among gradients of very different norms."""
 FLOOR = 1e-10
 """Last complementarity aimed at; the data are of order one. Lower, and the distance to the cone's boundary
-drowns in
-rounding; the polish goes on from there."""
+drowns in rounding; the polish goes on from there."""
+
+RIDGE = 1e-15
+"""Holds back the coefficients that make no difference where gradients are linearly dependent."""
 
 
 class Iterate(NamedTuple):
@@ -66,13 +68,11 @@ def cagrad_offset(gram: Tensor, c: float) -> Tensor:
         reach = newton.reach(step).clamp(max=1.0)
         step = newton.corrector(step, ((1 - reach) ** 3 * newton.mu).clamp(min=FLOOR))
         reach = (0.99 * newton.reach(step)).clamp(max=1.0)
-        # Rests when done, and where rounding has spoilt the step.
-        moving = (newton.mu > FLOOR) & torch.stack([part.isfinite().all(-1) for part in step]).all(
-            0
-        ).unsqueeze(-1)
+        # Rests when done, and where rounding has the last word.
+        moving = (newton.mu > 2 * FLOOR) & torch.cat((*step, reach), -1).isfinite().all(-1, keepdim=True)
         at = Iterate(*(torch.where(moving, x + reach * dx, x) for x, dx in zip(at, step, strict=True)))
     v = polish(C, f, b, c, at.v, at.w, at.s, at.t)
-    return torch.where(live, mean_norm * v / norms, 0.0)
+    return torch.where(live & (mean_norm > 0), mean_norm * v / norms, 0.0)
 
 
 def _start(C: Tensor, f: Tensor, b: Tensor, live: Tensor, c: float) -> Iterate:
@@ -111,7 +111,7 @@ class _Newton:
         self.short_s = Cv + f - at.t * b - at.s
         self.short_b = 1 - dot(b, at.w)
         self.kappa = self.eta**-2
-        self.factor = torch.linalg.cholesky_ex(C + torch.diag_embed(self.kappa * at.s / at.w)).L
+        self.factor = torch.linalg.cholesky_ex(C + torch.diag_embed(RIDGE + self.kappa * at.s / at.w)).L
         both = torch.cholesky_solve(torch.stack((self.Cp, b), -1), self.factor)
         self.from_p, self.from_b = 2 * (self.p - both[..., 0]), both[..., 1]
         self.cross = dot(self.Cp, self.from_b)

@@ -104,9 +104,7 @@ def _check_shapes(gram: Tensor, losses: Tensor | None) -> None:
     if not gram.is_floating_point():
         raise ValueError(f"gram needs a floating-point dtype, got {gram.dtype}")
     if losses is not None and losses.shape != gram.shape[:-1]:
-        raise ValueError(
-            f"losses need the shape {list(gram.shape[:-1])} of the tasks, got {list(losses.shape)}"
-        )
+        raise ValueError(f"losses need the shape {list(gram.shape[:-1])} of the tasks, got {list(losses.shape)}")
 
 
 def _check_finite(gram: Tensor, losses: Tensor | None) -> None:

@@ -9,8 +9,8 @@ ITERATIONS = 25
 """Eight to eleven reach 1e-9, whatever the size and the conditioning; the rest is for degenerate solutions,
 where
 convergence is linear."""
-FLOOR = 1e-26
-"""Complementarity `y_i s_i` at which the iterate rests; the data are of order one."""
+FLOOR = 1e-24
+"""Least complementarity `y_i s_i` aimed at; the data are of order one."""
 
 
 def nonnegative_qp(matrix: Tensor, linear: Tensor) -> Tensor:
@@ -34,17 +34,15 @@ def nonnegative_qp(matrix: Tensor, linear: Tensor) -> Tensor:
         dy, ds = _direction(-y * slack, y, slack, dual, factor)
         reach = largest_step(y, dy, slack, ds).clamp(max=1.0)
         after = ((y + reach * dy) * (slack + reach * ds)).mean(-1, keepdim=True)
-        dy, ds = _direction(after**3 / mu**2 - y * slack - dy * ds, y, slack, dual, factor)
+        dy, ds = _direction((after**3 / mu**2).clamp(min=FLOOR) - y * slack - dy * ds, y, slack, dual, factor)
         step = (0.9995 * largest_step(y, dy, slack, ds)).clamp(max=1.0)
-        moving = (mu > FLOOR) & (dy.isfinite() & ds.isfinite()).all(-1, keepdim=True)
-        y = torch.where(moving, y + step * dy, y)
-        slack = torch.where(moving, slack + step * ds, slack)
+        sound = torch.cat((dy, ds, step), -1).isfinite().all(-1, keepdim=True)  # else rounding has the last word
+        y = torch.where(sound, y + step * dy, y)
+        slack = torch.where(sound, slack + step * ds, slack)
     return y
 
 
-def _direction(
-    change: Tensor, y: Tensor, slack: Tensor, dual: Tensor, factor: Tensor
-) -> tuple[Tensor, Tensor]:
+def _direction(change: Tensor, y: Tensor, slack: Tensor, dual: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
     """Newton step that changes `y_i s_i` by `change` to first order and removes the residual `dual`."""
     dy = torch.cholesky_solve((change / y - dual).unsqueeze(-1), factor).squeeze(-1)
     return dy, (change - slack * dy) / y

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mtrl.aggregation.linear_algebra import lengths
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.random_order import random_orders
+from mtrl.aggregation.random_order import random_key, random_orders
 
 
 class PCGrad(Method):
@@ -21,19 +21,19 @@ class PCGrad(Method):
         seed: of the orders. It and the number of calls so far are the state that `state_dict()` holds.
     """
 
-    seed: Tensor
+    key: Tensor
     step: Tensor
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         if not 0 <= seed < 2**63:
             raise ValueError(f"PCGrad needs 0 <= seed < 2^63, got seed={seed}")
-        self.register_buffer("seed", torch.tensor(seed))
+        self.register_buffer("key", random_key(seed))
         self.register_buffer("step", torch.tensor(0))
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         T = gram.shape[-1]
-        orders = random_orders(self.seed, self.step, T).to(gram.device)
+        orders = random_orders(self.key, self.step, T).to(gram.device)
         self.step.add_(1)
         norms, live = lengths(gram)
         inverse = torch.where(live, norms**-2, 0.0)
