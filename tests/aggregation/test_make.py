@@ -1,6 +1,7 @@
 """Methods by name, and the one line that a mistake gets."""
 
 import re
+import sys
 
 import pytest
 import torch
@@ -82,3 +83,9 @@ def test_weights_carry_no_gradient() -> None:
 
 def test_stateless_methods_have_no_state() -> None:
     assert {name for name in aggregation.METHODS if aggregation.make(name).state_dict()} == {"pcgrad"}
+
+
+def test_a_missing_cvxpy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    with pytest.raises(ValueError, match=re.escape("needs cvxpy: pip install 'mtrl[reference]'")):
+        NashMTL(solver="ccp")(torch.eye(2))

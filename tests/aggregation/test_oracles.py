@@ -6,9 +6,10 @@ import torch
 
 from mtrl.aggregation import MGDA, CAGrad, NashMTL
 from tests.aggregation.gradients import conflicting, gram, solvable
+
+pytest.importorskip("cvxpy")  # the extra `reference`
 from tests.oracles.aggregation import cagrad_update, min_norm_update, nash_update
 
-pytest.importorskip("cvxpy")
 CASES = [(T, seed) for T in (2, 3, 10) for seed in range(3)]
 
 

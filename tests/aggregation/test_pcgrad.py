@@ -9,7 +9,7 @@ import torch
 from mtrl.aggregation import PCGrad
 from mtrl.aggregation.random_order import random_key, random_orders
 from tests.aggregation.gradients import conflicting, gram, solvable
-from tests.oracles.aggregation import pcgrad_update
+from tests.oracles.pcgrad import pcgrad_update
 
 
 @pytest.mark.parametrize("T", [2, 3, 10])

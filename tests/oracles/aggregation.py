@@ -1,6 +1,6 @@
-"""Aggregation methods said plainly: convex programs handed to cvxpy, algorithms as their papers print them.
+"""Aggregation methods said plainly: convex programs handed to cvxpy.
 
-Arrays are numpy, float64: `J` holds the task gradients, `[T, P]`; the answers are updates, `[P]`, but for the weights.
+`J` holds the task gradients, `[T, P]`, float64; the answers are updates, `[P]`.
 """
 
 import cvxpy as cp
@@ -28,15 +28,3 @@ def cagrad_update(J: np.ndarray, c: float) -> np.ndarray:
     constraints = [J @ d >= gain, cp.norm(d - mean) <= c * np.linalg.norm(mean)]
     cp.Problem(cp.Maximize(gain), constraints).solve(solver=cp.CLARABEL)
     return d.value
-
-
-def pcgrad_update(J: np.ndarray, orders: np.ndarray) -> np.ndarray:
-    """PCGrad, algorithm 1 line by line, on the gradients themselves; `orders[i]` lists the tasks that `i` meets."""
-    total = np.zeros(J.shape[1])
-    for i in range(len(J)):
-        g = J[i].copy()
-        for j in orders[i]:
-            if j != i and g @ J[j] < 0:
-                g -= (g @ J[j]) / (J[j] @ J[j]) * J[j]
-        total += g
-    return total
