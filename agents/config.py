@@ -6,20 +6,24 @@ Steps are environment transitions summed over tasks unless a name says otherwise
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mtrl import aggregation
 
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Horizon = Annotated[int, Field(gt=0, le=500)]  # Meta-World steps no further without a reset
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
     """A frozen part of the configuration; unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class EnvConfig(Section):
@@ -31,7 +35,7 @@ class EnvConfig(Section):
     """Training simulator: `metaworld` is exact; `envpool` is faster, with another MuJoCo, goals and rewards."""
     num_envs_per_task: Positive = 4
     """Environments of each task, stepped together."""
-    horizon: Positive = 200
+    horizon: Horizon = 200
     """Steps after which a training episode is truncated (bootstrapped through, never terminal)."""
     num_workers: NonNegative = 0
     """Simulator processes of the metaworld backend; 0 takes one for every four cores."""
@@ -140,18 +144,18 @@ class EvaluationConfig(Section):
 
     episodes: Positive = 50
     """Episodes per task; 50 visits every goal of the benchmark once."""
-    horizon: Positive = 500
+    horizon: Horizon = 500
     """Steps of an episode."""
 
 
 class Config(Section):
     """A training run."""
 
-    name: str = "mt10"
+    name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")] = "mt10"
     """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
     out: str = "runs"
     """Folder of all runs."""
-    seeds: Annotated[tuple[NonNegative, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     """A run is made for each; a seed decides goals, networks, exploration and batches."""
     steps: Positive = 20_000_000
     """Budget in environment steps, summed over tasks."""
@@ -169,3 +173,10 @@ class Config(Section):
     """Schedule."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Final evaluation."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds must differ, got {list(seeds)}")
+        return seeds

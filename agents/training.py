@@ -29,6 +29,7 @@ from agents.run_folder import MetricsLog, check_same, save_config
 from agents.sac import ComponentMetrics, Metrics, MultiTaskSAC
 
 PROGRESS_EVERY_S = 0.5
+RATE_WINDOW = 20  # progress events that the rates shown are taken over
 RECENT_EPISODES = 20  # per task, that a logged training success is the mean of
 
 Listener = Callable[[dict[str, Any]], None]
@@ -66,7 +67,10 @@ def train(
             a loss is not finite, or the disk is full. What was written before stays.
     """
     device = devices.choose(config.device)
-    envs.task_names(config.env.tasks)  # before anything is written
+    try:  # before anything is written
+        envs.task_names(config.env.tasks)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     started = (folder / "config.yaml").exists()
     if started and not resume:
         raise UserError(
@@ -134,6 +138,7 @@ class _Training:
         self.observation = self.env.reset() if state is None else self._load(state)
         self.metrics: Metrics | None = None
         self.clock = self.last_progress = time.monotonic()
+        self.marks: deque[tuple[int, int, float]] = deque(maxlen=RATE_WINDOW)
         self.log = MetricsLog(folder / "metrics.jsonl", self.step if state is not None else None, on_event)
         self.logged = (self.step, self.agent.num_updates, self.wall_s)
         self.saved_step = self.step
@@ -234,7 +239,8 @@ class _Training:
             self.save()
         if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
             self.last_progress = time.monotonic()
-            self.on_event({"kind": "progress", "steps": self.config.steps, **self._counters(self.logged)})
+            self.marks.append((self.step, self.agent.num_updates, self._now()))
+            self.on_event({"kind": "progress", "steps": self.config.steps, **self._counters(self.marks[0])})
 
     def _now(self) -> float:
         return self.wall_s + time.monotonic() - self.clock

@@ -16,9 +16,7 @@ def checked_actions(actions: np.ndarray, tasks: Sequence[str], num_envs_per_task
     array = np.asarray(actions, dtype=np.float32)
     shape = (len(tasks), num_envs_per_task, ACTION_SIZE)
     if array.shape != shape:
-        raise ValueError(
-            f"actions must have the shape [tasks, environments, action] = {shape}, got {array.shape}"
-        )
+        raise ValueError(f"actions must have the shape [tasks, environments, action] = {shape}, got {array.shape}")
     finite = np.isfinite(array)
     if not finite.all():
         task, environment, number = np.argwhere(~finite)[0]

@@ -75,9 +75,7 @@ class EnvPoolEnv:
                 "use backend='metaworld'"
             )
         if num_workers != 0:
-            raise ValueError(
-                f"backend='envpool' runs a thread per task: num_workers must be 0, got {num_workers}"
-            )
+            raise ValueError(f"backend='envpool' runs a thread per task: num_workers must be 0, got {num_workers}")
         self.tasks = tasks
         self.num_envs_per_task = num_envs_per_task
         self.horizon = horizon
@@ -145,8 +143,7 @@ class EnvPoolEnv:
             raise ValueError(f"state must have the entries {sorted(expected)}, got {sorted(state)}")
         if int(state["make"]) != int(self._fingerprint()):
             raise ValueError(
-                "state was saved by another make(): tasks, num_envs_per_task, seed and horizon must be "
-                "the same"
+                "state was saved by another make(): tasks, num_envs_per_task, seed and horizon must be the same"
             )
         episode = int(state["episode"]) + 1
         self._pools = self._make_pools(episode)

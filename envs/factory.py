@@ -60,9 +60,7 @@ def make(
     _check_range("num_workers", num_workers, 0, None)
     _check_choice("backend", backend, _BACKENDS)
     _check_choice("goal_order", goal_order, ("random", "cycle"))
-    return _BACKENDS[backend](
-        names, num_envs_per_task, seed, horizon, cast(GoalOrder, goal_order), num_workers
-    )
+    return _BACKENDS[backend](names, num_envs_per_task, seed, horizon, cast(GoalOrder, goal_order), num_workers)
 
 
 def _check_range(parameter: str, value: int, low: int, high: int | None) -> None:

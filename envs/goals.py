@@ -44,9 +44,7 @@ def _draw(generator: np.random.RandomState, spec: TaskSpec) -> np.ndarray:
             return vector
 
 
-def goal_indices(
-    order: GoalOrder, seed: int, tasks: Sequence[str], num_envs_per_task: int, episode: int
-) -> np.ndarray:
+def goal_indices(order: GoalOrder, seed: int, tasks: Sequence[str], num_envs_per_task: int, episode: int) -> np.ndarray:
     """The goals of the `episode`-th episode of every environment, `[T, E]` of 0..49.
 
     A random draw depends on seed, task name, environment and episode alone: each environment has its own

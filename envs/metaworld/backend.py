@@ -155,9 +155,7 @@ class MetaworldEnv:
     def _command(self, command: bytes, episode: int | None = None) -> None:
         """Give every worker a command; one that resets needs the number of the episode that it begins."""
         if episode is not None:
-            self._rows["goal"] = goal_indices(
-                self._goal_order, self._seed, self.tasks, self._shape[1], episode
-            )
+            self._rows["goal"] = goal_indices(self._goal_order, self._seed, self.tasks, self._shape[1], episode)
         try:
             for member in self._workers:
                 member.send(command)
@@ -181,9 +179,7 @@ class MetaworldEnv:
         return np.array(zlib.crc32(repr(made).encode()))
 
 
-def _specifications(
-    tasks: tuple[str, ...], num_envs_per_task: int, seed: int, num_workers: int
-) -> list[Specification]:
+def _specifications(tasks: tuple[str, ...], num_envs_per_task: int, seed: int, num_workers: int) -> list[Specification]:
     """What each worker simulates; `num_workers` 0 means one per core."""
     row_tasks = [task for task in range(len(tasks)) for _ in range(num_envs_per_task)]
     count = len(row_tasks)

@@ -1,6 +1,7 @@
 """The command `mtrl`: one module per subcommand, imported when it is asked for."""
 
 import importlib
+import os
 import sys
 
 from mtrl.cli.failures import reason
@@ -37,10 +38,16 @@ def main(argv: list[str] | None = None) -> int:
     if name not in _COMMANDS:
         return _fail(f"unknown command {name!r}; there are {', '.join(_COMMANDS)}")
     try:
-        return importlib.import_module(f"mtrl.cli.{name}").run(rest)
+        status = importlib.import_module(f"mtrl.cli.{name}").run(rest)
+        sys.stdout.flush()
+        return int(status)
     except KeyboardInterrupt:
         print(f"mtrl {name}: interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except BrokenPipeError:
+        # `mtrl ... | head`: the reader has what it wants. The interpreter would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         line = reason(error)
         if line is None:

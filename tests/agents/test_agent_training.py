@@ -149,7 +149,7 @@ def test_unknown_device_and_benchmark(tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             train(config, 0, tmp_path / "run")
-    with pytest.raises(ValueError, match="reach-v3"):
+    with pytest.raises(UserError, match="reach-v3"):
         train(make(env={"tasks": ("reech-v3",)}), 0, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -39,9 +39,7 @@ def test_shapes_and_types(env: envs.VectorEnv, steps: list[envs.Step]) -> None:
     assert env.reset().shape == (*SHAPE, 39)
     for step in steps:
         assert step.obs.shape == step.next_obs.shape == (*SHAPE, 39)
-        assert (
-            step.obs.dtype == step.next_obs.dtype == step.reward.dtype == step.episode_return.dtype == float
-        )
+        assert step.obs.dtype == step.next_obs.dtype == step.reward.dtype == step.episode_return.dtype == float
         for flag in (step.terminated, step.truncated, step.success, step.episode_success, step.done):
             assert flag.dtype == bool
             assert flag.shape == SHAPE

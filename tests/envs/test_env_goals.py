@@ -13,9 +13,7 @@ from envs.goals import NUM_GOALS, benchmark_goals, goal_indices
 
 
 def _rand_vecs(benchmark: metaworld.Benchmark, task: str) -> np.ndarray:
-    return np.array(
-        [pickle.loads(each.data)["rand_vec"] for each in benchmark.train_tasks if each.env_name == task]
-    )
+    return np.array([pickle.loads(each.data)["rand_vec"] for each in benchmark.train_tasks if each.env_name == task])
 
 
 def test_mt10_goals_are_metaworlds_bit_for_bit(stock_mt10: metaworld.MT10) -> None:
@@ -62,9 +60,7 @@ def test_cycle_visits_every_goal_once(num_envs: int) -> None:
 
 
 def test_random_order_is_uniform_and_independent() -> None:
-    episodes = np.stack([goal_indices("random", 7, ("reach-v3",), 4, episode) for episode in range(1000)])[
-        :, 0
-    ]
+    episodes = np.stack([goal_indices("random", 7, ("reach-v3",), 4, episode) for episode in range(1000)])[:, 0]
     expected = len(episodes) / NUM_GOALS
     for environment in range(4):
         counts = np.bincount(episodes[:, environment], minlength=NUM_GOALS)
