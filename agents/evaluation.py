@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 import envs
+from agents.sac import MultiTaskSAC
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""
@@ -82,3 +84,12 @@ def evaluate_policy(
             on_progress((step + 1) / (rounds * horizon))
         any_step, final, returns = (np.concatenate(parts, 1) for parts in zip(*finished, strict=True))
         return EvaluationResult(tasks, any_step, final, returns, env.simulator)
+
+
+def deterministic_policy(agent: MultiTaskSAC, device: torch.device) -> Policy:
+    """The agent's mean actions for numpy observations `[T, E, O]`."""
+
+    def policy(observation: np.ndarray) -> np.ndarray:
+        return agent.act(torch.as_tensor(observation, dtype=torch.float32).to(device)).cpu().numpy()
+
+    return policy

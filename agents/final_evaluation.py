@@ -12,10 +12,9 @@ import torch
 
 import envs
 from agents import checkpoint, devices, versions
-from agents.evaluation import evaluate_policy
+from agents.evaluation import deterministic_policy, evaluate_policy
 from agents.run_folder import load_config, write_atomically
 from agents.sac import MultiTaskSAC
-from agents.training import deterministic_policy
 
 
 def evaluate(

@@ -1,8 +1,10 @@
 """A run on disk: `config.yaml`, `metrics.jsonl`, `checkpoints/`, `evaluation.json`."""
 
+import contextlib
+import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +83,13 @@ class MetricsLog:
 
     Args:
         path: of the file.
-        keep_until_step: when a run is resumed, events after this step are dropped: they will be written again.
+        keep_until_step: events after this step, left by a run that is resumed, are dropped: they come again.
         on_event: also told of every event.
     """
 
-    def __init__(self, path: Path, keep_until_step: int | None, on_event: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, path: Path, keep_until_step: int, on_event: Callable[[dict[str, Any]], None]) -> None:
         self.path, self.on_event = path, on_event
-        if keep_until_step is not None and path.exists():
+        if path.exists():
             kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _until(line, keep_until_step)]
             write_atomically(path, "".join(line + "\n" for line in kept))
 
@@ -103,3 +105,14 @@ def _until(line: str, step: int) -> bool:
         return bool(json.loads(line).get("step", 0) <= step)
     except json.JSONDecodeError:
         return False  # a line that was being written when the run was killed
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns a full or read-only disk into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise UserError(f"cannot write in {folder}: {error.strerror}; what was written before is kept") from error
+        raise

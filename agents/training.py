@@ -3,14 +3,10 @@
 Axes: `T` tasks, `E` environments, `O` observation, `A` action. A step is one environment transition, summed over tasks.
 """
 
-import contextlib
-import errno
-import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +14,20 @@ import numpy as np
 import torch
 
 import envs
-from agents import checkpoint, devices, versions
+from agents import checkpoint, devices, events
 from agents.config import Config, EnvConfig
 from agents.errors import UserError
-from agents.evaluation import evaluate_policy
+from agents.evaluation import EvaluationResult, deterministic_policy, evaluate_policy
 from agents.exploration import CorrelatedNoise
+from agents.recent_episodes import RecentEpisodes
 from agents.replay import Replay
 from agents.reward_scale import ReturnScale
-from agents.run_folder import MetricsLog, check_same, save_config
-from agents.sac import ComponentMetrics, Metrics, MultiTaskSAC
+from agents.run_folder import MetricsLog, check_same, disk_errors, save_config
+from agents.sac import Metrics, MultiTaskSAC
+from agents.stop_signals import stop_signals
 
 PROGRESS_EVERY_S = 0.5
 RATE_WINDOW = 20  # progress events that the rates shown are taken over
-RECENT_EPISODES = 20  # per task, that a logged training success is the mean of
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -78,14 +75,14 @@ def train(
         )
     if started:
         check_same(folder, config, seed)
-    with _disk_errors(folder):
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         state = checkpoint.load_newest(folder / "checkpoints") if checkpoint.exists(folder / "checkpoints") else None
         if state is not None and state["step"] >= config.steps:
             return TrainResult(folder, state["step"], state["agent"]["num_updates"], complete=True, interrupted=False)
         save_config(folder, config, seed)
         torch.set_num_threads(config.training.threads or max(1, devices.num_cores() - 1))
-        with _Training(config, seed, folder, device, state, on_event) as training, _stop_signals() as stop:
+        with _Training(config, seed, folder, device, state, on_event) as training, stop_signals() as stop:
             while training.step < config.steps and not stop:
                 training.vector_step()
             training.save()
@@ -105,44 +102,31 @@ class _Training:
         state: dict[str, Any] | None,
         on_event: Listener,
     ) -> None:
-        self.config, self.seed, self.folder, self.device, self.on_event = (
-            config,
-            seed,
-            folder,
-            device,
-            on_event,
-        )
-        section = config.env
-        self.env = envs.make(
-            section.tasks,
-            num_envs_per_task=section.num_envs_per_task,
-            seed=seed,
-            backend=section.backend,
-            horizon=section.horizon,
-            num_workers=_num_workers(section),
-        )
+        self.config, self.seed, self.folder, self.device = config, seed, folder, device
+        self.on_event = on_event
+        self.env = _make_env(config.env, seed)
         self.num_tasks = len(self.env.tasks)
         sizes = self.env.observation_size, self.env.action_size
-        agent_seed, self.replay_seed, noise_seed = (
-            int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(3)
+        agent_seed, batch_seed, noise_seed = (
+            int(stream.generate_state(1)[0]) for stream in np.random.SeedSequence(seed).spawn(3)
         )
         self.agent = MultiTaskSAC(config, self.num_tasks, *sizes, device, agent_seed)
-        num_envs = section.num_envs_per_task
+        num_envs = config.env.num_envs_per_task
         self.replay = Replay(self.num_tasks, config.training.replay_capacity_per_task, num_envs, *sizes, device)
-        self.batches = torch.Generator(device).manual_seed(self.replay_seed)
+        self.batches = torch.Generator(device).manual_seed(batch_seed)
         shape = (self.num_tasks, num_envs, self.env.action_size)
         self.noise = CorrelatedNoise(shape, config.agent.noise_correlation, device, noise_seed)
         self.scale = ReturnScale(self.num_tasks, num_envs, config.agent.discount)
-        self.recent: list[deque[tuple[bool, float]]] = [deque(maxlen=RECENT_EPISODES) for _ in self.env.tasks]
+        self.recent = RecentEpisodes(self.num_tasks)
         self.step, self.wall_s = 0, 0.0
         self.observation = self.env.reset() if state is None else self._load(state)
         self.metrics: Metrics | None = None
         self.clock = self.last_progress = time.monotonic()
         self.marks: deque[tuple[int, int, float]] = deque(maxlen=RATE_WINDOW)
-        self.log = MetricsLog(folder / "metrics.jsonl", self.step if state is not None else None, on_event)
+        self.log = MetricsLog(folder / "metrics.jsonl", -1 if state is None else self.step, on_event)
         self.logged = (self.step, self.agent.num_updates, self.wall_s)
-        self.saved_step = self.step
-        self.log.write(self._start_event())
+        self.saved_step = None if state is None else self.step
+        self.log.write(events.start(self.env, seed, device, self.step))
 
     def __enter__(self) -> "_Training":
         return self
@@ -164,12 +148,7 @@ class _Training:
         result = self.env.recv()
         self.replay.add(self.observation, action, result.reward, result.next_obs, result.terminated)
         self.scale.add(result.reward, result.done)
-        for task, environment in zip(*result.done.nonzero(), strict=True):
-            episode = (
-                bool(result.episode_success[task, environment]),
-                float(result.episode_return[task, environment]),
-            )
-            self.recent[task].append(episode)
+        self.recent.add(result)
         self.observation = result.obs
         previous, self.step = self.step, self.step + result.reward.size
         self._after_step(previous)
@@ -186,7 +165,7 @@ class _Training:
             "batches": self.batches.get_state(),
             "noise": self.noise.state_dict(),
             "scale": self.scale.state_dict(),
-            "recent": [list(episodes) for episodes in self.recent],
+            "recent": self.recent.state_dict(),
             "env": self.env.state_dict(),
             "seed": self.seed,
         }
@@ -200,8 +179,7 @@ class _Training:
         self.batches.set_state(state["batches"])
         self.noise.load_state_dict(state["noise"])
         self.scale.load_state_dict(state["scale"])
-        for episodes, saved in zip(self.recent, state["recent"], strict=True):
-            episodes.extend(saved)
+        self.recent.load_state_dict(state["recent"])
         return self.env.load_state_dict(state["env"])
 
     def _update(self) -> None:
@@ -220,9 +198,13 @@ class _Training:
             loss = getattr(self.metrics, component).loss
             if not bool(torch.isfinite(loss).all()):
                 task = self.env.tasks[int((~torch.isfinite(loss)).nonzero()[0, 0])]
+                kept = (
+                    "no checkpoint was written yet"
+                    if self.saved_step is None
+                    else (f"the last checkpoint, of step {self.saved_step}, is kept")
+                )
                 raise UserError(
-                    f"the {component} loss of task {task} is not finite at step {self.step}: stopped; "
-                    f"the last checkpoint, of step {self.saved_step}, is kept"
+                    f"the {component} loss of task {task} is not finite at step {self.step}: stopped; {kept}"
                 )
 
     def _after_step(self, previous: int) -> None:
@@ -232,9 +214,12 @@ class _Training:
             return bool(every) and (self.step // every > previous // every or self.step >= self.config.steps)
 
         if due(settings.log_every_steps):
-            self.log.write(self._train_event())
+            counters = self._counters(self.logged)
+            self.logged = (self.step, self.agent.num_updates, self._now())
+            self.log.write(events.train(counters, self.env.tasks, self.recent, self.scale.largest, self.metrics))
         if due(settings.eval_every_steps) and self.step < self.config.steps:
-            self.log.write(self._evaluation_event())
+            result, horizon = self._evaluate(), self.config.evaluation.horizon
+            self.log.write(events.evaluation(self.step, self._now(), horizon, settings.eval_episodes, result))
         if due(settings.checkpoint_every_steps):
             self.save()
         if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
@@ -248,7 +233,7 @@ class _Training:
     def _counters(self, since: tuple[int, int, float]) -> dict[str, Any]:
         step, updates, wall_s = since
         elapsed = max(self._now() - wall_s, 1e-9)
-        rates = [np.mean([success for success, _ in episodes]) for episodes in self.recent if episodes]
+        rates = [rate for rate in self.recent.success() if rate is not None]
         return {
             "step": self.step,
             "updates": self.agent.num_updates,
@@ -258,66 +243,29 @@ class _Training:
             "success_mean": float(np.mean(rates)) if rates else None,
         }
 
-    def _per_task(self, values: Any) -> dict[str, Any]:
-        return dict(zip(self.env.tasks, [None if v is None else float(v) for v in values], strict=True))
-
-    def _start_event(self) -> dict[str, Any]:
-        event = {
-            "kind": "start",
-            "step": self.step,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "tasks": list(self.env.tasks),
-            "seed": self.seed,
-            "device": str(self.device),
-            "hardware": devices.hardware(self.device),
-            "threads": torch.get_num_threads(),
-            "versions": versions.packages(),
-            "simulator": asdict(self.env.simulator),
-            "git_commit": versions.git_commit(),
-        }
-        return event | ({"resumed_at_step": self.step} if self.step else {})
-
-    def _train_event(self) -> dict[str, Any]:
-        event = {"kind": "train", **self._counters(self.logged)}
-        self.logged = (self.step, self.agent.num_updates, self._now())
-        means = [np.mean(list(episodes), 0) if episodes else (None, None) for episodes in self.recent]
-        event["success"] = self._per_task(mean[0] for mean in means)
-        event["return"] = self._per_task(mean[1] for mean in means)
-        event["return_scale"] = self._per_task(self.scale.largest)
-        if self.metrics is not None:
-            event["value"] = self._per_task(self.metrics.value)
-            event["entropy"] = self._per_task(self.metrics.entropy)
-            event["temperature"] = self._per_task(self.metrics.temperature)
-            for name in ("loss", "weights", "gradient_norm"):
-                event[name] = {c: self._per_task(getattr(m, name)) for c, m in self._components()}
-            event["conflict_rate"] = {c: float(m.conflict_rate) for c, m in self._components()}
-        return event
-
-    def _components(self) -> list[tuple[str, ComponentMetrics]]:
-        assert self.metrics is not None
-        return [("critic", self.metrics.critic), ("actor", self.metrics.actor)]
-
-    def _evaluation_event(self) -> dict[str, Any]:
-        settings = self.config.evaluation
-        result = evaluate_policy(
+    def _evaluate(self) -> EvaluationResult:
+        return evaluate_policy(
             deterministic_policy(self.agent, self.device),
             self.env.tasks,
             episodes=self.config.training.eval_episodes,
-            horizon=settings.horizon,
+            horizon=self.config.evaluation.horizon,
             seed=self.seed,
             num_workers=0,
         )
-        rows = result.per_task()
-        return {
-            "kind": "evaluation",
-            "step": self.step,
-            "wall_s": self._now(),
-            "protocol": {"horizon": settings.horizon, "episodes": self.config.training.eval_episodes},
-            "simulator": asdict(result.simulator),
-            "success_any": {row["name"]: row["success_any"] for row in rows},
-            "success_final": {row["name"]: row["success_final"] for row in rows},
-            "return": {row["name"]: row["mean_return"] for row in rows},
-        }
+
+
+def _make_env(section: EnvConfig, seed: int) -> envs.VectorEnv:
+    try:
+        return envs.make(
+            section.tasks,
+            num_envs_per_task=section.num_envs_per_task,
+            seed=seed,
+            backend=section.backend,
+            horizon=section.horizon,
+            num_workers=_num_workers(section),
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _num_workers(section: EnvConfig) -> int:
@@ -325,45 +273,3 @@ def _num_workers(section: EnvConfig) -> int:
     if section.backend == "envpool" or section.num_workers:
         return section.num_workers
     return max(1, devices.num_cores() // 4)
-
-
-def deterministic_policy(agent: MultiTaskSAC, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
-    """The agent's mean actions for numpy observations `[T, E, O]`."""
-
-    def policy(observation: np.ndarray) -> np.ndarray:
-        return agent.act(torch.as_tensor(observation, dtype=torch.float32).to(device)).cpu().numpy()
-
-    return policy
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of stopping at once; a second SIGINT interrupts."""
-    received: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    try:
-        before = [signal.signal(number, note) for number in numbers]
-    except ValueError:  # not the main thread: signals are the caller's
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise UserError(f"cannot write in {folder}: {error.strerror}; what was written before is kept") from error
-        raise

@@ -1,0 +1,92 @@
+"""The lines of `metrics.jsonl`. Per-task values are mappings from task name; a step is summed over tasks."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import envs
+from agents import devices, versions
+from agents.evaluation import EvaluationResult
+from agents.recent_episodes import RecentEpisodes
+from agents.sac import Metrics
+
+Event = dict[str, Any]
+
+
+def start(env: envs.VectorEnv, seed: int, device: torch.device, step: int) -> Event:
+    """What the run is made of and made on; written again when it is resumed."""
+    event = {
+        "kind": "start",
+        "step": step,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tasks": list(env.tasks),
+        "seed": seed,
+        "device": str(device),
+        "hardware": devices.hardware(device),
+        "threads": torch.get_num_threads(),
+        "versions": versions.packages(),
+        "simulator": asdict(env.simulator),
+        "git_commit": versions.git_commit(),
+    }
+    return event | ({"resumed_at_step": step} if step else {})
+
+
+def train(
+    counters: Event,
+    tasks: tuple[str, ...],
+    recent: RecentEpisodes,
+    largest_return: np.ndarray,
+    metrics: Metrics | None,
+) -> Event:
+    """How training stands.
+
+    Args:
+        counters: steps, updates, seconds and rates.
+        tasks: names.
+        recent: training episodes.
+        largest_return: discounted, by which rewards are scaled, `[T]`.
+        metrics: of the last update; None before the first.
+    """
+
+    def per_task(values: Iterable[float | None] | Tensor | np.ndarray) -> dict[str, float | None]:
+        return {task: None if v is None else float(v) for task, v in zip(tasks, values, strict=True)}
+
+    event = {
+        "kind": "train",
+        **counters,
+        "success": per_task(recent.success()),
+        "return": per_task(recent.mean_return()),
+        "return_scale": per_task(largest_return),
+    }
+    if metrics is None:
+        return event
+    components = {"critic": metrics.critic, "actor": metrics.actor}
+    return event | {
+        "value": per_task(metrics.value),
+        "entropy": per_task(metrics.entropy),
+        "temperature": per_task(metrics.temperature),
+        "loss": {name: per_task(c.loss) for name, c in components.items()},
+        "weights": {name: per_task(c.weights) for name, c in components.items()},
+        "gradient_norm": {name: per_task(c.gradient_norm) for name, c in components.items()},
+        "conflict_rate": {name: float(c.conflict_rate) for name, c in components.items()},
+    }
+
+
+def evaluation(step: int, wall_s: float, horizon: int, episodes: int, result: EvaluationResult) -> Event:
+    """An evaluation of the deterministic policy during training."""
+    rows = result.per_task()
+    return {
+        "kind": "evaluation",
+        "step": step,
+        "wall_s": wall_s,
+        "protocol": {"horizon": horizon, "episodes": episodes},
+        "simulator": asdict(result.simulator),
+        "success_any": {row["name"]: row["success_any"] for row in rows},
+        "success_final": {row["name"]: row["success_final"] for row in rows},
+        "return": {row["name"]: row["mean_return"] for row in rows},
+    }
