@@ -75,6 +75,8 @@ class AgentConfig(Section):
     """Polyak step tau of the target critics after every update."""
     learning_rate: PositiveFloat = 3e-4
     """Step size of the optimizers of actor, critic and temperatures."""
+    final_learning_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The step size falls linearly over the budget to this share of `learning_rate`; 1 keeps it constant."""
     weight_decay: NonNegativeFloat = 0.0
     """Decoupled weight decay (AdamW) of actor and critic."""
     max_grad_norm: PositiveFloat | None = None

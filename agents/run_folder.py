@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from agents.config import Config
 from agents.errors import UserError
 
-# What may differ between a run and its continuation: where and how it runs, not what it computes.
+# What may differ between a run and its continuation: where it runs and how long. (A budget that is made longer later
+# is not the run that had it from the start if the learning rate falls over the budget.)
 MAY_DIFFER = frozenset({"seeds", "out", "name", "steps", "device", "track"})
 
 

@@ -133,7 +133,6 @@ class MultiTaskSAC:
         wrap: Callable[[Callable], Callable] = _compiled if config.training.compile else lambda f: f
         self._critic_direction = wrap(self._critic_direction_eager)
         self._actor_direction = wrap(self._actor_direction_eager)
-        self._policy = wrap(self._policy_eager)
         self._actor_metrics: tuple[ComponentMetrics, Tensor] | None = None
 
     @torch.no_grad()
@@ -176,6 +175,13 @@ class MultiTaskSAC:
         actor_metrics, entropy = self._actor_metrics
         return Metrics(critic_metrics, actor_metrics, value, entropy, alpha)
 
+    def set_progress(self, share: float) -> None:
+        """Sets the step sizes for a point of the run, `share` of the budget in [0, 1]."""
+        rate = self.config.learning_rate * (1 - (1 - self.config.final_learning_rate) * share)
+        for optimizer in self._optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
     def noise(self, shape: torch.Size | tuple[int, ...]) -> Tensor:
         """Standard normal numbers from the agent's own generator."""
         return torch.randn(shape, generator=self.generator, device=self.device)
@@ -215,7 +221,7 @@ class MultiTaskSAC:
     def _optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
         return self.critic_optimizer, self.actor_optimizer, self.temperature_optimizer
 
-    def _policy_eager(self, actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
+    def _policy(self, actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
         def of_one_task(own: dict[str, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
             mean, log_std = self.functions.policy({}, actor.shared, own, rows)
             return mean, log_std

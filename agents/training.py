@@ -184,9 +184,12 @@ class _Training:
 
     def _update(self) -> None:
         settings = self.config.training
+        if settings.compile and self.metrics is None:
+            self.on_event({"kind": "note", "text": "compiling the update, which takes about half a minute"})
         scaled = self.config.agent.reward_scaling == "return"
         factor = self.scale.factor(self.config.agent.value_limit) if scaled else np.ones(self.num_tasks)
         scale = torch.as_tensor(factor, dtype=torch.float32).to(self.device)[:, None]
+        self.agent.set_progress(min(1.0, self.step / self.config.steps))
         for _ in range(settings.updates_per_vector_step):
             batch = self.replay.sample(settings.batch_per_task, self.batches)
             self.metrics = self.agent.update(batch._replace(reward=batch.reward * scale))

@@ -42,6 +42,8 @@ class Progress:
             self._bar.update(self._task, completed=self._share(event), detail=self._detail(event))
         elif kind == "train" and not self._console.is_terminal:
             self._print(f"step {event['step']:,} ({self._share(event):.0%}), {self._detail(event)}")
+        elif kind == "note":
+            self._print(event["text"])
         elif kind == "evaluation":
             any_step, final_step = _mean(event["success_any"]), _mean(event["success_final"])
             self._print(f"step {event['step']:,}, evaluation: any-step {any_step}, final-step {final_step}")
