@@ -6,6 +6,7 @@ Axes: `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` acti
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -278,6 +279,7 @@ class MultiTaskSAC:
 
 
 def _compiled(function: Callable) -> Callable:
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
     # Shapes never change within a run; one graph, so that a break is an error here and not a slow run.
     return torch.compile(function, dynamic=False, fullgraph=True)
 
