@@ -6,7 +6,6 @@ Axes: `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` acti
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
 import copy
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.func import vmap
 
+from agents.compiling import compiled
 from agents.config import AgentConfig, Config
 from agents.losses import Batch, SoftActorCritic
 from agents.networks import Network, NetworkParameters, TwinCritic
@@ -131,7 +131,7 @@ class MultiTaskSAC:
         self.temperature_optimizer = torch.optim.Adam([self.log_alpha], rate, betas=(0.5, 0.999), fused=True)
         self.generator = Generator(device).manual_seed(seed)
         self.num_updates = 0
-        wrap: Callable[[Callable], Callable] = _compiled if config.training.compile else lambda f: f
+        wrap: Callable[[Callable], Callable] = compiled if config.training.compile else lambda f: f
         self._critic_direction = wrap(self._critic_direction_eager)
         self._actor_direction = wrap(self._actor_direction_eager)
         self._actor_metrics: tuple[ComponentMetrics, Tensor] | None = None
@@ -276,12 +276,6 @@ class MultiTaskSAC:
             torch.nn.utils.clip_grad_norm_(parameters.tensors(), self.config.max_grad_norm)
         optimizer.step()
         return direction.metrics
-
-
-def _compiled(function: Callable) -> Callable:
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
-    # Shapes never change within a run; one graph, so that a break is an error here and not a slow run.
-    return torch.compile(function, dynamic=False, fullgraph=True)
 
 
 def _aggregate(method: torch.nn.Module, gradients: TaskGradients, own: dict[str, Tensor], losses: Tensor) -> Direction:

@@ -1,5 +1,7 @@
 """One update: what it equals, what it leaves alone, that it can be repeated."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -101,6 +103,21 @@ def test_compiled_update_equals_the_eager_one():
             agent.update(make_batch(seed=seed))
     for first, second in zip(*(a.critic.tensors() + a.actor.tensors() for a in agents), strict=True):
         torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-5)
+
+
+def test_without_a_compiler_the_update_runs_as_it_is_and_says_so_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
+    agents = [make_agent(make_config(training={"compile": flag})) for flag in (False, True)]
+    agents[0].update(make_batch())
+    with pytest.warns(RuntimeWarning, match="cannot compile the update"):
+        agents[1].update(make_batch())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        agents[1].update(make_batch())
+    agents[0].update(make_batch())
+    for first, second in zip(*(a.critic.tensors() + a.actor.tensors() for a in agents), strict=True):
+        assert torch.equal(first, second)
 
 
 def test_temperature_moves_towards_the_target_entropy():
