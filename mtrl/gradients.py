@@ -43,7 +43,7 @@ def linear(parameters: Parameters, name: str, x: Tensor, tape: Tape, dtype: torc
     return (x @ parameters[f"{name}.weight"].to(dtype)).to(bias.dtype) + bias
 
 
-class Linear(NamedTuple):
+class Factors(NamedTuple):
     """The gradients of a weight matrix for every task, as factors: `inputs_i^T deltas_i`."""
 
     inputs: Tensor
@@ -55,7 +55,7 @@ class Linear(NamedTuple):
 class TaskGradients(NamedTuple):
     """Gradients of every task with respect to the same parameters, leaf by leaf."""
 
-    leaves: dict[str, Tensor | Linear]
+    leaves: dict[str, Tensor | Factors]
     """By parameter name: `[T, *shape]`, or the factors of a weight matrix."""
 
     def gram(self) -> Tensor:
@@ -116,11 +116,11 @@ def task_gradients(
     lifted = vmap(grad_and_value(of_one_task, has_aux=True))
     (by_row, own_gradients), (losses, (tape, auxiliary)) = lifted((repeated, detached), *arguments)
 
-    leaves: dict[str, Tensor | Linear] = {}
+    leaves: dict[str, Tensor | Factors] = {}
     for name in shared:
         layer, _, kind = name.rpartition(".")
         if kind == "weight":
-            leaves[name] = Linear(tape[layer], by_row[f"{layer}.bias"])
+            leaves[name] = Factors(tape[layer], by_row[f"{layer}.bias"])
         elif layer in layers and kind == "bias":
             leaves[name] = by_row[name].sum(1, keepdim=True)
         else:
@@ -128,8 +128,8 @@ def task_gradients(
     return TaskGradients(leaves), own_gradients, losses, auxiliary
 
 
-def _leaf_gram(leaf: Tensor | Linear) -> Tensor:
-    if isinstance(leaf, Linear):
+def _leaf_gram(leaf: Tensor | Factors) -> Tensor:
+    if isinstance(leaf, Factors):
         # In bfloat16 the products are rounded once, and the Gram matrix of the rounded ones is exactly semidefinite.
         leaf = (leaf.inputs.mT @ leaf.deltas.to(leaf.inputs.dtype)).to(leaf.deltas.dtype)
     # A small product per row of the parameter, then their sum: one long product would run on one thread.
@@ -137,8 +137,8 @@ def _leaf_gram(leaf: Tensor | Linear) -> Tensor:
     return (by_row @ by_row.mT).sum(0)
 
 
-def _leaf_combine(leaf: Tensor | Linear, weights: Tensor) -> Tensor:
-    if isinstance(leaf, Linear):
+def _leaf_combine(leaf: Tensor | Factors, weights: Tensor) -> Tensor:
+    if isinstance(leaf, Factors):
         deltas = leaf.deltas * weights.to(leaf.deltas.dtype)[:, None, None]
         inputs = leaf.inputs.flatten(0, 1)
         return (inputs.mT @ deltas.flatten(0, 1).to(inputs.dtype)).to(deltas.dtype)
