@@ -1,4 +1,4 @@
-"""Per-task gradients of shared parameters, at about the price of one backward pass.
+"""Per-task gradients of shared parameters from one backward pass.
 
 Axes: `T` tasks, `B` rows of a task, `I` inputs and `O` outputs of a linear layer.
 
