@@ -25,7 +25,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
                 f"cannot compile the update, so it runs slower ({reason}); is a C++ compiler installed? "
                 "training.compile=false silences this",
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=1,  # the same place for every function, so that it is shown once
             )
             chosen = function
             return function(*arguments)

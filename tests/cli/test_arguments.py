@@ -154,7 +154,7 @@ def test_a_saved_configuration_is_a_valid_input(parse, name: str) -> None:
         ("", "--seeds 0 1.5", "--seeds[1] must be a valid integer, got 1.5"),
         # values out of range
         ("agent: {discount: 1.5}", "", "{path}: agent.discount must be less than 1, got 1.5"),
-        ("agent: {discount: .nan}", "", "{path}: agent.discount must be less than 1, got nan"),
+        ("agent: {discount: .nan}", "", "{path}: agent.discount must be a finite number, got nan"),
         ("seeds: [0, -1]", "", "{path}: seeds[1] must be greater than or equal to 0, got -1"),
         ("seeds: []", "", "{path}: seeds must have at least 1 item after validation, not 0, got []"),
         ("env: {backend: isaac}", "", "{path}: env.backend must be 'metaworld' or 'envpool', got 'isaac'"),
