@@ -6,28 +6,35 @@ from typing import Any
 
 import torch
 
+Function = Callable[..., Any]
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function compiled at its first call; as it is, with one warning, where compiling fails.
 
-    Shapes never change within a run, and it is one graph, so that a break shows here and not as a slow run.
+def compiled(*functions: Function) -> tuple[Function, ...]:
+    """The functions, each compiled at its first call; all as they are, with one warning, once compiling fails.
+
+    Shapes never change within a run, and each is one graph, so that a break shows here and not as a slow run.
     """
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
-    chosen = torch.compile(function, dynamic=False, fullgraph=True)
+    failed = False
 
-    def call(*arguments: Any) -> Any:
-        nonlocal chosen
-        try:
-            return chosen(*arguments)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            reason = str(error).strip().splitlines()[0]
-            warnings.warn(
-                f"cannot compile the update, so it runs slower ({reason}); is a C++ compiler installed? "
-                "training.compile=false silences this",
-                RuntimeWarning,
-                stacklevel=1,  # the same place for every function, so that it is shown once
-            )
-            chosen = function
+    def compile_one(function: Function) -> Function:
+        fast = torch.compile(function, dynamic=False, fullgraph=True)
+
+        def call(*arguments: Any) -> Any:
+            nonlocal failed
+            if not failed:
+                try:
+                    return fast(*arguments)
+                except torch._dynamo.exc.TorchDynamoException as error:
+                    failed = True
+                    warnings.warn(
+                        f"cannot compile the update, so it runs slower ({str(error).strip().splitlines()[0]}); "
+                        "is a C++ compiler installed? training.compile=false silences this",
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
             return function(*arguments)
 
-    return call
+        return call
+
+    return tuple(compile_one(function) for function in functions)

@@ -6,14 +6,13 @@ Axes: `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` acti
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
 import copy
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 from torch.func import vmap
 
-from agents.compiling import compiled
+from agents.compiling import Function, compiled
 from agents.config import AgentConfig, Config
 from agents.losses import Batch, SoftActorCritic
 from agents.networks import Network, NetworkParameters, TwinCritic
@@ -131,9 +130,10 @@ class MultiTaskSAC:
         self.temperature_optimizer = torch.optim.Adam([self.log_alpha], rate, betas=(0.5, 0.999), fused=True)
         self.generator = Generator(device).manual_seed(seed)
         self.num_updates = 0
-        wrap: Callable[[Callable], Callable] = compiled if config.training.compile else lambda f: f
-        self._critic_direction = wrap(self._critic_direction_eager)
-        self._actor_direction = wrap(self._actor_direction_eager)
+        directions: tuple[Function, ...] = self._critic_direction_eager, self._actor_direction_eager
+        if config.training.compile:
+            directions = compiled(*directions)
+        self._critic_direction, self._actor_direction = directions
         self._actor_metrics: tuple[ComponentMetrics, Tensor] | None = None
 
     @torch.no_grad()
