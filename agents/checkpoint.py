@@ -27,6 +27,10 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):  # torch trips over the file that the disk did not take
+            raise error.__context__ from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
     for old in _all(folder)[:-KEPT]:
