@@ -80,7 +80,7 @@ class AgentConfig(Section):
     weight_decay: NonNegativeFloat = 0.0
     """Decoupled weight decay (AdamW) of actor and critic."""
     max_grad_norm: PositiveFloat | None = None
-    """The combined gradient of a network is clipped to this norm; none if null."""
+    """The gradient of a network, combined and own parts together, is clipped to this norm; none if null."""
     initial_temperature: PositiveFloat = 0.1
     """First entropy temperature alpha of every task."""
     target_entropy: float = -2.0

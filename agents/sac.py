@@ -126,7 +126,7 @@ class MultiTaskSAC:
         self.critic_optimizer, self.actor_optimizer = (
             torch.optim.AdamW(p.tensors(), rate, weight_decay=decay, fused=True) for p in (self.critic, self.actor)
         )
-        # BRC: a slower first moment makes the temperature overshoot its target entropy.
+        # beta1 = 0.5 for the temperatures: BRC (Nauman et al. 2025).
         self.temperature_optimizer = torch.optim.Adam([self.log_alpha], rate, betas=(0.5, 0.999), fused=True)
         self.generator = Generator(device).manual_seed(seed)
         self.num_updates = 0
