@@ -1,6 +1,5 @@
 """Checkpoints: written whole or not at all; the newest and the last but one are kept."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,34 +7,27 @@ from typing import Any
 import torch
 
 from agents.errors import UserError
+from agents.files import replacing
 
 KEPT = 2
 
 
-def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
+def save(folder: Path, step: int, state: dict[str, Any]) -> None:
     """Writes `folder/<step>.pt` through a temporary file, then removes all but the newest two.
 
     Raises:
         OSError: the disk is full, say; what was there before is still there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{step:012d}.pt"
-    partial = path.with_suffix(".partial")
     try:
-        with partial.open("wb") as file:
+        with replacing(folder / f"{step:012d}.pt") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):  # torch trips over the file that the disk did not take
             raise error.__context__ from error
         raise
-    finally:
-        partial.unlink(missing_ok=True)
     for old in _all(folder)[:-KEPT]:
         old.unlink()
-    return path
 
 
 def load_newest(folder: Path) -> dict[str, Any]:

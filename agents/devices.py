@@ -1,12 +1,12 @@
 """Which device, how many threads, what hardware."""
 
-import os
 import platform
 from pathlib import Path
 
 import torch
 
 from agents.errors import UserError
+from envs import available_cores
 
 
 def choose(name: str) -> torch.device:
@@ -28,11 +28,6 @@ def choose(name: str) -> torch.device:
     return device
 
 
-def num_cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def hardware(device: torch.device) -> str:
     """The processor, and the GPU if the device is one."""
     model = platform.processor() or platform.machine()
@@ -40,5 +35,5 @@ def hardware(device: torch.device) -> str:
     if info.exists():
         names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    text = f"{num_cores()} cores of {model}"
+    text = f"{available_cores()} cores of {model}"
     return f"{torch.cuda.get_device_name(device)}, {text}" if device.type == "cuda" else text

@@ -29,15 +29,6 @@ class Batch(NamedTuple):
     """`[B]`, 1 where the task itself ended the episode; never because of a time limit."""
 
 
-class ActorOutcome(NamedTuple):
-    """What the actor loss found on the way."""
-
-    entropy: Tensor
-    """Mean of minus the log density, scalar."""
-    value: Tensor
-    """Mean value of the policy's actions, scalar."""
-
-
 @dataclass(frozen=True)
 class SoftActorCritic:
     """The functions that the losses are made of."""
@@ -95,7 +86,7 @@ class SoftActorCritic:
         critic: tuple[Parameters, Parameters],
         alpha: Tensor,
         noise: Tensor,
-    ) -> tuple[Tensor, ActorOutcome]:
+    ) -> tuple[Tensor, Tensor]:
         """Expected entropy-regularised value, negated (eq. 9).
 
         Args:
@@ -108,8 +99,8 @@ class SoftActorCritic:
             noise: standard normal, `[B, A]`.
 
         Returns:
-            Loss, scalar; entropy and value.
+            Loss, scalar; entropy (mean of minus the log density), scalar.
         """
         action, log_density = self.policy(tape, shared, own, observation).sample(noise)
         value = self.value_head.value(self.critic({}, *critic, observation, action))
-        return (alpha * log_density - value).mean(), ActorOutcome(-log_density.mean(), value.mean())
+        return (alpha * log_density - value).mean(), -log_density.mean()

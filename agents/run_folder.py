@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from agents.config import Config
 from agents.errors import UserError
+from agents.files import replacing
 
 # What may differ between a run and its continuation: where it runs and how long. (A budget that is made longer later
 # is not the run that had it from the start if the learning rate falls over the budget.)
@@ -21,15 +21,8 @@ MAY_DIFFER = frozenset({"seeds", "out", "name", "steps", "device", "track"})
 
 def write_atomically(path: Path, text: str) -> None:
     """Replaces a file by a complete new one."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def save_config(folder: Path, config: Config, seed: int) -> None:

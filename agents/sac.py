@@ -111,7 +111,7 @@ class MultiTaskSAC:
         device: torch.device,
         seed: int,
     ) -> None:
-        self.config, self.device, self.action_size = config.agent, device, action_size
+        self.config, self.device = config.agent, device
         precision = getattr(torch, config.training.precision)
         self.functions = build_functions(config.agent, observation_size, action_size, precision)
         first = Generator().manual_seed(seed)
@@ -261,10 +261,10 @@ class MultiTaskSAC:
             return self.functions.actor_loss(tape, shared, own, observation, frozen, alpha, noise)
 
         arguments = observation, critic.own, alpha, noise
-        gradients, own, losses, outcome = task_gradients(
+        gradients, own, losses, entropy = task_gradients(
             loss, actor.shared, actor.own, *arguments, num_rows=noise.shape[1]
         )
-        return _aggregate(self.actor_method, gradients, own, losses), outcome.entropy
+        return _aggregate(self.actor_method, gradients, own, losses), entropy
 
     def _step(
         self, parameters: NetworkParameters, direction: Direction, optimizer: torch.optim.Optimizer

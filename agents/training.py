@@ -25,6 +25,7 @@ from agents.reward_scale import ReturnScale
 from agents.run_folder import MetricsLog, check_same, disk_errors, save_config
 from agents.sac import Metrics, MultiTaskSAC
 from agents.stop_signals import stop_signals
+from envs import available_cores
 
 PROGRESS_EVERY_S = 0.5
 RATE_WINDOW = 20  # progress events that the rates shown are taken over
@@ -81,7 +82,7 @@ def train(
         if state is not None and state["step"] >= config.steps:
             return TrainResult(folder, state["step"], state["agent"]["num_updates"], complete=True, interrupted=False)
         save_config(folder, config, seed)
-        torch.set_num_threads(config.training.threads or max(1, devices.num_cores() - 1))
+        torch.set_num_threads(config.training.threads or max(1, available_cores() - 1))
         with _Training(config, seed, folder, device, state, on_event) as training, stop_signals() as stop:
             while training.step < config.steps and not stop:
                 training.vector_step()
@@ -167,7 +168,6 @@ class _Training:
             "scale": self.scale.state_dict(),
             "recent": self.recent.state_dict(),
             "env": self.env.state_dict(),
-            "seed": self.seed,
         }
         checkpoint.save(self.folder / "checkpoints", self.step, state)
         self.saved_step = self.step
@@ -204,7 +204,7 @@ class _Training:
                 kept = (
                     "no checkpoint was written yet"
                     if self.saved_step is None
-                    else (f"the last checkpoint, of step {self.saved_step}, is kept")
+                    else f"the last checkpoint, of step {self.saved_step}, is kept"
                 )
                 raise UserError(
                     f"the {component} loss of task {task} is not finite at step {self.step}: stopped; {kept}"
@@ -275,4 +275,4 @@ def _num_workers(section: EnvConfig) -> int:
     """Simulator processes beside a learner: an update takes longer than the step that it overlaps with."""
     if section.backend == "envpool" or section.num_workers:
         return section.num_workers
-    return max(1, devices.num_cores() // 4)
+    return max(1, available_cores() // 4)

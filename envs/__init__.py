@@ -12,6 +12,7 @@ Knows nothing of learning, and needs numpy alone until a backend is made.
 
 from envs.factory import make
 from envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step, VectorEnv
+from envs.metaworld.assignment import available_cores
 from envs.tasks import MT10, task_names
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "SimulatorInfo",
     "Step",
     "VectorEnv",
+    "available_cores",
     "make",
     "task_names",
 ]
