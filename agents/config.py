@@ -4,26 +4,21 @@ The docstring under a field is its help text. A saved run's `config.yaml` is thi
 Steps are environment transitions summed over tasks unless a name says otherwise.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 import envs
-from mtrl import aggregation
-
-Positive = Annotated[int, Field(gt=0)]
-NonNegative = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
-
-
-class Section(BaseModel):
-    """A frozen part of the configuration; unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+from mtrl.runs.section import (
+    NonNegative,
+    NonNegativeFloat,
+    Positive,
+    PositiveFloat,
+    RunConfig,
+    RunName,
+    Section,
+    Seed,
+)
 
 
 class EnvConfig(Section):
@@ -107,26 +102,6 @@ class AgentConfig(Section):
     """The actor and the temperatures are updated with every n-th critic update."""
 
 
-class MethodConfig(BaseModel):
-    """The aggregation method and its own hyper-parameters, e.g. `{name: cagrad, c: 0.4}`."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, use_attribute_docstrings=True)
-
-    name: str = "nash_mtl"
-    """Aggregates the per-task gradients of the shared parameters, of actor and of critic apart. A method that needs
-    positive losses is for the critic; the actor, whose losses may be negative, takes the mean then."""
-
-    @model_validator(mode="after")
-    def _exists(self) -> Self:
-        aggregation.make(self.name, **self.arguments)
-        return self
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The hyper-parameters given, by name."""
-        return dict(self.model_extra or {})
-
-
 class TrainingConfig(Section):
     """How much of what, and when."""
 
@@ -165,31 +140,23 @@ class EvaluationConfig(Section):
     """Decides the goals; null for those of training, another number for goals that training never saw."""
 
 
-class Config(Section):
+class Config(RunConfig):
     """A training run."""
 
-    name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")] = "mt10"
+    name: RunName = "mt10"
     """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
-    out: str = "runs"
-    """Folder of all runs."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
-    """A run is made for each; a seed decides goals, networks, exploration and batches."""
     steps: Positive = 20_000_000
     """Budget in environment steps, summed over tasks."""
-    device: str = "auto"
-    """`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where there is one."""
-    track: bool = False
-    """Also log to Weights & Biases (WANDB_MODE=offline works without an account)."""
     env: EnvConfig = EnvConfig()
     """Environments."""
-    method: MethodConfig = MethodConfig()
-    """Gradient aggregation."""
     agent: AgentConfig = AgentConfig()
     """Networks and losses."""
     training: TrainingConfig = TrainingConfig()
     """Schedule."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Final evaluation."""
+
+    may_differ = RunConfig.may_differ | {"steps"}  # with a falling learning rate the longer run is another run, though
 
     @model_validator(mode="after")
     def _meta_world_steps_no_further(self) -> Self:
@@ -201,10 +168,3 @@ class Config(Section):
             if metaworld and horizon > envs.MAX_HORIZON:
                 raise ValueError(f"{section}.horizon must be at most {envs.MAX_HORIZON} in Meta-World, got {horizon}")
         return self
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"seeds must differ, got {list(seeds)}")
-        return seeds

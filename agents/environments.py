@@ -2,8 +2,8 @@
 
 import envs
 from agents.config import Config, EnvConfig
-from agents.errors import UserError
-from envs import available_cores
+from mtrl.runs import devices
+from mtrl.runs.errors import UserError
 
 _MOST_ENVS_PER_TASK = 5  # of an evaluation: more only make its simulators dearer to build
 
@@ -81,4 +81,4 @@ def _num_workers(section: EnvConfig) -> int:
     """Simulator processes beside a learner: an update takes longer than the step that it overlaps with."""
     if section.backend == "envpool" or section.num_workers:
         return section.num_workers
-    return max(1, available_cores() // 4)
+    return max(1, devices.available_cores() // 4)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 import envs
-from agents import devices, versions
 from agents.evaluation import EvaluationResult
 from agents.recent_episodes import RecentEpisodes
 from agents.sac import Metrics
+from mtrl.runs import devices, versions
 
 Event = dict[str, Any]
 

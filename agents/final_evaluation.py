@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from agents import versions
 from agents.environments import evaluation_env
 from agents.evaluation import evaluate_policy
-from agents.run_folder import write_atomically
 from agents.saved_policy import load_policy
+from mtrl.runs import versions
+from mtrl.runs.folder import write_atomically
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from agents.compiling import Function, compiled
-from agents.config import AgentConfig, Config, MethodConfig
+from agents.config import AgentConfig, Config
 from agents.losses import Batch, SoftActorCritic
 from agents.networks import Network, NetworkParameters, TwinCritic
 from agents.values import CategoricalValue, ScalarValue, ValueHead
@@ -21,6 +21,7 @@ from mtrl import aggregation
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
 from mtrl.conflict import conflict_rate, norms
 from mtrl.gradients import TaskGradients, linear_task_gradients
+from mtrl.runs.section import MethodConfig
 
 
 class ComponentMetrics(NamedTuple):

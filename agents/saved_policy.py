@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 
 import envs
-from agents import checkpoint, devices
 from agents.config import Config
 from agents.evaluation import Policy, deterministic_policy
-from agents.run_folder import load_config
 from agents.sac import MultiTaskSAC
+from mtrl.runs import checkpoint, devices
+from mtrl.runs.folder import load_config
 
 
 class SavedPolicy(NamedTuple):
@@ -31,7 +31,7 @@ def load_policy(folder: Path, device: str) -> SavedPolicy:
     Raises:
         UserError: there is no run, no readable checkpoint or no such device.
     """
-    config = load_config(folder)
+    config = load_config(folder, Config)
     state = checkpoint.load_newest(folder / "checkpoints")
     place = devices.choose(device)
     tasks = envs.task_names(config.env.tasks)

@@ -14,19 +14,19 @@ import numpy as np
 import torch
 
 import envs
-from agents import checkpoint, devices, events
+from agents import events
 from agents.config import Config
 from agents.environments import evaluation_env, training_env
-from agents.errors import UserError
 from agents.evaluation import EvaluationResult, deterministic_policy, evaluate_policy
 from agents.exploration import CorrelatedNoise
 from agents.recent_episodes import RecentEpisodes
 from agents.replay import Replay
 from agents.reward_scale import ReturnScale
-from agents.run_folder import MetricsLog, check_same, disk_errors, save_config
 from agents.sac import Metrics, MultiTaskSAC
-from agents.stop_signals import stop_signals
-from envs import available_cores
+from mtrl.runs import checkpoint, devices
+from mtrl.runs.errors import UserError
+from mtrl.runs.folder import MetricsLog, check_same, disk_errors, save_config
+from mtrl.runs.stop_signals import stop_signals
 
 PROGRESS_EVERY_S = 0.5
 RATE_WINDOW = 20  # progress events that the rates shown are taken over
@@ -83,7 +83,7 @@ def train(
         if state is not None and state["step"] >= config.steps:
             return TrainResult(folder, state["step"], state["agent"]["num_updates"], complete=True, interrupted=False)
         save_config(folder, config, seed)
-        torch.set_num_threads(config.training.threads or max(1, available_cores() - 1))
+        torch.set_num_threads(config.training.threads or max(1, devices.available_cores() - 1))
         with _Training(config, seed, folder, device, state, on_event) as training, stop_signals() as stop:
             while training.step < config.steps and not stop:
                 training.vector_step()

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from agents.config import Config
-from agents.errors import UserError
 from mtrl import aggregation
 from mtrl.cli.options import Option, method_options, sections
 from mtrl.cli.yaml_file import read_yaml
+from mtrl.runs.errors import UserError
 
 Tree = dict[str, Any]
 

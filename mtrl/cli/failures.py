@@ -15,8 +15,8 @@ def reason(error: BaseException) -> str | None:
         theirs = error.errno in _FULL or isinstance(error, _THEIRS)
         named = f"{error.filename}: " if error.filename else ""
         return f"{named}{error.strerror}" if theirs else None
-    from agents.errors import UserError  # only once something has failed: the import takes long
     from mtrl.report import ReportError
+    from mtrl.runs.errors import UserError  # only once something has failed: the import takes long
 
     return str(error) if isinstance(error, UserError | ReportError) else None
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import NoReturn
 
-from agents.errors import UserError
+from mtrl.runs.errors import UserError
 
 
 class OneLineParser(argparse.ArgumentParser):

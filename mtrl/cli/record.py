@@ -14,9 +14,7 @@ from rich.console import Console
 
 import agents
 import envs
-from agents.errors import UserError
-from agents.files import replacing
-from agents.run_folder import load_config
+from agents.config import Config
 from envs.catalog import CATALOG
 from envs.metaworld import graphics
 from envs.metaworld.cameras import CAMERAS
@@ -24,6 +22,9 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.tables import print_plain
 from mtrl.report import find_runs
+from mtrl.runs.errors import UserError
+from mtrl.runs.files import replacing
+from mtrl.runs.folder import load_config
 
 if TYPE_CHECKING:  # imports mujoco, which must not happen before MUJOCO_GL is chosen
     from mtrl.cli.film import Episode, Film
@@ -122,7 +123,7 @@ def _seed_folder(run: Path, seed: int | None) -> Path:
 
 
 def _check_config(folder: Path, episodes: int) -> None:
-    section = load_config(folder).env
+    section = load_config(folder, Config).env
     foreign = [task for task in envs.task_names(section.tasks) if task not in CATALOG]
     if foreign:
         raise UserError(f"mtrl record draws Meta-World's tasks, {foreign[0]} is none")

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agents.config import Config
-from agents.errors import UserError
+from mtrl.runs.errors import UserError
 
 _PROJECT = "mtrl"
 _ID_FILE = "wandb_id"

@@ -12,7 +12,6 @@ from rich.console import Console
 import agents
 import envs
 from agents.config import Config
-from agents.errors import UserError
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.progress import Progress
 from mtrl.cli.success import show_report, warn
@@ -20,6 +19,7 @@ from mtrl.cli.tables import print_plain
 from mtrl.cli.tracking import Tracker
 from mtrl.cli.train_help import train_help
 from mtrl.report import write_report
+from mtrl.runs.errors import UserError
 
 _INTERRUPTED = 130
 

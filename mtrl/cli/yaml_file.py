@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from agents.errors import UserError
+from mtrl.runs.errors import UserError
 
 _SCALARS = {
     "bool": r"true|True|TRUE|false|False|FALSE",

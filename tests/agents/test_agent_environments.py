@@ -9,11 +9,12 @@ import yaml
 from pydantic import ValidationError
 
 import envs
-from agents import Config, UserError, checkpoint, evaluate, train
+from agents import Config, UserError, evaluate, train
 from agents.environments import evaluation_env, training_env
 from agents.evaluation import evaluate_policy
-from agents.run_folder import load_config
 from envs.registered.point_goal import optimal_return
+from mtrl.runs import checkpoint
+from mtrl.runs.folder import load_config
 from tests.envs import registered_tasks
 
 NETWORK = {"kind": "mlp", "width": 32, "depth": 2}
@@ -142,7 +143,7 @@ def test_older_configurations_stay_valid(tmp_path):
         del tree["env"][name]
     del tree["evaluation"]["goal_seed"]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
-    assert load_config(tmp_path) == make()
+    assert load_config(tmp_path, Config) == make()
 
 
 def test_what_does_not_fit_is_one_line(tmp_path):

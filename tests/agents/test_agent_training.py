@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents import Config, UserError, checkpoint, evaluate, train
+from agents import Config, UserError, evaluate, train
 from agents.sac import MultiTaskSAC
+from mtrl.runs import checkpoint
 
 NETWORK = {"kind": "residual", "width": 16, "depth": 1}
 

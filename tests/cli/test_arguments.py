@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from agents.config import Config
-from agents.errors import UserError
 from mtrl import aggregation
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.options import sections
 from mtrl.cli.train_help import train_help
+from mtrl.runs.errors import UserError
 
 
 @pytest.fixture

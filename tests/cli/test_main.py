@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.errors import UserError
 from mtrl.cli.failures import reason
 from mtrl.cli.main import main
 from mtrl.report import ReportError
+from mtrl.runs.errors import UserError
 from tests.report.run_folders import result, write_run
 
 

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 import envs
-from agents import Config, MultiTaskSAC, checkpoint
-from agents.run_folder import save_config
+from agents import Config, MultiTaskSAC
 from envs.metaworld import graphics
 from mtrl.cli.main import main
+from mtrl.runs import checkpoint
+from mtrl.runs.folder import save_config
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="the extra video is not installed")
 

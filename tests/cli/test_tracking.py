@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from agents.config import Config
-from agents.errors import UserError
 from mtrl.cli.tracking import Tracker
+from mtrl.runs.errors import UserError
 from tests.report.run_folders import evaluation, result, start, train
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from agents.errors import UserError
-from agents.files import replacing
+from mtrl.runs.errors import UserError
+from mtrl.runs.files import replacing
 
 KEPT = 2
 

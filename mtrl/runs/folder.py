@@ -5,18 +5,16 @@ import errno
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from agents.config import Config
-from agents.errors import UserError
-from agents.files import replacing
+from mtrl.runs.errors import UserError
+from mtrl.runs.files import replacing
+from mtrl.runs.section import RunConfig
 
-# What may differ between a run and its continuation: where it runs and how long. (A budget that is made longer later
-# is not the run that had it from the start if the learning rate falls over the budget.)
-MAY_DIFFER = frozenset({"seeds", "out", "name", "steps", "device", "track"})
+C = TypeVar("C", bound=RunConfig)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -25,14 +23,14 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def save_config(folder: Path, config: Config, seed: int) -> None:
+def save_config(folder: Path, config: RunConfig, seed: int) -> None:
     """Writes the configuration of one seed as YAML; it is a valid input."""
     tree = config.model_copy(update={"seeds": (seed,)}).model_dump(mode="json")
     write_atomically(folder / "config.yaml", yaml.safe_dump(tree, sort_keys=False))
 
 
-def load_config(folder: Path) -> Config:
-    """The configuration that a run was made with.
+def load_config(folder: Path, kind: type[C]) -> C:
+    """The configuration, of this kind, that a run was made with.
 
     Raises:
         UserError: this is not a run's folder, or its configuration is not valid.
@@ -41,21 +39,21 @@ def load_config(folder: Path) -> Config:
     if not path.is_file():
         raise UserError(f"{folder} is not the folder of a run: it has no config.yaml")
     try:
-        return Config.model_validate_json(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))))
+        return kind.model_validate_json(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))))
     except (yaml.YAMLError, ValidationError) as error:
         raise UserError(f"{path} is not a valid configuration: {str(error).splitlines()[0]}") from error
 
 
-def check_same(folder: Path, config: Config, seed: int) -> None:
+def check_same(folder: Path, config: RunConfig, seed: int) -> None:
     """Refuses to continue a run with another configuration or seed.
 
     Raises:
         UserError: names every field that differs.
     """
-    old = load_config(folder)
+    old = load_config(folder, type(config))
     if old.seeds != (seed,):
         raise UserError(f"{folder} was made with another config: seed {old.seeds[0]} there and {seed} here")
-    saved, given = (_flat(c.model_dump(mode="json", exclude=set(MAY_DIFFER))) for c in (old, config))
+    saved, given = (_flat(c.model_dump(mode="json", exclude=set(config.may_differ))) for c in (old, config))
     changes = [
         f"{name} is {saved.get(name)!r} there and {given.get(name)!r} here"
         for name in sorted(saved.keys() | given.keys())

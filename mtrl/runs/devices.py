@@ -1,12 +1,13 @@
 """Which device, how many threads, what hardware."""
 
+import os
 import platform
+import sys
 from pathlib import Path
 
 import torch
 
-from agents.errors import UserError
-from envs import available_cores
+from mtrl.runs.errors import UserError
 
 
 def choose(name: str) -> torch.device:
@@ -37,3 +38,8 @@ def hardware(device: torch.device) -> str:
         model = names[0] if names else model
     text = f"{available_cores()} cores of {model}"
     return f"{torch.cuda.get_device_name(device)}, {text}" if device.type == "cuda" else text
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
