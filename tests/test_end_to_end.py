@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.config import Config
 from mtrl.cli.arguments import load_config
 
 ROOT = Path(__file__).parent.parent
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+CONFIGS = sorted((ROOT / "configs").glob("mt*/*.yaml"))
 SMALL = shlex.split("""
   --steps 900 --env.num_envs_per_task 1 --env.horizon 15 --training.warmup_steps 300 --training.compile false
   --training.updates_per_vector_step 1 --training.batch_per_task 4 --training.log_every_steps 300 --training.threads 1
@@ -29,7 +30,7 @@ def mtrl(*words: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[str(p.relative_to(ROOT)) for p in CONFIGS])
 def test_shipped_configs_are_valid(path):
-    assert load_config(path).name == "-".join(path.relative_to(ROOT / "configs").with_suffix("").parts)
+    assert load_config(path, Config).name == "-".join(path.relative_to(ROOT / "configs").with_suffix("").parts)
 
 
 def test_train_evaluate_report(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from agents.config import Config
 from mtrl.aggregation import METHODS
 from mtrl.cli.arguments import parse_arguments
 
@@ -45,5 +46,5 @@ def test_training_commands_are_valid(monkeypatch):
     commands = re.findall(r"^mtrl train (.*?)(?: +#.*)?$", README, re.MULTILINE)
     assert len(commands) >= 2
     for command in commands:
-        parse_arguments(command.split())
+        parse_arguments(command.split(), Config, "")
     assert all((ROOT / script).is_file() for script in re.findall(r"^bash (\S+)", README, re.MULTILINE))

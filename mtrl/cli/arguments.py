@@ -1,52 +1,55 @@
-"""The arguments of `mtrl train`: a YAML file, and options that override its fields."""
+"""The arguments of a training command: a YAML file, and options that override its fields."""
 
 import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from agents.config import Config
-from mtrl import aggregation
-from mtrl.cli.options import Option, method_options, sections
+from mtrl.cli.options import Option, Section, members_by_name, sections
 from mtrl.cli.yaml_file import read_yaml
 from mtrl.runs.errors import UserError
+from mtrl.runs.section import RunConfig
 
 Tree = dict[str, Any]
+C = TypeVar("C", bound=RunConfig)
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """What `mtrl train` was asked to do."""
+class Arguments(Generic[C]):
+    """What the command was asked to do."""
 
-    config: Config
+    config: C
     resume: bool
 
 
-def parse_arguments(words: list[str]) -> Arguments:
-    """Turn the words after `mtrl train` into a configuration.
+def parse_arguments(words: list[str], kind: type[C], example: str) -> Arguments[C]:
+    """Turn the words after `mtrl train`, say, into a configuration.
+
+    Args:
+        words: of the command line.
+        kind: of configuration.
+        example: a file, shown when none is given.
 
     Raises:
         UserError: an unknown key, a value of the wrong type or out of range, a file missing or no YAML.
     """
-    known = {option.key: option for section in sections() for option in section.options}
-    for name in aggregation.METHODS:
-        for option in method_options(name):
-            known.setdefault(option.key, option)
+    known = {option.key: option for section in sections(kind) for option in reversed(section.with_choices())}
     files, given, resume = _split(words, known)
     if len(files) != 1:
-        found = f"got {' '.join(files)}" if files else "e.g. configs/mt10/quick.yaml"
+        found = f"got {' '.join(files)}" if files else f"e.g. {example}"
         raise UserError(f"one configuration file is needed, {found}")
-    return Arguments(load_config(Path(files[0]), given), resume)
+    return Arguments(load_config(Path(files[0]), kind, given), resume)
 
 
-def load_config(path: Path, given: dict[str, list[str]] | None = None) -> Config:
+def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = None) -> C:
     """The configuration in a YAML file.
 
     Args:
         path: the file.
+        kind: of configuration.
         given: command-line words by key; they override the file's fields.
 
     Raises:
@@ -54,9 +57,10 @@ def load_config(path: Path, given: dict[str, list[str]] | None = None) -> Config
     """
     given = given or {}
     tree = read_yaml(path)
-    method = _method(tree, given)
-    options = {option.key: option for section in sections() for option in section.options}
-    options |= {option.key: option for option in _hyperparameters(method)}
+    options: dict[str, Option] = {}
+    for section in sections(kind):
+        chosen = _chosen(tree, section, given) if section.choices else ""
+        options |= {option.key: option for option in section.with_choice(chosen)}
     for key, texts in given.items():
         option = options.get(key) or Option(key, Any, None, "")
         _assign(tree, key, option.parse(texts), path)
@@ -64,9 +68,9 @@ def load_config(path: Path, given: dict[str, list[str]] | None = None) -> Config
         _make_exact(tree, option)
     try:
         # Through JSON, because its arrays may be tuples even where types are strict.
-        return Config.model_validate_json(json.dumps(tree, default=str))
+        return kind.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
-        raise UserError(_one_line(error, given, path)) from error
+        raise UserError(_one_line(error, kind, given, path)) from error
 
 
 def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[str, list[str]], bool]:
@@ -101,19 +105,16 @@ def _values(option: Option, rest: list[str]) -> list[str]:
     return values
 
 
-def _method(tree: Tree, given: dict[str, list[str]]) -> str:
-    """The name of the method. The file's hyper-parameters go if the command line chooses another method."""
-    section = tree.get("method")
-    section = section if isinstance(section, dict) else {}
-    in_file = str(section.get("name", Config().method.name))
-    chosen = given.get("method.name", [in_file])[0]
-    if chosen != in_file:
-        tree["method"] = {}
+def _chosen(tree: Tree, section: Section, given: dict[str, list[str]]) -> str:
+    """What a section's `name` chooses. What the file says of it goes if the command line chooses another."""
+    in_file = tree.get(section.key)
+    name = str(in_file.get("name", section.default_choice)) if isinstance(in_file, dict) else section.default_choice
+    chosen = given.get(f"{section.key}.name", [name])[0]
+    if chosen != name:
+        tree[section.key] = {}
+    elif isinstance(in_file, dict):
+        in_file.setdefault("name", chosen)
     return chosen
-
-
-def _hyperparameters(method: str) -> list[Option]:
-    return method_options(method) if method in aggregation.METHODS else []  # the configuration says it is unknown
 
 
 def _assign(tree: Tree, key: str, value: Any, path: Path) -> None:
@@ -136,11 +137,14 @@ def _make_exact(tree: Tree, option: Option) -> None:
         tree[last] = option.exact(tree[last])
 
 
-def _one_line(error: ValidationError, given: dict[str, list[str]], path: Path) -> str:
+def _one_line(error: ValidationError, kind: type[BaseModel], given: dict[str, list[str]], path: Path) -> str:
     """The first thing that is wrong: key, rule, value."""
     errors = error.errors()
     first = max((e for e in errors if e["loc"][:2] == errors[0]["loc"][:2]), key=lambda e: len(e["loc"]))
-    key, siblings = _key(first["loc"])
+    key, siblings = _key(first["loc"], kind)
+    if first["type"] == "union_tag_invalid":
+        rule = f"must be {first['ctx']['expected_tags'].replace(', ', ' or ')}"
+        return f"{_where(f'{key}.name', given, path)} {rule}, got {first['ctx']['tag']!r}"
     where = _where(key, given, path)
     rule, value = first["msg"], first["input"]
     if first["type"] == "extra_forbidden":
@@ -161,18 +165,22 @@ def _where(key: str, given: dict[str, list[str]], path: Path) -> str:
     return f"{path}: {key}" if key else str(path)
 
 
-def _key(location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+def _key(location: tuple[int | str, ...], kind: type[BaseModel]) -> tuple[str, list[str]]:
     """The dotted key of an error, and the keys there are beside it."""
     key, siblings = "", []
-    model: type[BaseModel] | None = Config
+    model: type[BaseModel] | None = kind
+    among: dict[str, type[BaseModel]] = {}
     for part in location:
         if isinstance(part, int):
             key += f"[{part}]"
+        elif part in among:
+            model, among = among[part], {}
         elif model is not None:  # else the part is a member of a union, not a key
             siblings = [f"{key}.{name}".removeprefix(".") for name in model.model_fields]
             key = f"{key}.{part}".removeprefix(".")
             field = model.model_fields.get(part)
             inner = field.annotation if field else None
+            among = members_by_name(inner)
             model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
     return key, siblings
 

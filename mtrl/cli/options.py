@@ -1,16 +1,17 @@
-"""Every field of the configuration as an option: `agent.critic.width` is `--agent.critic.width`."""
+"""Every field of a configuration as an option: `agent.critic.width` is `--agent.critic.width`."""
 
 import inspect
 import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from agents.config import Config
 from mtrl import aggregation
+from mtrl.aggregation import METHODS
 from mtrl.cli.yaml_file import parse_scalar
+from mtrl.runs.section import MethodConfig
 
 _LISTS = (tuple, Sequence)
 
@@ -75,47 +76,88 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Section:
-    """The options of one part of the configuration."""
+class Choice:
+    """One of the things that a section's `name` chooses among, with options of its own."""
 
     name: str
     doc: str
     options: tuple[Option, ...]
 
 
-def sections() -> list[Section]:
-    """All parts of the configuration, outermost first."""
-    return list(_sections(Config(), "", inspect.cleandoc(Config.__doc__ or "")))
+@dataclass(frozen=True)
+class Section:
+    """The options of one part of the configuration."""
+
+    key: str
+    doc: str
+    options: tuple[Option, ...]
+    choices: tuple[Choice, ...] = ()
+    default_choice: str = ""
+
+    def with_choice(self, name: str) -> tuple[Option, ...]:
+        """The section's options and those of one choice; none of its own if there is no such choice."""
+        return self.options + tuple(o for choice in self.choices if choice.name == name for o in choice.options)
+
+    def with_choices(self) -> tuple[Option, ...]:
+        """The section's options and those of all choices."""
+        return self.options + tuple(option for choice in self.choices for option in choice.options)
 
 
-def method_options(name: str) -> list[Option]:
-    """The hyper-parameters of an aggregation method.
+def sections(kind: type[BaseModel]) -> list[Section]:
+    """All parts of a configuration of this kind, outermost first."""
+    return list(_sections(kind(), "", inspect.cleandoc(kind.__doc__ or "")))
 
-    Raises:
-        ValueError: there is no such method.
-    """
-    return [
-        Option(
-            key=f"method.{parameter.name}",
-            annotation=Any if parameter.annotation is parameter.empty else parameter.annotation,
-            default=parameter.default,
-            doc="",
-        )
-        for parameter in aggregation.hyperparameters(name).values()
-    ]
+
+def members_by_name(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Members of a union of models that their field `name` tells apart; empty for any other annotation."""
+    kinds = [*_members(annotation)]
+    if len(kinds) < 2 or not all(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds):
+        return {}
+    return {kind.model_fields["name"].default: kind for kind in kinds}
 
 
 def _sections(tree: BaseModel, prefix: str, doc: str) -> Iterator[Section]:
-    own, inner = [], []
+    own: list[Option] = []
+    inner: list[Section] = []
     for name, field in type(tree).model_fields.items():
         key, value = f"{prefix}{name}", getattr(tree, name)
-        if isinstance(value, BaseModel):
-            inner.append((value, f"{key}.", field.description or ""))
+        help_text = field.description or ""
+        if among := members_by_name(field.annotation):
+            inner.append(_union(key, value.name, among, help_text))
+        elif isinstance(value, MethodConfig):
+            own_options = _sections(value, f"{key}.", help_text)
+            inner += [replace(s, choices=_methods(key), default_choice=value.name) for s in own_options]
+        elif isinstance(value, BaseModel):
+            inner += _sections(value, f"{key}.", help_text)
         else:
-            own.append(Option(key, field.annotation, value, field.description or ""))
+            own.append(Option(key, field.annotation, value, help_text))
     yield Section(prefix.removesuffix("."), doc, tuple(own))
-    for value, inner_prefix, inner_doc in inner:
-        yield from _sections(value, inner_prefix, inner_doc)
+    yield from inner
+
+
+def _union(key: str, default: str, among: dict[str, type[BaseModel]], doc: str) -> Section:
+    """A section that is one of several models; each one's options, those of its own sections too, are its choice's."""
+    choices = []
+    for name, kind in among.items():
+        options = [o for part in _sections(kind(), f"{key}.", "") for o in part.options if o.key != f"{key}.name"]
+        choices.append(Choice(name, _summary(kind), tuple(options)))
+    name_option = Option(f"{key}.name", Literal[tuple(among)], default, "Which one.")
+    return Section(key, doc, (name_option,), tuple(choices), default)
+
+
+def _methods(key: str) -> tuple[Choice, ...]:
+    """The aggregation methods, with their hyper-parameters."""
+    return tuple(Choice(name, _summary(method), tuple(_hyperparameters(key, name))) for name, method in METHODS.items())
+
+
+def _hyperparameters(key: str, name: str) -> Iterator[Option]:
+    for parameter in aggregation.hyperparameters(name).values():
+        annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+        yield Option(f"{key}.{parameter.name}", annotation, parameter.default, "")
+
+
+def _summary(kind: type) -> str:
+    return (inspect.getdoc(kind) or "").split("\n\n")[0]
 
 
 def _members(annotation: Any) -> Iterator[Any]:

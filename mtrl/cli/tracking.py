@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from agents.config import Config
 from mtrl.runs.errors import UserError
+from mtrl.runs.section import RunConfig
 
 _PROJECT = "mtrl"
 _ID_FILE = "wandb_id"
@@ -21,7 +21,7 @@ class Tracker:
     with `evaluation/` in front, because `return` is in both; the final one is in the summary under `final/`.
     """
 
-    def __init__(self, config: Config, seed: int, folder: Path) -> None:
+    def __init__(self, config: RunConfig, seed: int, folder: Path) -> None:
         """Check that tracking is possible; the tracked run begins with the run's start event.
 
         Raises:

@@ -21,15 +21,16 @@ from mtrl.cli.train_help import train_help
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 
+_DOES = "Train an agent for every seed, evaluate it, and report all seeds of the run."
 _INTERRUPTED = 130
 
 
 def run(words: list[str]) -> int:
     """Run the command; 130 if it was interrupted, and then how to resume is printed."""
     if {"-h", "--help"} & set(words):
-        print(train_help())
+        print(train_help("mtrl train", _DOES, Config))
         return 0
-    arguments = parse_arguments(words)
+    arguments = parse_arguments(words, Config, "configs/mt10/quick.yaml")
     config, console = arguments.config, Console()
     root = Path(config.out) / config.name
     folders = {seed: root / f"seed_{seed}" for seed in config.seeds}

@@ -6,13 +6,11 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from mtrl import aggregation
-from mtrl.cli.options import Option, method_options, sections
+from pydantic import BaseModel
 
-_USAGE = """usage: mtrl train CONFIG.yaml [--resume] [--FIELD VALUE ...]
+from mtrl.cli.options import Choice, Option, sections
 
-Train an agent for every seed, evaluate it, and report all seeds of the run.
-
+_CONFIG = """
 CONFIG.yaml holds the fields that differ from the defaults below (a saved run's config.yaml is one); an
 option overrides a field. A run is written to <out>/<name>/seed_<k> and never overwritten.
 
@@ -20,27 +18,32 @@ option overrides a field. A run is written to <out>/<name>/seed_<k> and never ov
       Continue runs that are there; those that are finished are not trained again."""
 
 
-def train_help() -> str:
-    """The whole text."""
+def train_help(command: str, does: str, kind: type[BaseModel]) -> str:
+    """The whole text.
+
+    Args:
+        command: e.g. `mtrl train`.
+        does: what it does, a sentence.
+        kind: of configuration.
+    """
     width = min(110, shutil.get_terminal_size((100, 24)).columns)
-    return "\n".join([_USAGE, *_lines(width)])
+    usage = f"usage: {command} CONFIG.yaml [--resume] [--FIELD VALUE ...]\n\n{does}"
+    return "\n".join([usage, _CONFIG, *_lines(kind, width)])
 
 
-def _lines(width: int) -> Iterator[str]:
-    for section in sections():
-        yield f"\n{section.name or 'run'}: {section.doc}"
+def _lines(kind: type[BaseModel], width: int) -> Iterator[str]:
+    for section in sections(kind):
+        yield f"\n{section.key or 'run'}: {section.doc}"
         for option in section.options:
             yield from _option(option, width)
-        if section.name == "method":
-            yield from _methods(width)
+        for choice in section.choices:
+            yield from _choice(choice, width)
 
 
-def _methods(width: int) -> Iterator[str]:
-    for name, method in aggregation.METHODS.items():
-        summary = (inspect.getdoc(method) or "").split("\n\n")[0]
-        yield from _wrap(f"{name}: {summary}", width, indent=4)
-        for option in method_options(name):
-            yield from _option(option, width, indent=6)
+def _choice(choice: Choice, width: int) -> Iterator[str]:
+    yield from _wrap(f"{choice.name}: {choice.doc}", width, indent=4)
+    for option in choice.options:
+        yield from _option(option, width, indent=6)
 
 
 def _option(option: Option, width: int, indent: int = 2) -> Iterator[str]:
