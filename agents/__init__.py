@@ -3,15 +3,15 @@
 from agents.config import Config
 from agents.evaluation import EvaluationResult, evaluate_policy
 from agents.final_evaluation import evaluate
+from agents.learner import Learner
 from agents.recording import Recording, record_episodes
-from agents.sac import MultiTaskSAC
 from agents.training import TrainResult, train
 from mtrl.runs.errors import UserError
 
 __all__ = [
     "Config",
     "EvaluationResult",
-    "MultiTaskSAC",
+    "Learner",
     "Recording",
     "TrainResult",
     "UserError",

@@ -5,26 +5,33 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
 
 Function = Callable[..., Any]
 
 
-def compiled(*functions: Function) -> tuple[Function, ...]:
+def compiled(*functions: Function, cuda_graphs: bool = False) -> tuple[Function, ...]:
     """The functions, each compiled at its first call; all as they are, with one warning, once compiling fails.
 
     Shapes never change within a run, and each is one graph, so that a break shows here and not as a slow run.
+
+    Args:
+        functions: of tensors.
+        cuda_graphs: replay each as a CUDA graph. Its outputs are copied, or the next replay would overwrite them.
     """
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
+    mode = "reduce-overhead" if cuda_graphs else None
     failed = False
 
     def compile_one(function: Function) -> Function:
-        fast = torch.compile(function, dynamic=False, fullgraph=True)
+        fast = torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
 
         def call(*arguments: Any) -> Any:
             nonlocal failed
             if not failed:
                 try:
-                    return fast(*arguments)
+                    return _copied(fast(*arguments)) if cuda_graphs else fast(*arguments)
                 except torch._dynamo.exc.TorchDynamoException as error:
                     failed = True
                     warnings.warn(
@@ -38,3 +45,7 @@ def compiled(*functions: Function) -> tuple[Function, ...]:
         return call
 
     return tuple(compile_one(function) for function in functions)
+
+
+def _copied(tree: Any) -> Any:
+    return tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, tree)

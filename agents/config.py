@@ -74,10 +74,13 @@ class AgentConfig(Section):
     """Support points of a categorical critic."""
     value_limit: PositiveFloat = 10.0
     """A categorical critic covers scaled returns in [-value_limit, value_limit]."""
-    reward_scaling: Literal["none", "return"] = "return"
-    """`return`: when sampled, a task's rewards are scaled so that its largest return so far is `value_limit`."""
+    reward_scaling: Literal["none", "return", "deviation"] = "return"
+    """When sampled, a task's rewards are scaled: `return`, so that its largest return so far is `value_limit` (BRC,
+    Nauman et al. 2025); `deviation`, by their running standard deviation (mtenv's, of CARE's and Nash-MTL's tables)."""
     discount: Annotated[float, Field(gt=0, lt=1)] = 0.99
     """Discount factor gamma."""
+    n_step: Positive = 1
+    """Rewards that a sampled transition sums up before it bootstraps."""
     target_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
     """Polyak step tau of the target critics after every update."""
     learning_rate: PositiveFloat = 3e-4
@@ -90,6 +93,8 @@ class AgentConfig(Section):
     """The gradient of a network, combined and own parts together, is clipped to this norm; none if null."""
     initial_temperature: PositiveFloat = 0.1
     """First entropy temperature alpha of every task."""
+    temperature: Literal["per_task", "shared"] = "per_task"
+    """Whether each task has its own temperature."""
     target_entropy: float = -2.0
     """Policy entropy that the temperatures are steered to, in nats."""
     log_std_min: float = -10.0
@@ -100,6 +105,10 @@ class AgentConfig(Section):
     """Correlation of an environment's exploration noise from step to step; each step's distribution stays the same."""
     actor_every: Positive = 1
     """The actor and the temperatures are updated with every n-th critic update."""
+    aggregated: Literal["both", "critic", "actor"] = "both"
+    """Whose per-task gradients the method aggregates; the other component takes their mean."""
+    reset_every_updates: NonNegative = 0
+    """Networks, temperatures and optimizers begin anew every so many updates (Nikishin et al. 2022); 0 for never."""
 
 
 class TrainingConfig(Section):
@@ -125,6 +134,10 @@ class TrainingConfig(Section):
     """Number format of the matrix products in the networks; everything else is float32, solvers float64."""
     compile: bool = False
     """Compile the update with torch.compile (a C++ compiler is needed on the CPU)."""
+    cuda_graphs: bool = False
+    """Replay the compiled update as CUDA graphs; nothing on the CPU."""
+    seeds_at_once: NonNegative = 0
+    """Seeds that train side by side in one process, as one more axis; 0 for all of the run's."""
     threads: NonNegative = 0
     """CPU threads of the learner; 0 leaves one core to the simulator."""
 

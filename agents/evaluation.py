@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import envs
-from agents.sac import MultiTaskSAC
+from agents.learner import Learner
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""
@@ -83,10 +83,11 @@ def evaluate_policy(
     return EvaluationResult(env.tasks, in_turn(any_step), in_turn(final), in_turn(returns), env.simulator)
 
 
-def deterministic_policy(agent: MultiTaskSAC, device: torch.device) -> Policy:
-    """The agent's mean actions for numpy observations `[T, E, O]`."""
+def deterministic_policy(learner: Learner, replica: int) -> Policy:
+    """The mean actions of one replica for numpy observations `[T, E, O]`."""
 
     def policy(observation: np.ndarray) -> np.ndarray:
-        return agent.act(torch.as_tensor(observation, dtype=torch.float32).to(device)).cpu().numpy()
+        rows = torch.as_tensor(observation, dtype=torch.float32).to(learner.device)
+        return learner.act_alone(replica, rows).cpu().numpy()
 
     return policy

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 import envs
 from agents.evaluation import EvaluationResult
+from agents.metrics import Metrics
 from agents.recent_episodes import RecentEpisodes
-from agents.sac import Metrics
 from mtrl.runs import devices, versions
 
 Event = dict[str, Any]
@@ -40,7 +41,7 @@ def train(
     counters: Event,
     tasks: tuple[str, ...],
     recent: RecentEpisodes,
-    largest_return: np.ndarray,
+    reward_factor: np.ndarray,
     metrics: Metrics | None,
 ) -> Event:
     """How training stands.
@@ -49,8 +50,8 @@ def train(
         counters: steps, updates, seconds and rates.
         tasks: names.
         recent: training episodes.
-        largest_return: discounted, by which rewards are scaled, `[T]`.
-        metrics: of the last update; None before the first.
+        reward_factor: what rewards are multiplied with when sampled, `[T]`.
+        metrics: of the last update and one replica, `[1, ...]`; None before the first.
     """
 
     def per_task(values: Iterable[float | None] | Tensor | np.ndarray) -> dict[str, float | None]:
@@ -61,10 +62,11 @@ def train(
         **counters,
         "success": per_task(recent.success()),
         "return": per_task(recent.mean_return()),
-        "return_scale": per_task(largest_return),
+        "reward_factor": per_task(reward_factor),
     }
     if metrics is None:
         return event
+    metrics = tree_map(lambda x: x[0], metrics)
     components = {"critic": metrics.critic, "actor": metrics.actor}
     return event | {
         "value": per_task(metrics.value),

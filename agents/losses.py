@@ -15,18 +15,19 @@ from mtrl.gradients import Parameters, Tape
 
 
 class Batch(NamedTuple):
-    """Transitions; with a leading task axis `[T, B, ...]` outside of the losses."""
+    """Transitions; with leading axes `[S, T, B, ...]` (replicas, tasks) outside of the losses."""
 
     observation: Tensor
     """`[B, O]`"""
     action: Tensor
     """`[B, A]`, in (-1, 1)."""
     reward: Tensor
-    """`[B]`, scaled."""
+    """`[B]`, scaled; the discounted sum of several for n-step returns."""
     next_observation: Tensor
-    """`[B, O]`, the true successor, also where the episode was truncated."""
-    terminated: Tensor
-    """`[B]`, 1 where the task itself ended the episode; never because of a time limit."""
+    """`[B, O]`, what the rewards led to: the true successor, also where the episode was truncated."""
+    discount: Tensor
+    """`[B]`, factor of the next value: `gamma^n` after `n` steps; 0 where the task itself ended the episode, never
+    because of a time limit."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ class SoftActorCritic:
     actor: Network
     critic: TwinCritic
     value_head: ValueHead
-    discount: float
     log_std_min: float
     log_std_max: float
 
@@ -73,8 +73,7 @@ class SoftActorCritic:
         next_action, log_density = self.policy({}, *actor, batch.next_observation).sample(noise)
         next_outputs = self.critic({}, *target, batch.next_observation, next_action)
         outputs = self.critic(tape, shared, own, batch.observation, batch.action)
-        discount = self.discount * (1 - batch.terminated)
-        loss = self.value_head.loss(outputs, next_outputs, batch.reward, discount, -alpha * log_density)
+        loss = self.value_head.loss(outputs, next_outputs, batch.reward, batch.discount, -alpha * log_density)
         return loss, self.value_head.value(outputs).mean()
 
     def actor_loss(

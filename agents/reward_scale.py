@@ -1,10 +1,58 @@
-"""Per-task reward scale from the returns seen so far. Axes: `T` tasks, `E` environments."""
+"""What rewards are multiplied with when they are sampled. Axes: `T` tasks, `E` environments."""
+
+from typing import Any, Protocol
 
 import numpy as np
 
+from agents.config import AgentConfig
+
+
+class RewardScale(Protocol):
+    """Learns a factor per task from the rewards that come in."""
+
+    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
+        """Takes the rewards `[T, E]` of a vector step, and where it ended an episode."""
+
+    def factor(self) -> np.ndarray:
+        """`[T]`, positive."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the factors depend on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+
+
+def make_reward_scale(config: AgentConfig, num_tasks: int, num_envs_per_task: int) -> RewardScale:
+    """The scale that a configuration asks for."""
+    if config.reward_scaling == "return":
+        return ReturnScale(num_tasks, num_envs_per_task, config.discount, config.value_limit)
+    return DeviationScale(num_tasks) if config.reward_scaling == "deviation" else NoScale(num_tasks)
+
+
+class NoScale:
+    """Rewards as they are."""
+
+    def __init__(self, num_tasks: int) -> None:
+        self._num_tasks = num_tasks
+
+    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
+        """See `RewardScale`."""
+
+    def factor(self) -> np.ndarray:
+        """See `RewardScale`."""
+        return np.ones(self._num_tasks)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `RewardScale`."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `RewardScale`."""
+
 
 class ReturnScale:
-    """Keeps the largest absolute discounted return of each task.
+    """Brings the largest absolute discounted return of each task to a limit.
 
     BRC (Nauman et al. 2025) divides rewards by it when they are sampled, so that values of all tasks share the range
     of one categorical critic. Returns are counted within an episode, from every step to the episode's end.
@@ -13,15 +61,16 @@ class ReturnScale:
         num_tasks: `T`.
         num_envs_per_task: `E`.
         discount: of the return.
+        limit: what the largest return becomes; factors are 1 before any return.
     """
 
-    def __init__(self, num_tasks: int, num_envs_per_task: int, discount: float) -> None:
-        self.discount = discount
+    def __init__(self, num_tasks: int, num_envs_per_task: int, discount: float, limit: float) -> None:
+        self.discount, self.limit = discount, limit
         self.largest = np.zeros(num_tasks)
         self._episodes: list[list[list[float]]] = [[[] for _ in range(num_envs_per_task)] for _ in range(num_tasks)]
 
     def add(self, reward: np.ndarray, done: np.ndarray) -> None:
-        """Counts the rewards `[T, E]` of a vector step; an episode that is done closes its returns."""
+        """See `RewardScale`; an episode that is done closes its returns."""
         for task, environments in enumerate(self._episodes):
             for environment, rewards in enumerate(environments):
                 rewards.append(float(reward[task, environment]))
@@ -32,18 +81,51 @@ class ReturnScale:
                         self.largest[task] = max(self.largest[task], abs(value))
                     rewards.clear()
 
-    def factor(self, limit: float) -> np.ndarray:
-        """What rewards are multiplied with so that the largest return becomes `limit`; 1 before any return. `[T]`"""
-        return np.divide(limit, self.largest, out=np.ones_like(self.largest), where=self.largest > 0)
+    def factor(self) -> np.ndarray:
+        """See `RewardScale`."""
+        return np.divide(self.limit, self.largest, out=np.ones_like(self.largest), where=self.largest > 0)
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> dict[str, Any]:
         """The largest returns and the rewards of the unfinished episodes."""
         return {
             "largest": self.largest.copy(),
             "episodes": [[list(e) for e in task] for task in self._episodes],
         }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
         self.largest = state["largest"].copy()
         self._episodes = [[list(e) for e in task] for task in state["episodes"]]
+
+
+class DeviationScale:
+    """Divides by the running standard deviation of a task's rewards, as mtenv's exponential normalisation does.
+
+    Mean and variance begin at 0 and 1 and forget at the rate of 0.001 a step. Theirs: a running deviation for each
+    environment, of rewards as they are stored; here one for each task, when they are sampled.
+
+    Args:
+        num_tasks: `T`.
+    """
+
+    RATE = 1e-3
+
+    def __init__(self, num_tasks: int) -> None:
+        self.mean, self.variance = np.zeros(num_tasks), np.ones(num_tasks)
+
+    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
+        """See `RewardScale`."""
+        self.mean += self.RATE * (reward.mean(1) - self.mean)
+        self.variance += self.RATE * (((reward - self.mean[:, None]) ** 2).mean(1) - self.variance)
+
+    def factor(self) -> np.ndarray:
+        """See `RewardScale`."""
+        return 1 / (np.sqrt(self.variance) + 1e-8)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The running moments."""
+        return {"mean": self.mean.copy(), "variance": self.variance.copy()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.mean, self.variance = state["mean"].copy(), state["variance"].copy()

@@ -1,11 +1,13 @@
-"""The training loop: simulate and learn at once, log, checkpoint, resume.
+"""The training loop: simulate and learn at once, log, checkpoint, resume; several seeds side by side.
 
-Axes: `T` tasks, `E` environments, `O` observation, `A` action. A step is one environment transition, summed over tasks.
+Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `O` observation, `A` action. A step is one environment
+transition, summed over tasks, of one replica.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,55 +16,57 @@ import numpy as np
 import torch
 
 import envs
-from agents import events
 from agents.config import Config
-from agents.environments import evaluation_env, training_env
-from agents.evaluation import EvaluationResult, deterministic_policy, evaluate_policy
-from agents.exploration import CorrelatedNoise
-from agents.recent_episodes import RecentEpisodes
+from agents.evaluation import deterministic_policy
+from agents.learner import Learner
+from agents.metrics import Metrics
 from agents.replay import Replay
-from agents.reward_scale import ReturnScale
-from agents.sac import Metrics, MultiTaskSAC
+from agents.replica import Event, Replica, stack_noise
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
-from mtrl.runs.folder import MetricsLog, check_same, disk_errors, save_config
+from mtrl.runs.folder import check_same, disk_errors, save_config
 from mtrl.runs.stop_signals import stop_signals
 
 PROGRESS_EVERY_S = 0.5
 RATE_WINDOW = 20  # progress events that the rates shown are taken over
 
-Listener = Callable[[dict[str, Any]], None]
+Listener = Callable[[Event, int | None], None]
+"""Told of an event and the seed that it is of; None for progress and notes, which are of all."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """How a call of `train` ended."""
 
-    folder: Path
     step: int
+    """Of the replica that got least far."""
     updates: int
     complete: bool
-    """The budget of steps is spent."""
+    """The budget of steps is spent, by all."""
     interrupted: bool
     """A signal asked to stop; a checkpoint was written."""
 
 
 def train(
-    config: Config, seed: int, folder: Path, *, resume: bool = False, on_event: Listener = lambda event: None
+    config: Config,
+    folders: Mapping[int, Path],
+    *,
+    resume: bool = False,
+    on_event: Listener = lambda event, seed: None,
 ) -> TrainResult:
-    """Trains one seed in a run folder, or goes on with it.
+    """Trains seeds side by side, each in a run folder of its own, or goes on with them.
 
-    Interrupted (SIGINT, SIGTERM), it finishes the vector step, writes a checkpoint and returns.
+    Interrupted (SIGINT, SIGTERM), it finishes the vector step, writes checkpoints and returns. Runs that are resumed
+    and stand at different steps go on one group after the other.
 
     Args:
-        config: of the run.
-        seed: one of the run's.
-        folder: of the seed; made here.
-        resume: continue from the newest checkpoint if the folder holds a run; without it, an existing run is an error.
+        config: of the runs.
+        folders: by seed; made here.
+        resume: continue from the newest checkpoint where a folder holds a run; without it, that is an error.
         on_event: told of every line of `metrics.jsonl`, and of progress twice a second.
 
     Raises:
-        UserError: the run exists, was made with another config, its checkpoint is damaged, the device is not there,
+        UserError: a run exists, was made with another config, its checkpoint is damaged, the device is not there,
             a loss is not finite, or the disk is full. What was written before stays.
     """
     device = devices.choose(config.device)
@@ -70,130 +74,156 @@ def train(
         envs.task_names(config.env.tasks)
     except ValueError as error:
         raise UserError(str(error)) from error
-    started = (folder / "config.yaml").exists()
-    if started and not resume:
-        raise UserError(
-            f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
-        )
-    if started:
-        check_same(folder, config, seed)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        state = checkpoint.load_newest(folder / "checkpoints") if checkpoint.exists(folder / "checkpoints") else None
-        if state is not None and state["step"] >= config.steps:
-            return TrainResult(folder, state["step"], state["agent"]["num_updates"], complete=True, interrupted=False)
-        save_config(folder, config, seed)
-        torch.set_num_threads(config.training.threads or max(1, devices.available_cores() - 1))
-        with _Training(config, seed, folder, device, state, on_event) as training, stop_signals() as stop:
-            while training.step < config.steps and not stop:
-                training.vector_step()
-            training.save()
-            complete = training.step >= config.steps
-            return TrainResult(folder, training.step, training.agent.num_updates, complete, interrupted=not complete)
+    for seed, folder in folders.items():
+        if (folder / "config.yaml").exists():
+            if not resume:
+                raise UserError(
+                    f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
+                )
+            check_same(folder, config, seed)
+    torch.set_num_threads(config.training.threads or max(1, devices.available_cores() - 1))
+    results = []
+    with stop_signals() as stop:
+        for step, seeds in _groups(config, folders):
+            group = {seed: folders[seed] for seed in seeds}
+            results.append(_train_group(config, group, step, device, on_event, stop))
+            if results[-1].interrupted:
+                break
+    first = min(results, key=lambda result: result.step)
+    return TrainResult(first.step, first.updates, all(r.complete for r in results), any(r.interrupted for r in results))
+
+
+def _groups(config: Config, folders: Mapping[int, Path]) -> list[tuple[int | None, list[int]]]:
+    """The seeds that can go on together, with the step of the checkpoint that they go on from; None for none."""
+    kept = {seed: checkpoint.steps(folder / "checkpoints") for seed, folder in folders.items()}
+    newest = {seed: max(steps, default=None) for seed, steps in kept.items()}
+    unfinished = [seed for seed, step in newest.items() if step is None or step < config.steps]
+    # Killed while it wrote the checkpoints, some have one more than others: all go on from the last common one.
+    common = set.intersection(*(set(kept[seed]) for seed in unfinished)) if unfinished else set()
+    starts = {seed: max(common) if common and seed in unfinished else step for seed, step in newest.items()}
+    return [(step, [seed for seed in folders if starts[seed] == step]) for step in dict.fromkeys(starts.values())]
+
+
+def _train_group(
+    config: Config,
+    folders: Mapping[int, Path],
+    step: int | None,
+    device: torch.device,
+    on_event: Listener,
+    stop: Sequence[int],
+) -> TrainResult:
+    with ExitStack() as stack:
+        for folder in folders.values():
+            stack.enter_context(disk_errors(folder))
+        states = [checkpoint.load(folder / "checkpoints", step) for folder in folders.values()] if step else []
+        if states and states[0]["step"] >= config.steps:
+            updates = states[0]["agent"]["num_updates"]
+            return TrainResult(states[0]["step"], updates, complete=True, interrupted=False)
+        for seed, folder in folders.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            save_config(folder, config, seed)
+        training = stack.enter_context(_Training(config, folders, device, states, on_event))
+        while training.step < config.steps and not stop:
+            training.vector_step()
+        training.save()
+        complete = training.step >= config.steps
+        return TrainResult(training.step, training.learner.num_updates, complete, interrupted=not complete)
 
 
 class _Training:
-    """A run in progress."""
+    """Runs in progress, in lock step."""
 
     def __init__(
         self,
         config: Config,
-        seed: int,
-        folder: Path,
+        folders: Mapping[int, Path],
         device: torch.device,
-        state: dict[str, Any] | None,
+        states: Sequence[dict[str, Any]],
         on_event: Listener,
     ) -> None:
-        self.config, self.seed, self.folder, self.device = config, seed, folder, device
-        self.on_event = on_event
-        self.env = training_env(config.env, seed)
-        self.num_tasks = len(self.env.tasks)
-        sizes = self.env.observation_size, self.env.action_size
-        agent_seed, batch_seed, noise_seed = (
-            int(stream.generate_state(1)[0]) for stream in np.random.SeedSequence(seed).spawn(3)
+        self.config, self.device, self.on_event = config, device, on_event
+        self._stack = ExitStack()
+        self.replicas: list[Replica] = []
+        with ExitStack() as opened:  # closed again if one cannot be opened
+            for seed, folder in folders.items():
+                self.replicas.append(Replica(config, seed, folder, device))
+                opened.callback(self.replicas[-1].env.close)
+            self._stack = opened.pop_all()
+        env = self.replicas[0].env
+        self.tasks = env.tasks
+        sizes = env.observation_size, env.action_size
+        self.learner = Learner(config, len(self.tasks), *sizes, device, [r.agent_seed for r in self.replicas])
+        self.replay = Replay(
+            len(self.replicas),
+            len(self.tasks),
+            config.training.replay_capacity_per_task,
+            config.env.num_envs_per_task,
+            *sizes,
+            device,
+            config.agent.discount,
+            config.agent.n_step,
         )
-        self.agent = MultiTaskSAC(config, self.num_tasks, *sizes, device, agent_seed)
-        num_envs = config.env.num_envs_per_task
-        self.replay = Replay(self.num_tasks, config.training.replay_capacity_per_task, num_envs, *sizes, device)
-        self.batches = torch.Generator(device).manual_seed(batch_seed)
-        shape = (self.num_tasks, num_envs, self.env.action_size)
-        self.noise = CorrelatedNoise(shape, config.agent.noise_correlation, device, noise_seed)
-        self.scale = ReturnScale(self.num_tasks, num_envs, config.agent.discount)
-        self.recent = RecentEpisodes(self.num_tasks)
         self.step, self.wall_s = 0, 0.0
-        self.observation = self.env.reset() if state is None else self._load(state)
+        if states:
+            self.step, self.wall_s = states[0]["step"], max(state["wall_s"] for state in states)
+            self.learner.load_state_dict([state["agent"] for state in states])
+            self.replay.load_state_dict([state["replay"] for state in states])
         self.metrics: Metrics | None = None
+        self.saved_step = self.step if states else None
+        for index, replica in enumerate(self.replicas):
+            replica.begin(states[index] if states else None, device, self._listener(replica.seed))
         self.clock = self.last_progress = time.monotonic()
         self.marks: deque[tuple[int, int, float]] = deque(maxlen=RATE_WINDOW)
-        self.log = MetricsLog(folder / "metrics.jsonl", -1 if state is None else self.step, on_event)
-        self.logged = (self.step, self.agent.num_updates, self.wall_s)
-        self.saved_step = None if state is None else self.step
-        self.log.write(events.start(self.env, seed, device, self.step))
+        self.logged = (self.step, self.learner.num_updates, self.wall_s)
 
     def __enter__(self) -> "_Training":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.env.close()
+        self._stack.close()
 
     def vector_step(self) -> None:
-        """One step of every environment, and the updates that go with it while the simulator works."""
+        """One step of every environment, and the updates that go with it while the simulators work."""
         warm = self.step >= self.config.training.warmup_steps
+        noise = stack_noise(self.replicas, uniform=not warm)
         if warm:
-            observation = torch.as_tensor(self.observation, dtype=torch.float32).to(self.device)
-            action = self.agent.act(observation, self.noise.next()).cpu().numpy()
-        else:
-            action = self.noise.next_uniform().cpu().numpy()
-        self.env.send(action)
+            observation = np.stack([replica.observation for replica in self.replicas])
+            noise = self.learner.act(torch.as_tensor(observation, dtype=torch.float32).to(self.device), noise)
+        action = noise.cpu().numpy()
+        for replica, own in zip(self.replicas, action, strict=True):
+            replica.env.send(own)
         if warm and len(self.replay):
             self._update()
-        result = self.env.recv()
-        self.replay.add(self.observation, action, result.reward, result.next_obs, result.terminated)
-        self.scale.add(result.reward, result.done)
-        self.recent.add(result)
-        self.observation = result.obs
-        previous, self.step = self.step, self.step + result.reward.size
+        before, steps = zip(*(replica.recv() for replica in self.replicas), strict=True)
+        fields = ("reward", "next_obs", "terminated", "done")
+        rows = (np.stack([getattr(step, field) for step in steps]) for field in fields)
+        self.replay.add(np.stack(before), action, *rows)
+        previous, self.step = self.step, self.step + steps[0].reward.size
         self._after_step(previous)
 
     def save(self) -> None:
-        """Writes a checkpoint, unless this step has one."""
+        """Writes the checkpoints, unless this step has them."""
         if self.saved_step == self.step:
             return
-        state = {
-            "step": self.step,
-            "wall_s": self._now(),
-            "agent": self.agent.state_dict(),
-            "replay": self.replay.state_dict(),
-            "batches": self.batches.get_state(),
-            "noise": self.noise.state_dict(),
-            "scale": self.scale.state_dict(),
-            "recent": self.recent.state_dict(),
-            "env": self.env.state_dict(),
-        }
-        checkpoint.save(self.folder / "checkpoints", self.step, state)
+        for index, replica in enumerate(self.replicas):
+            learner, replay = self.learner.state_dict(index), self.replay.state_dict(index)
+            replica.save(self.step, {"wall_s": self._now(), "agent": learner, "replay": replay})
         self.saved_step = self.step
 
-    def _load(self, state: dict[str, Any]) -> np.ndarray:
-        self.step, self.wall_s = state["step"], state["wall_s"]
-        self.agent.load_state_dict(state["agent"])
-        self.replay.load_state_dict(state["replay"])
-        self.batches.set_state(state["batches"])
-        self.noise.load_state_dict(state["noise"])
-        self.scale.load_state_dict(state["scale"])
-        self.recent.load_state_dict(state["recent"])
-        return self.env.load_state_dict(state["env"])
+    def _listener(self, seed: int) -> Callable[[Event], None]:
+        return lambda event: self.on_event(event, seed)
 
     def _update(self) -> None:
         settings = self.config.training
         if settings.compile and self.metrics is None:
-            self.on_event({"kind": "note", "text": "compiling the update, which takes half a minute"})
-        scaled = self.config.agent.reward_scaling == "return"
-        factor = self.scale.factor(self.config.agent.value_limit) if scaled else np.ones(self.num_tasks)
-        scale = torch.as_tensor(factor, dtype=torch.float32).to(self.device)[:, None]
-        self.agent.set_progress(min(1.0, self.step / self.config.steps))
+            self.on_event({"kind": "note", "text": "compiling the update, which takes half a minute"}, None)
+        factor = np.stack([replica.scale.factor() for replica in self.replicas])
+        scale = torch.as_tensor(factor, dtype=torch.float32).to(self.device)[..., None]
+        self.learner.set_progress(min(1.0, self.step / self.config.steps))
+        generators = [replica.batches for replica in self.replicas]
         for _ in range(settings.updates_per_vector_step):
-            batch = self.replay.sample(settings.batch_per_task, self.batches)
-            self.metrics = self.agent.update(batch._replace(reward=batch.reward * scale))
+            batch = self.replay.sample(settings.batch_per_task, generators)
+            self.metrics = self.learner.update(batch._replace(reward=batch.reward * scale))
         self._check_finite()
 
     def _check_finite(self) -> None:
@@ -201,15 +231,14 @@ class _Training:
         for component in ("critic", "actor"):
             loss = getattr(self.metrics, component).loss
             if not bool(torch.isfinite(loss).all()):
-                task = self.env.tasks[int((~torch.isfinite(loss)).nonzero()[0, 0])]
+                index, task = (~torch.isfinite(loss)).nonzero()[0].tolist()
+                where = f"task {self.tasks[task]}, seed {self.replicas[index].seed},"
                 kept = (
                     "no checkpoint was written yet"
                     if self.saved_step is None
                     else f"the last checkpoint, of step {self.saved_step}, is kept"
                 )
-                raise UserError(
-                    f"the {component} loss of task {task} is not finite at step {self.step}: stopped; {kept}"
-                )
+                raise UserError(f"the {component} loss of {where} is not finite at step {self.step}: stopped; {kept}")
 
     def _after_step(self, previous: int) -> None:
         settings = self.config.training
@@ -219,35 +248,33 @@ class _Training:
 
         if due(settings.log_every_steps):
             counters = self._counters(self.logged)
-            self.logged = (self.step, self.agent.num_updates, self._now())
-            self.log.write(events.train(counters, self.env.tasks, self.recent, self.scale.largest, self.metrics))
+            self.logged = (self.step, self.learner.num_updates, self._now())
+            for index, replica in enumerate(self.replicas):
+                replica.log_train(counters, self.metrics, index)
         if due(settings.eval_every_steps) and self.step < self.config.steps:
-            result, horizon = self._evaluate(), self.config.evaluation.horizon
-            self.log.write(events.evaluation(self.step, self._now(), horizon, settings.eval_episodes, result))
+            for index, replica in enumerate(self.replicas):
+                policy = deterministic_policy(self.learner, index)
+                replica.log_evaluation(self.step, self._now(), policy)
         if due(settings.checkpoint_every_steps):
             self.save()
         if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
             self.last_progress = time.monotonic()
-            self.marks.append((self.step, self.agent.num_updates, self._now()))
-            self.on_event({"kind": "progress", "steps": self.config.steps, **self._counters(self.marks[0])})
+            self.marks.append((self.step, self.learner.num_updates, self._now()))
+            rates = [rate for rate in (replica.success() for replica in self.replicas) if rate is not None]
+            success = {"success_mean": float(np.mean(rates)) if rates else None}
+            progress = {"kind": "progress", "steps": self.config.steps, **self._counters(self.marks[0]), **success}
+            self.on_event(progress, None)
 
     def _now(self) -> float:
         return self.wall_s + time.monotonic() - self.clock
 
-    def _counters(self, since: tuple[int, int, float]) -> dict[str, Any]:
+    def _counters(self, since: tuple[int, int, float]) -> Event:
         step, updates, wall_s = since
         elapsed = max(self._now() - wall_s, 1e-9)
-        rates = [rate for rate in self.recent.success() if rate is not None]
         return {
             "step": self.step,
-            "updates": self.agent.num_updates,
+            "updates": self.learner.num_updates,
             "wall_s": self._now(),
             "steps_per_s": (self.step - step) / elapsed,
-            "updates_per_s": (self.agent.num_updates - updates) / elapsed,
-            "success_mean": float(np.mean(rates)) if rates else None,
+            "updates_per_s": (self.learner.num_updates - updates) / elapsed,
         }
-
-    def _evaluate(self) -> EvaluationResult:
-        episodes = self.config.training.eval_episodes
-        with evaluation_env(self.config, self.seed, episodes) as env:
-            return evaluate_policy(deterministic_policy(self.agent, self.device), env, episodes)

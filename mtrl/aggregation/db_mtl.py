@@ -30,7 +30,7 @@ class DBMTL(Method):
     needs_gradients = True
     positive_losses = True
     means: Tensor | None
-    """`[T, P]`, in the gradients' dtype."""
+    """`[..., T, P]`, in the gradients' dtype."""
     step: Tensor
 
     def __init__(self, beta: float = 0.9, sigma: float = 0.5) -> None:
@@ -49,7 +49,7 @@ class DBMTL(Method):
 
         Where a gradient or a loss is NaN or infinite so is what comes back, but not what is kept.
         """
-        flat = flatten(gradients)
+        flat = flatten(gradients, losses)
         means = self.remembered("means", torch.zeros_like(flat))
         self.step.add_(1)
         past = (self.beta * self.step.double() ** -self.sigma).to(flat)

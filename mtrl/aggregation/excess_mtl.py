@@ -34,9 +34,9 @@ class ExcessMTL(Method):
     first_risks: Tensor | None
     """`[..., T]`; 0 as long as there was none."""
     roots: Tensor | None
-    """Of the sums of squares: `[T, P]` of the coordinates, or `[..., T]` of the norms."""
+    """Of the sums of squares: `[..., T, P]` of the coordinates, or `[..., T]` of the norms."""
     risks: Tensor | None
-    """`[T]`, from `observe` for the next call."""
+    """`[..., T]`, from `observe` for the next call."""
 
     def __init__(self, step_size: float = 0.01) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class ExcessMTL(Method):
             self.register_buffer(name, None)
 
     def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
-        flat = flatten(gradients)
+        flat = flatten(gradients, losses)
         self.risks = self._risks(flat).sum(-1, dtype=torch.float64)
         return gradients
 

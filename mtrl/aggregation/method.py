@@ -91,8 +91,8 @@ class Method(nn.Module, ABC):
         """Sees the gradients, for the few methods with `needs_gradients`: they keep a running mean of them, say.
 
         Args:
-            gradients: by parameter name, `[T, *shape]`.
-            losses: `[T]`.
+            gradients: by parameter name, `[..., T, *shape]`.
+            losses: `[..., T]`.
 
         Returns:
             The gradients whose Gram matrix `forward` gets and which its weights combine; in the same form.

@@ -38,7 +38,7 @@ class MoCo(Method):
 
     needs_gradients = True
     estimates: Tensor | None
-    """`[T, P]`, in the gradients' dtype, the leaves in the order in which `observe` gets them."""
+    """`[..., T, P]`, in the gradients' dtype, the leaves in the order in which `observe` gets them."""
     simplex_weights: Tensor | None
     observed: Tensor
     step: Tensor
@@ -70,7 +70,7 @@ class MoCo(Method):
 
     def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
         """The estimates. Where a gradient of a task is NaN or infinite so is what comes back, but not what is kept."""
-        flat = flatten(gradients)
+        flat = flatten(gradients, losses)
         old = self.remembered("estimates", torch.where(flat.isfinite().all(-1, keepdim=True), flat, 0.0))
         self.observed.add_(1)
         share = (self.beta * self.observed.double() ** -self.beta_decay).clamp(max=1).to(flat)

@@ -35,25 +35,26 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def update(self, event: Event) -> None:
-        """Take one event of `agents.train` or `agents.evaluate`."""
+    def update(self, event: Event, label: str | None = None) -> None:
+        """Take one event of `agents.train` or `agents.evaluate`; a label of its own if it is one seed's of several."""
+        label = label or self._label
         kind = event["kind"]
         if kind == "progress":
             self._bar.update(self._task, completed=self._share(event), detail=self._detail(event))
         elif kind == "train" and not self._console.is_terminal:
-            self._print(f"step {event['step']:,} ({self._share(event):.0%}), {self._detail(event)}")
+            self._print(label, f"step {event['step']:,} ({self._share(event):.0%}), {self._detail(event)}")
         elif kind == "note":
-            self._print(event["text"])
+            self._print(label, event["text"])
         elif kind == "evaluation":
             any_step, final_step = _mean(event["success_any"]), _mean(event["success_final"])
-            self._print(f"step {event['step']:,}, evaluation: any-step {any_step}, final-step {final_step}")
+            self._print(label, f"step {event['step']:,}, evaluation: any-step {any_step}, final-step {final_step}")
 
     def _share(self, event: Event) -> float:
         """How much is done, in [0, 1]."""
         return event["share"] if "share" in event else event["step"] / self._steps
 
-    def _print(self, text: str) -> None:
-        print_plain(self._bar.console, f"{self._label}: {text}")
+    def _print(self, label: str, text: str) -> None:
+        print_plain(self._bar.console, f"{label}: {text}")
 
     def _detail(self, event: Event) -> str:
         """Speeds, success and time left; an evaluation knows the time alone."""

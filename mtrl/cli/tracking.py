@@ -74,6 +74,7 @@ class Tracker:
             name=f"{name}/seed_{self._seed}",
             id=self._id(),
             resume="allow",
+            reinit="create_new",  # seeds side by side: a run each
             dir=self._folder,
             config=self._config.model_dump(mode="json") | {"seeds": [self._seed]},
             settings=self._wandb.Settings(console="off", silent=True),

@@ -35,8 +35,12 @@ def run(words: list[str]) -> int:
     root = Path(config.out) / config.name
     folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
     _check(config, folders.values(), arguments.resume)
+    at_once = config.training.seeds_at_once or len(config.seeds)
+    groups = [config.seeds[start : start + at_once] for start in range(0, len(config.seeds), at_once)]
     try:
-        finished = all(_train_seed(config, seed, folder, arguments.resume, console) for seed, folder in folders.items())
+        finished = all(
+            _train_seeds(config, {seed: folders[seed] for seed in seeds}, arguments.resume, console) for seeds in groups
+        )
     except KeyboardInterrupt:
         finished = False
     if not finished:
@@ -48,25 +52,30 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _train_seed(config: Config, seed: int, folder: Path, resume: bool, console: Console) -> bool:
-    """Train and evaluate one seed; False if it was interrupted."""
+def _train_seeds(config: Config, folders: Mapping[int, Path], resume: bool, console: Console) -> bool:
+    """Train seeds side by side, then evaluate each; False if it was interrupted."""
+    labels = {seed: f"{config.name}/seed_{seed}" for seed in folders}
+    together = f"{config.name}/seeds {' '.join(map(str, folders))}" if len(folders) > 1 else next(iter(labels.values()))
     with ExitStack() as stack:
-        tracker = stack.enter_context(Tracker(config, seed, folder)) if config.track else None
+        trackers = {
+            seed: stack.enter_context(Tracker(config, seed, folder)) for seed, folder in folders.items() if config.track
+        }
 
-        def on_event(event: dict[str, Any]) -> None:
-            progress.update(event)
-            if tracker:
-                tracker.update(event)
+        def on_event(event: dict[str, Any], seed: int | None) -> None:
+            progress.update(event, together if seed is None else labels[seed])
+            if seed is not None and seed in trackers:
+                trackers[seed].update(event)
 
-        with Progress(console, f"{config.name}/seed_{seed}", config.steps) as progress:
-            result = agents.train(config, seed, folder, resume=resume, on_event=on_event)
+        with Progress(console, together, config.steps) as progress:
+            result = agents.train(config, folders, resume=resume, on_event=on_event)
         if result.interrupted:
             return False
-        if not _is_evaluated(folder, config, result.step):
-            with Progress(console, f"{config.name}/seed_{seed} evaluation") as progress:
-                record = agents.evaluate(folder, device=config.device, on_event=progress.update)
-            if tracker:
-                tracker.finish(record)
+        for seed, folder in folders.items():
+            if not _is_evaluated(folder, config, result.step):
+                with Progress(console, f"{labels[seed]} evaluation") as progress:
+                    record = agents.evaluate(folder, device=config.device, on_event=progress.update)
+                if seed in trackers:
+                    trackers[seed].finish(record)
     return True
 
 

@@ -1,6 +1,7 @@
 """Gradients of every task with respect to the same parameters: what collects them gives, what aggregation takes.
 
-Axes: `T` tasks, `B` rows of a task, `I` inputs and `O` outputs of a linear layer.
+Axes: `T` tasks, `B` rows of a task, `I` inputs and `O` outputs of a linear layer; leading axes are written `...`:
+several models side by side, each with parameters of its own.
 """
 
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
@@ -27,12 +28,12 @@ class Factors(NamedTuple):
     """The gradients of a weight matrix for every task, as factors: `inputs_i^T deltas_i`."""
 
     inputs: Tensor
-    """`[T, B, I]`"""
+    """`[..., T, B, I]`"""
     deltas: Tensor
-    """`[T, B, O]`, gradients with respect to the layer's outputs."""
+    """`[..., T, B, O]`, gradients with respect to the layer's outputs."""
 
     def product(self) -> Tensor:
-        """`[T, I, O]`."""
+        """`[..., T, I, O]`."""
         # In bfloat16 the products are rounded once, and the Gram matrix of the rounded ones is exactly semidefinite.
         return (self.inputs.mT @ self.deltas.to(self.inputs.dtype)).to(self.deltas.dtype)
 
@@ -43,9 +44,9 @@ class Aggregate(NamedTuple):
     direction: dict[str, Tensor]
     """By parameter name, in the shape of the parameter: what takes the gradient's place."""
     weights: Tensor
-    """`[T]`; NaN from a coordinate-wise rule, which has none."""
+    """`[..., T]`; NaN from a coordinate-wise rule, which has none."""
     gram: Tensor
-    """`[T, T]`, of the tasks' gradients."""
+    """`[..., T, T]`, of the tasks' gradients."""
 
 
 @dataclass(frozen=True)
@@ -53,30 +54,33 @@ class TaskGradients:
     """Gradients of every task with respect to the same parameters, leaf by leaf; no Jacobian is concatenated."""
 
     leaves: Mapping[str, Tensor | Factors]
-    """By parameter name: `[T, *shape]`, or the factors of a weight matrix."""
+    """By parameter name: `[..., T, *shape]`, or the factors of a weight matrix."""
+    leading: int = 0
+    """Number of leading axes."""
 
     def gram(self) -> Tensor:
-        """Inner products of the tasks' gradients, `[T, T]`, in the parameters' dtype (float32 for 16-bit ones)."""
-        return torch.stack([_leaf_gram(leaf) for leaf in self.leaves.values()]).sum(0)
+        """Inner products of the tasks' gradients, `[..., T, T]`, in the parameters' dtype (float32 for 16-bit ones)."""
+        return torch.stack([_leaf_gram(leaf, self.leading) for leaf in self.leaves.values()]).sum(0)
 
     def combine(self, weights: Tensor) -> dict[str, Tensor]:
         """The update direction `sum_i w_i g_i`.
 
         Args:
-            weights: `[T]`.
+            weights: `[..., T]`.
 
         Returns:
-            By parameter name, in the shape of the parameter.
+            By parameter name, in the shape of the parameter (leading axes first).
         """
         return {name: _leaf_combine(leaf, weights) for name, leaf in self.leaves.items()}
 
     def whole(self) -> dict[str, Tensor]:
-        """By parameter name: `[T, *shape]`, factors multiplied out."""
+        """By parameter name: `[..., T, *shape]`, factors multiplied out."""
         return {name: leaf.product() if isinstance(leaf, Factors) else leaf for name, leaf in self.leaves.items()}
 
     def __add__(self, other: TaskGradients) -> TaskGradients:
         """Of the sum of two losses per task, for instance of two parts of a batch."""
-        return TaskGradients({name: _leaf_sum(leaf, other.leaves[name]) for name, leaf in self.leaves.items()})
+        leaves = {name: _leaf_sum(leaf, other.leaves[name]) for name, leaf in self.leaves.items()}
+        return TaskGradients(leaves, self.leading)
 
     def aggregate(
         self,
@@ -89,52 +93,57 @@ class TaskGradients:
 
         Args:
             method: its state moves on by one call.
-            losses: `[T]`.
-            gram: `[T, T]`, if it is at hand, or is more than these gradients' own.
+            losses: `[..., T]`.
+            gram: `[..., T, T]`, if it is at hand, or is more than these gradients' own.
             check: look for gradients and losses that are not finite first, which synchronises the device.
 
         Raises:
             ValueError: with `check`, a gradient or loss is NaN or infinite; the message names the task.
         """
-        gradients = TaskGradients({name: _kept(leaf) for name, leaf in self.leaves.items()})
+        gradients = TaskGradients({name: _kept(leaf) for name, leaf in self.leaves.items()}, self.leading)
         gram = gradients.gram() if gram is None else gram
         if check:
             check_finite(gram, losses)
         if isinstance(method, CoordinateMethod):
             whole = gradients.whole()
-            direction = {name: method(leaf.flatten(1), losses).view(leaf.shape[1:]) for name, leaf in whole.items()}
+            direction = {name: _coordinate_wise(method, leaf, losses) for name, leaf in whole.items()}
             return Aggregate(direction, torch.full_like(losses, torch.nan), gram)
         seen = gram
         if method.needs_gradients:
-            gradients = TaskGradients(method.observe(gradients.whole(), losses))
+            gradients = TaskGradients(method.observe(gradients.whole(), losses), self.leading)
             seen = gradients.gram()
         weights = method(seen, losses)
         return Aggregate(gradients.combine(weights), weights, gram)
 
 
 def _kept(leaf: Tensor | Factors) -> Tensor | Factors:
-    if isinstance(leaf, Factors) and leaf.inputs.shape[1] * leaf.inputs.dtype.itemsize >= KEPT:
+    if isinstance(leaf, Factors) and leaf.inputs.shape[-2] * leaf.inputs.dtype.itemsize >= KEPT:
         return leaf.product()
     return leaf
 
 
-def _leaf_gram(leaf: Tensor | Factors) -> Tensor:
+def _coordinate_wise(method: CoordinateMethod, leaf: Tensor, losses: Tensor) -> Tensor:
+    axes = losses.ndim
+    return method(leaf.flatten(axes), losses).view(leaf.shape[: axes - 1] + leaf.shape[axes:])
+
+
+def _leaf_gram(leaf: Tensor | Factors, leading: int) -> Tensor:
     if isinstance(leaf, Factors):
         leaf = leaf.product()
     if leaf.dtype.itemsize < 4:
         leaf = leaf.float()
     # A small product per row of the parameter, then their sum: one long product would run on one thread.
-    shape = leaf.shape[1:]
+    axes, shape = leaf.shape[: leading + 1], leaf.shape[leading + 1 :]
     split = len(shape)
     while split and math.prod(shape[split:]) < ROW:
         split -= 1
-    by_row = leaf.reshape(leaf.shape[0], math.prod(shape[:split]), math.prod(shape[split:])).transpose(0, 1)
-    return (by_row @ by_row.mT).sum(0)
+    by_row = leaf.reshape(*axes, math.prod(shape[:split]), math.prod(shape[split:])).transpose(-3, -2)
+    return (by_row @ by_row.mT).sum(-3)
 
 
 def _leaf_sum(a: Tensor | Factors, b: Tensor | Factors) -> Tensor | Factors:
     if isinstance(a, Factors) and isinstance(b, Factors):
-        return Factors(torch.cat((a.inputs, b.inputs), 1), torch.cat((a.deltas, b.deltas), 1))
+        return Factors(torch.cat((a.inputs, b.inputs), -2), torch.cat((a.deltas, b.deltas), -2))
     assert isinstance(a, Tensor)
     assert isinstance(b, Tensor)
     return a + b
@@ -142,7 +151,9 @@ def _leaf_sum(a: Tensor | Factors, b: Tensor | Factors) -> Tensor | Factors:
 
 def _leaf_combine(leaf: Tensor | Factors, weights: Tensor) -> Tensor:
     if isinstance(leaf, Factors):
-        deltas = leaf.deltas * weights.to(leaf.deltas.dtype)[:, None, None]
-        inputs = leaf.inputs.flatten(0, 1)
-        return (inputs.mT @ deltas.flatten(0, 1).to(inputs.dtype)).to(deltas.dtype)
-    return torch.tensordot(weights.to(leaf.dtype), leaf, 1)
+        deltas = leaf.deltas * weights.to(leaf.deltas.dtype)[..., None, None]
+        inputs = leaf.inputs.flatten(-3, -2)
+        return (inputs.mT @ deltas.flatten(-3, -2).to(inputs.dtype)).to(deltas.dtype)
+    axes = weights.ndim
+    combined = weights.to(leaf.dtype).unsqueeze(-2) @ leaf.reshape(*leaf.shape[:axes], math.prod(leaf.shape[axes:]))
+    return combined.view(leaf.shape[: axes - 1] + leaf.shape[axes:])

@@ -20,7 +20,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with replacing(folder / f"{step:012d}.pt") as file:
+        with replacing(folder / _name(step)) as file:
             torch.save(state, file)
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):  # torch trips over the file that the disk did not take
@@ -36,22 +36,42 @@ def load_newest(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    found = _all(folder)
+    found = steps(folder)
     if not found:
         raise UserError(f"no checkpoint in {folder}: the run wrote none, or this is not a run's folder")
+    return load(folder, found[-1])
+
+
+def load(folder: Path, step: int) -> dict[str, Any]:
+    """The state of the checkpoint of a step, one of `steps`, on the CPU.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = folder / _name(step)
     try:
         # Our own file: it holds generators' states and numpy arrays besides tensors.
-        state: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=False)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
-        fix = f"; remove it to use {found[-2].name}" if len(found) > 1 else ""
+        older = [other for other in steps(folder) if other < step]
+        fix = f"; remove it to use {_name(older[-1])}" if older else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"checkpoint {found[-1]} is damaged ({reason}){fix}") from error
+        raise UserError(f"checkpoint {path} is damaged ({reason}){fix}") from error
     return state
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that there are checkpoints of, the newest last."""
+    return [int(path.stem) for path in _all(folder)]
 
 
 def exists(folder: Path) -> bool:
     """Whether there is a checkpoint."""
     return bool(_all(folder))
+
+
+def _name(step: int) -> str:
+    return f"{step:012d}.pt"
 
 
 def _all(folder: Path) -> list[Path]:

@@ -30,10 +30,16 @@ class MethodConfig(BaseModel):
     name: str = "nash_mtl"
     """Aggregates the per-task gradients of the shared parameters, of actor and of critic apart. A method that needs
     positive losses is for the critic; the actor, whose losses may be negative, takes the mean then."""
+    update_every: Positive = 1
+    """The method makes new weights every so many updates; in between the last ones are used (Navon et al. 2022,
+    section 5.4)."""
 
     @model_validator(mode="after")
     def _exists(self) -> Self:
-        aggregation.make(self.name, **self.arguments)
+        method = aggregation.make(self.name, **self.arguments)
+        if self.update_every > 1 and isinstance(method, aggregation.CoordinateMethod):
+            rule = f"update_every must be 1 with {self.name}, which has no weights to reuse"
+            raise ValueError(f"{rule}, got {self.update_every}")
         return self
 
     @property

@@ -2,7 +2,7 @@
 
 import torch
 
-from agents import Config, MultiTaskSAC
+from agents import Config, Learner
 from agents.losses import Batch
 
 OBSERVATION, ACTION = 7, 3
@@ -20,20 +20,21 @@ def make_config(**changes: dict) -> Config:
     return Config.model_validate(tree)
 
 
-def make_agent(config: Config, num_tasks: int = 3, seed: int = 0) -> MultiTaskSAC:
-    return MultiTaskSAC(config, num_tasks, OBSERVATION, ACTION, torch.device("cpu"), seed)
+def make_learner(config: Config, num_tasks: int = 3, seeds: tuple[int, ...] = (0,)) -> Learner:
+    return Learner(config, num_tasks, OBSERVATION, ACTION, torch.device("cpu"), seeds)
 
 
 def make_batch(num_tasks: int = 3, rows: int = 8, seed: int = 0) -> Batch:
+    """For one replica, `[1, T, B, ...]`."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(num_tasks, rows, *shape, generator=generator)
+        return torch.randn(1, num_tasks, rows, *shape, generator=generator)
 
     return Batch(
         normal(OBSERVATION),
         normal(ACTION).tanh(),
         normal(),
         normal(OBSERVATION),
-        torch.zeros(num_tasks, rows),
+        torch.full((1, num_tasks, rows), 0.99),
     )

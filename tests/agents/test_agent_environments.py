@@ -53,7 +53,7 @@ def test_points_are_learned(tmp_path):
         training={"warmup_steps": 400, "batch_per_task": 32, "updates_per_vector_step": 2},
         evaluation={"episodes": 10, "horizon": 20},
     )
-    train(config, 0, tmp_path)
+    train(config, {0: tmp_path})
     result = evaluate(tmp_path)
     assert result["mean"]["success_any"] > 0.9
     with evaluation_env(config, 0, 10) as env:
@@ -68,17 +68,18 @@ def test_points_are_learned(tmp_path):
 def test_registered_tasks_train_resume_and_evaluate(tmp_path):
     """Episodes end apart: terminations reach the replay, resets do not, and a resumed run is the straight one."""
     changes = {"env": {"tasks": REGISTERED, "num_envs_per_task": 3}, "steps": 600, "agent": {"noise_correlation": 0.5}}
-    straight = train(make(**changes), 3, tmp_path / "straight")
+    straight = train(make(**changes), {3: tmp_path / "straight"})
     assert straight.updates > 50
     for stop in (198, 402):
-        train(make(**changes | {"steps": stop}), 3, tmp_path / "resumed", resume=True)
-    train(make(**changes), 3, tmp_path / "resumed", resume=True)
+        train(make(**changes | {"steps": stop}), {3: tmp_path / "resumed"}, resume=True)
+    train(make(**changes), {3: tmp_path / "resumed"}, resume=True)
     states = [checkpoint.load_newest(tmp_path / name / "checkpoints") for name in ("straight", "resumed")]
     for part in ("actor", "critic"):
         for one, other in zip(*(state["agent"]["parameters"][part] for state in states), strict=True):
             assert torch.equal(one, other)
     rows = [part.unflatten(1, (-1, 3)) for part in states[0]["replay"]["rows"]]  # [T, steps, E, ...]
-    observation, _, _, successor, terminated = rows
+    observation, _, _, successor, terminated, done = rows
+    assert (done >= terminated).all()
     goes_on = (observation[:, 1:] == successor[:, :-1]).all(-1)
     assert not goes_on[terminated[:, :-1].bool()].any()
     assert terminated[0].any()
@@ -115,7 +116,7 @@ def test_options_of_meta_world_reach_training_and_evaluation(tmp_path):
         one, other = ours.step(actions), expected.step(actions)
         np.testing.assert_array_equal(one.obs, other.obs)
         np.testing.assert_array_equal(one.reward, other.reward)
-    train(config, 3, tmp_path)
+    train(config, {3: tmp_path})
     (first, *_) = (json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
     result = evaluate(tmp_path)
     for label in (first["simulator"], result["simulator"]):
@@ -151,7 +152,7 @@ def test_what_does_not_fit_is_one_line(tmp_path):
         make(evaluation={"horizon": 501})
     assert make(env={"tasks": REGISTERED}, evaluation={"horizon": 1000}).evaluation.horizon == 1000
     with pytest.raises(UserError, match="num_goals is Meta-World's"):
-        train(make(env={"tasks": REGISTERED, "num_goals": 1}), 0, tmp_path / "run")
+        train(make(env={"tasks": REGISTERED, "num_goals": 1}), {0: tmp_path / "run"})
     assert registered_tasks.CustomReach.success == "success"
 
 
@@ -159,13 +160,13 @@ def test_envpool_is_told_what_it_cannot_do(tmp_path):
     pytest.importorskip("envpool")
     env = {"backend": "envpool", "num_workers": 0}
     with pytest.raises(UserError, match="knows one reward: reward_version must be 'v2', got 'v1'"):
-        train(make(env=env | {"reward_version": "v1"}), 0, tmp_path / "run")
+        train(make(env=env | {"reward_version": "v1"}), {0: tmp_path / "run"})
 
 
 def test_training_on_a_reward_that_differs_warns_once(tmp_path, recwarn):
     pytest.importorskip("envpool")
     env = {"backend": "envpool", "num_workers": 0, "tasks": ("reach-v3", "pick-place-v3", "sweep-v3")}
-    train(make(env=env, steps=96, training={"eval_every_steps": 48, "eval_episodes": 1}), 0, tmp_path)
+    train(make(env=env, steps=96, training={"eval_every_steps": 48, "eval_episodes": 1}), {0: tmp_path})
     texts = [str(w.message) for w in recwarn.list if "EnvPool's reward" in str(w.message)]
     (text,) = texts
     assert "not Meta-World's for pick-place-v3, sweep-v3: do not compare" in text

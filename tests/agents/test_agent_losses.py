@@ -6,20 +6,22 @@ import torch
 
 from agents.policy import Gaussian
 from agents.values import CategoricalValue, ScalarValue
-from tests.agents.conftest import make_agent, make_batch, make_config
+from tests.agents.conftest import make_batch, make_config, make_learner
 
 
-def critic_loss(agent, batch, task=0, noise=None, alpha=0.2):
-    own = [{k: v[task] for k, v in p.own.items()} for p in (agent.critic, agent.target, agent.actor)]
-    noise = torch.zeros(batch.action.shape[1:]) if noise is None else noise
-    one = type(batch)(*(x[task] for x in batch))
-    return agent.functions.critic_loss(
+def critic_loss(learner, batch, task=0, noise=None, alpha=0.2):
+    networks = learner.critic, learner.target, learner.actor
+    shared = [{k: v[0] for k, v in p.shared.items()} for p in networks]
+    own = [{k: v[0, task] for k, v in p.own.items()} for p in networks]
+    noise = torch.zeros(batch.action.shape[2:]) if noise is None else noise
+    one = type(batch)(*(x[0, task] for x in batch))
+    return learner.functions.critic_loss(
         {},
-        agent.critic.shared,
+        shared[0],
         own[0],
         one,
-        (agent.target.shared, own[1]),
-        (agent.actor.shared, own[2]),
+        (shared[1], own[1]),
+        (shared[2], own[2]),
         torch.tensor(alpha),
         noise,
     )[0]
@@ -27,36 +29,38 @@ def critic_loss(agent, batch, task=0, noise=None, alpha=0.2):
 
 @pytest.mark.parametrize("value", ["scalar", "categorical"])
 def test_critic_target_takes_next_action_from_next_observation(value):
-    agent, batch = make_agent(make_config(agent={"value": value})), make_batch()
+    learner, batch = make_learner(make_config(agent={"value": value})), make_batch()
     for (
         name,
         tensor,
-    ) in agent.actor.own.items():  # the first heads are near zero: make the policy depend on its input
-        agent.actor.own[name] = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1))
+    ) in learner.actor.own.items():  # the first heads are near zero: make the policy depend on its input
+        learner.actor.own[name] = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1))
     # With critics that see the action alone, the loss can change with an observation only through the next action.
-    for name, tensor in [*agent.critic.shared.items(), *agent.target.shared.items()]:
+    for name, tensor in [*learner.critic.shared.items(), *learner.target.shared.items()]:
         if name.endswith("layer0.weight"):
-            tensor[:7] = 0
-    loss = critic_loss(agent, batch)
-    assert torch.equal(loss, critic_loss(agent, batch._replace(observation=batch.observation + 1)))
-    assert not torch.equal(loss, critic_loss(agent, batch._replace(next_observation=batch.next_observation + 1)))
+            tensor[:, :7] = 0
+    loss = critic_loss(learner, batch)
+    assert torch.equal(loss, critic_loss(learner, batch._replace(observation=batch.observation + 1)))
+    assert not torch.equal(loss, critic_loss(learner, batch._replace(next_observation=batch.next_observation + 1)))
 
 
 def test_critic_bootstraps_unless_terminated():
     """Scalar critic, closed form: the target is r + 0.99 (min Q' - alpha log pi), or r alone after a terminal step."""
-    agent, batch = make_agent(make_config(agent={"value": "scalar"})), make_batch()
-    own = {k: v[0] for k, v in agent.critic.own.items()}
-    actor_own = {k: v[0] for k, v in agent.actor.own.items()}
-    mean, log_std = agent.functions.policy({}, agent.actor.shared, actor_own, batch.next_observation[0])
+    learner, batch = make_learner(make_config(agent={"value": "scalar"})), make_batch()
+    own = {k: v[0, 0] for k, v in learner.critic.own.items()}
+    shared = {k: v[0] for k, v in learner.critic.shared.items()}
+    actor = [{k: v[0] for k, v in learner.actor.shared.items()}, {k: v[0, 0] for k, v in learner.actor.own.items()}]
+    rows = type(batch)(*(x[0, 0] for x in batch))
+    mean, log_std = learner.functions.policy({}, *actor, rows.next_observation)
     action, log_density = Gaussian(mean, log_std).sample(torch.zeros(8, 3))
-    critic = agent.functions.critic
-    next_q = torch.min(*critic({}, agent.critic.shared, own, batch.next_observation[0], action)).squeeze(-1)
-    q = critic({}, agent.critic.shared, own, batch.observation[0], batch.action[0])
+    critic = learner.functions.critic
+    next_q = torch.min(*critic({}, shared, own, rows.next_observation, action)).squeeze(-1)
+    q = critic({}, shared, own, rows.observation, rows.action)
     for terminated in (0.0, 1.0):
-        target = batch.reward[0] + 0.99 * (1 - terminated) * (next_q - 0.2 * log_density)
+        target = rows.reward + 0.99 * (1 - terminated) * (next_q - 0.2 * log_density)
         expected = sum(((x.squeeze(-1) - target) ** 2).mean() for x in q)
-        flags = torch.full_like(batch.terminated, terminated)
-        torch.testing.assert_close(critic_loss(agent, batch._replace(terminated=flags)), expected)
+        discount = torch.full_like(batch.discount, 0.99 * (1 - terminated))
+        torch.testing.assert_close(critic_loss(learner, batch._replace(discount=discount)), expected)
 
 
 def test_log_density_is_that_of_the_squashed_gaussian():

@@ -6,52 +6,88 @@ import torch
 
 from agents.exploration import CorrelatedNoise
 from agents.replay import Replay
-from agents.reward_scale import ReturnScale
+from agents.reward_scale import DeviationScale, ReturnScale
+
+SEEDS = 2
 
 
-def filled(vector_steps, capacity=12, num_envs=2):
-    """A replay whose every number says which task, environment and step it came from; 1-based, so 0 is unwritten."""
-    replay = Replay(3, capacity, num_envs, 2, 1, torch.device("cpu"))
+def filled(vector_steps, capacity=12, num_envs=2, num_steps=1, episode=5, terminal=False):
+    """A replay whose every number says which seed, task, environment and step it came from; 1-based, 0 is unwritten.
+
+    Episodes end every `episode` steps: truncated, or terminated where `terminal`.
+    """
+    replay = Replay(SEEDS, 3, capacity, num_envs, 2, 1, torch.device("cpu"), discount=0.5, num_steps=num_steps)
     for step in range(vector_steps):
-        label = 1000 * (1 + np.arange(3)[:, None]) + 100 * np.arange(num_envs) + step
-        o = np.stack([label, label], -1)
-        replay.add(o, label[..., None], label, o + 0.5, np.zeros_like(label))
+        seeds, tasks = 10_000 * np.arange(SEEDS)[:, None, None], 1000 * (1 + np.arange(3)[:, None])
+        label = seeds + tasks + 100 * np.arange(num_envs) + step
+        o, done = np.stack([label, label], -1), np.full_like(label, (step + 1) % episode == 0)
+        replay.add(o, label[..., None], label, o + 0.5, done * terminal, done)
     return replay
 
 
+def generators(seed=0):
+    return [torch.Generator().manual_seed(seed + s) for s in range(SEEDS)]
+
+
 @pytest.mark.parametrize("vector_steps", [1, 5, 6, 7, 20])
-def test_only_written_rows_of_the_right_task_are_drawn(vector_steps):
+def test_only_written_rows_of_the_right_seed_and_task_are_drawn(vector_steps):
     replay = filled(vector_steps)
-    batch = replay.sample(500, torch.Generator().manual_seed(0))
+    batch = replay.sample(500, generators())
     assert len(replay) == min(12, 2 * vector_steps)
     newest = range(max(0, vector_steps - 6), vector_steps)
-    for task in range(3):
-        expected = {1000.0 * (1 + task) + 100 * e + step for e in range(2) for step in newest}
-        assert set(batch.reward[task].tolist()) == expected
+    for seed in range(SEEDS):
+        for task in range(3):
+            expected = {10_000 * seed + 1000.0 * (1 + task) + 100 * e + step for e in range(2) for step in newest}
+            assert set(batch.reward[seed, task].tolist()) == expected
     assert torch.equal(batch.observation[..., 0], batch.reward)
     assert torch.equal(batch.action[..., 0], batch.reward)
     assert torch.equal(batch.next_observation, batch.observation + 0.5)
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("vector_steps", [4, 9, 23])
+def test_n_step_returns_stop_at_the_episodes_end_and_at_the_newest_row(vector_steps, terminal):
+    """Against the sum written out step by step: three rewards, fewer at an end, whatever the ring's position."""
+    batch = filled(vector_steps, capacity=16, num_steps=3, terminal=terminal).sample(200, generators())
+    first = batch.observation[..., 0]
+    for index in np.ndindex(first.shape):
+        label = int(first[index])
+        step = label % 100
+        last = min(step + 2, step - step % 5 + 4, vector_steps - 1)
+        rewards = [label + k for k in range(last - step + 1)]
+        assert batch.reward[index] == sum(0.5**k * r for k, r in enumerate(rewards))
+        assert batch.next_observation[index][0] == rewards[-1] + 0.5
+        ended = terminal and last % 5 == 4
+        assert batch.discount[index] == (0 if ended else 0.5 ** len(rewards))
+
+
+def test_each_replica_draws_what_it_draws_alone():
+    together, alone = filled(7), filled(7)
+    batch = together.sample(64, generators())
+    for seed in range(SEEDS):
+        both = [torch.Generator().manual_seed(seed)] * 2
+        assert torch.equal(batch.reward[seed], alone.sample(64, both[:1] + generators(9)[:1]).reward[0] + 10_000 * seed)
+
+
 def test_empty_replay_and_too_small_capacity_are_errors():
     with pytest.raises(ValueError, match="the replay is empty"):
-        filled(0).sample(1, torch.Generator())
+        filled(0).sample(1, generators())
     with pytest.raises(ValueError, match="replay_capacity_per_task must be at least num_envs_per_task=2, got 1"):
         filled(0, capacity=1)
 
 
 def test_replay_state_round_trip():
     replay, other = filled(7), filled(0)
-    other.load_state_dict(replay.state_dict())
-    a, b = (r.sample(64, torch.Generator().manual_seed(1)) for r in (replay, other))
+    other.load_state_dict([replay.state_dict(seed) for seed in range(SEEDS)])
+    a, b = (r.sample(64, generators(1)) for r in (replay, other))
     assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def test_return_scale_is_the_largest_discounted_return_of_finished_episodes():
     generator = np.random.default_rng(0)
     rewards = generator.normal(size=(2, 3, 10))  # two tasks, three environments, two episodes of five steps
-    scale = ReturnScale(2, 3, 0.9)
-    assert scale.factor(10.0).tolist() == [1.0, 1.0]
+    scale = ReturnScale(2, 3, 0.9, limit=10.0)
+    assert scale.factor().tolist() == [1.0, 1.0]
     for step in range(10):
         scale.add(rewards[:, :, step], np.full((2, 3), step % 5 == 4))
         if step < 4:
@@ -66,7 +102,16 @@ def test_return_scale_is_the_largest_discounted_return_of_finished_episodes():
         for task in range(2)
     ]
     np.testing.assert_allclose(scale.largest, expected)
-    np.testing.assert_allclose(scale.factor(10.0), 10 / np.array(expected))
+    np.testing.assert_allclose(scale.factor(), 10 / np.array(expected))
+
+
+def test_deviation_scale_brings_rewards_to_unit_variance():
+    generator = np.random.default_rng(0)
+    scale = DeviationScale(2)
+    spread = np.array([[0.1], [30.0]])
+    for _ in range(20_000):
+        scale.add(5 + spread * generator.normal(size=(2, 4)), np.zeros((2, 4), bool))
+    np.testing.assert_allclose(scale.factor(), 1 / spread[:, 0], rtol=0.1)
 
 
 def test_correlated_noise_is_standard_normal_at_each_step_and_correlated_between_steps():

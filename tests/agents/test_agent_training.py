@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from agents import Config, UserError, evaluate, train
-from agents.sac import MultiTaskSAC
+from agents.learner import Learner
 from mtrl.runs import checkpoint
 
 NETWORK = {"kind": "residual", "width": 16, "depth": 1}
@@ -50,12 +50,12 @@ def final_tensors(folder: Path) -> list[torch.Tensor]:
 
 def test_resumed_run_equals_the_straight_one_bit_for_bit(tmp_path):
     """Stopped in the middle of an episode and after it, with the replay going round."""
-    straight = train(make(), 3, tmp_path / "straight")
+    straight = train(make(), {3: tmp_path / "straight"})
     assert straight.complete
     assert straight.updates == 2 * (240 - 40) // 4
     for stop in (92, 164):
-        assert train(make(steps=stop), 3, tmp_path / "resumed", resume=True).step == stop
-    resumed = train(make(), 3, tmp_path / "resumed", resume=True)
+        assert train(make(steps=stop), {3: tmp_path / "resumed"}, resume=True).step == stop
+    resumed = train(make(), {3: tmp_path / "resumed"}, resume=True)
     assert (resumed.step, resumed.updates) == (straight.step, straight.updates)
     for a, b in zip(final_tensors(tmp_path / "straight"), final_tensors(tmp_path / "resumed"), strict=True):
         assert torch.equal(a, b)
@@ -65,14 +65,14 @@ def test_resumed_run_equals_the_straight_one_bit_for_bit(tmp_path):
         return {e["step"]: (e["success"], e["return"], e["loss"]) for e in lines if e["kind"] == "train"}
 
     assert logged("straight").items() <= logged("resumed").items()
-    again = train(make(), 3, tmp_path / "resumed", resume=True)
+    again = train(make(), {3: tmp_path / "resumed"}, resume=True)
     assert again.complete
     assert again.step == straight.step
 
 
 def test_run_folder_and_evaluation(tmp_path):
     config = make()
-    train(config, 3, tmp_path)
+    train(config, {3: tmp_path})
     saved = [p.name for p in sorted((tmp_path / "checkpoints").iterdir())]
     assert saved == ["000000000120.pt", "000000000240.pt"]
     events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -87,21 +87,21 @@ def test_run_folder_and_evaluation(tmp_path):
 
 
 def test_existing_run_is_not_overwritten_and_another_config_is_refused(tmp_path):
-    train(make(steps=40), 0, tmp_path)
+    train(make(steps=40), {0: tmp_path})
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     with pytest.raises(UserError, match=r"exists and is never overwritten.*--resume"):
-        train(make(steps=40), 0, tmp_path)
+        train(make(steps=40), {0: tmp_path})
     with pytest.raises(UserError, match=r"another config: method.name is 'pcgrad' there and 'mean' here"):
-        train(make(method={"name": "mean"}), 0, tmp_path, resume=True)
+        train(make(method={"name": "mean"}), {0: tmp_path}, resume=True)
     with pytest.raises(UserError, match=r"seed 0 there and 1 here"):
-        train(make(), 1, tmp_path, resume=True)
+        train(make(), {1: tmp_path}, resume=True)
     assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
 
 def test_damaged_and_missing_checkpoints(tmp_path):
     with pytest.raises(UserError, match="is not the folder of a run"):
         evaluate(tmp_path / "nothing")
-    train(make(), 0, tmp_path)
+    train(make(), {0: tmp_path})
     older, newest = sorted((tmp_path / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:1000])
     with pytest.raises(UserError, match=rf"{newest.name} is damaged.*remove it to use {older.name}"):
@@ -114,32 +114,32 @@ def test_damaged_and_missing_checkpoints(tmp_path):
 
 
 def test_nan_loss_names_the_task_and_keeps_the_checkpoint(tmp_path, monkeypatch):
-    update = MultiTaskSAC.update
+    update = Learner.update
 
     def poisoned(self, batch):
         if self.num_updates > 60:
-            batch.reward[1] = float("nan")
+            batch.reward[0, 1] = float("nan")
         return update(self, batch)
 
-    monkeypatch.setattr(MultiTaskSAC, "update", poisoned)
-    with pytest.raises(UserError, match=r"critic loss of task push-v3 is not finite .*of step 120, is kept"):
-        train(make(), 0, tmp_path)
+    monkeypatch.setattr(Learner, "update", poisoned)
+    with pytest.raises(UserError, match=r"critic loss of task push-v3, seed 0, is not finite .*of step 120, is kept"):
+        train(make(), {0: tmp_path})
     assert checkpoint.load_newest(tmp_path / "checkpoints")["step"] == 120
 
 
 def test_full_disk_is_one_line_and_leaves_no_torn_checkpoint(tmp_path):
     """A limit on the size of files stands in for the disk's: writing fails in the middle in the same way."""
-    train(make(steps=120), 0, tmp_path)
+    train(make(steps=120), {0: tmp_path})
     (checkpoint_file,) = (tmp_path / "checkpoints").iterdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (checkpoint_file.stat().st_size // 2, before[1]))
     try:
         with pytest.raises(UserError, match=r"cannot write in .*: File too large; what was written before is kept"):
-            train(make(), 0, tmp_path, resume=True)
+            train(make(), {0: tmp_path}, resume=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((tmp_path / "checkpoints").iterdir()) == [checkpoint_file]
-    assert train(make(), 0, tmp_path, resume=True).complete
+    assert train(make(), {0: tmp_path}, resume=True).complete
 
 
 def test_unknown_device_and_benchmark(tmp_path):
@@ -148,9 +148,9 @@ def test_unknown_device_and_benchmark(tmp_path):
         (make(device="cuda:99"), "device 'cuda:99' is not there"),
     ):
         with pytest.raises(UserError, match=message):
-            train(config, 0, tmp_path / "run")
+            train(config, {0: tmp_path / "run"})
     with pytest.raises(UserError, match="reach-v3"):
-        train(make(env={"tasks": ("reech-v3",)}), 0, tmp_path / "run")
+        train(make(env={"tasks": ("reech-v3",)}), {0: tmp_path / "run"})
     assert not (tmp_path / "run").exists()
 
 
@@ -158,7 +158,7 @@ def test_signal_finishes_the_step_and_writes_a_checkpoint(tmp_path):
     program = (
         "import json, sys; from pathlib import Path; from agents import Config, train\n"
         "config = Config.model_validate_json(sys.argv[1])\n"
-        "result = train(config, 0, Path(sys.argv[2]), on_event=lambda e: print(e['kind'], flush=True))\n"
+        "result = train(config, {0: Path(sys.argv[2])}, on_event=lambda e, seed: print(e['kind'], flush=True))\n"
         "print(json.dumps([result.interrupted, result.complete, result.step]))"
     )
     text = make(steps=10_000_000).model_dump_json()
@@ -178,13 +178,13 @@ def test_signal_finishes_the_step_and_writes_a_checkpoint(tmp_path):
 def test_envpool_trains_and_resumes(tmp_path):
     pytest.importorskip("envpool")
     env = {"backend": "envpool", "num_workers": 0}
-    train(make(env=env, steps=92), 0, tmp_path)
-    assert train(make(env=env), 0, tmp_path, resume=True).complete
+    train(make(env=env, steps=92), {0: tmp_path})
+    assert train(make(env=env), {0: tmp_path}, resume=True).complete
 
 
 def test_evaluation_during_training_is_logged(tmp_path):
     started = time.monotonic()
-    train(make(training={"eval_every_steps": 160, "eval_episodes": 1}), 0, tmp_path)
+    train(make(training={"eval_every_steps": 160, "eval_episodes": 1}), {0: tmp_path})
     events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     (event,) = [e for e in events if e["kind"] == "evaluation"]
     assert event["step"] == 160

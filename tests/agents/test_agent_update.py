@@ -10,7 +10,7 @@ import torch
 
 from agents.losses import Batch
 from mtrl import aggregation
-from tests.agents.conftest import ACTION, OBSERVATION, make_agent, make_batch, make_config
+from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config, make_learner
 from tests.oracles.single_task_sac import SingleTaskSAC, mlp
 
 
@@ -26,7 +26,7 @@ def test_one_task_with_the_mean_is_single_task_sac():
             "initial_temperature": 0.3,
         }
     )
-    agent = make_agent(config, num_tasks=1)
+    learner = make_learner(config, num_tasks=1)
 
     def plain(parameters, prefix, sizes):
         module = mlp(sizes)
@@ -38,38 +38,40 @@ def test_one_task_with_the_mean_is_single_task_sac():
 
     def tensors(parameters, prefix, i, count):
         if i == count - 1:
-            return parameters.own[f"{prefix}head.weight"][0], parameters.own[f"{prefix}head.bias"][0, 0]
-        return parameters.shared[f"{prefix}layer{i}.weight"], parameters.shared[f"{prefix}layer{i}.bias"][0]
+            return parameters.own[f"{prefix}head.weight"][0, 0], parameters.own[f"{prefix}head.bias"][0, 0, 0]
+        return parameters.shared[f"{prefix}layer{i}.weight"][0], parameters.shared[f"{prefix}layer{i}.bias"][0, 0]
 
-    critics = [plain(agent.critic, prefix, [OBSERVATION + ACTION, 16, 16, 1]) for prefix in ("first.", "second.")]
-    oracle = SingleTaskSAC(plain(agent.actor, "", [OBSERVATION, 16, 16, 2 * ACTION]), critics, 0.3)
+    critics = [plain(learner.critic, prefix, [OBSERVATION + ACTION, 16, 16, 1]) for prefix in ("first.", "second.")]
+    oracle = SingleTaskSAC(plain(learner.actor, "", [OBSERVATION, 16, 16, 2 * ACTION]), critics, 0.3)
     for step in range(10):
         batch = make_batch(num_tasks=1, seed=step)
-        batch = batch._replace(terminated=(batch.reward > 1).float())
-        state = agent.generator.get_state()
-        noises = [agent.noise(batch.action.shape)[0] for _ in range(2)]
-        agent.generator.set_state(state)
-        agent.update(batch)
-        oracle.update(*(x[0] for x in batch), noises)
-        pairs = [(agent.actor, "", oracle.actor)]
-        pairs += [(agent.critic, p, c) for p, c in zip(("first.", "second."), oracle.critics, strict=True)]
-        pairs += [(agent.target, p, c) for p, c in zip(("first.", "second."), oracle.targets, strict=True)]
+        terminated = (batch.reward > 1).float()
+        batch = batch._replace(discount=0.99 * (1 - terminated))
+        (generator,) = learner.generators
+        state = generator.get_state()
+        noises = [learner.noise(batch.action.shape[1:])[0, 0] for _ in range(2)]
+        generator.set_state(state)
+        learner.update(batch)
+        oracle.update(*(x[0, 0] for x in batch._replace(discount=terminated)), noises)
+        pairs = [(learner.actor, "", oracle.actor)]
+        pairs += [(learner.critic, p, c) for p, c in zip(("first.", "second."), oracle.critics, strict=True)]
+        pairs += [(learner.target, p, c) for p, c in zip(("first.", "second."), oracle.targets, strict=True)]
         for ours, prefix, module in pairs:
             for i, layer in enumerate(x for x in module if isinstance(x, torch.nn.Linear)):
                 weight, bias = tensors(ours, prefix, i, 3)
                 torch.testing.assert_close(weight, layer.weight.T, rtol=1e-4, atol=1e-5)
                 torch.testing.assert_close(bias, layer.bias, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(agent.log_alpha[0], oracle.log_alpha.data)
+        torch.testing.assert_close(learner.log_alpha[0, 0], oracle.log_alpha.data)
 
 
 @pytest.mark.parametrize("method", ["mean", "mgda", "nash_mtl", "pcgrad", "cagrad"])
 def test_every_method_trains_and_same_seed_gives_same_bits(method):
-    agents = [make_agent(make_config(method={"name": method})) for _ in range(2)]
-    before = [t.clone() for t in agents[0].actor.tensors() + agents[0].critic.tensors()]
-    for agent in agents:
+    learners = [make_learner(make_config(method={"name": method})) for _ in range(2)]
+    before = [t.clone() for t in learners[0].actor.tensors() + learners[0].critic.tensors()]
+    for learner in learners:
         for seed in range(3):
-            metrics = agent.update(make_batch(seed=seed))
-    after = [agent.actor.tensors() + agent.critic.tensors() for agent in agents]
+            metrics = learner.update(make_batch(seed=seed))
+    after = [learner.actor.tensors() + learner.critic.tensors() for learner in learners]
     for old, first, second in zip(before, *after, strict=True):
         assert torch.equal(first, second)
         assert not torch.equal(old, first)
@@ -79,43 +81,43 @@ def test_every_method_trains_and_same_seed_gives_same_bits(method):
 def test_a_tasks_own_parameters_follow_its_own_data_alone():
     results = []
     for shift in (0.0, 1.0):
-        agent, batch = make_agent(make_config()), make_batch()
+        learner, batch = make_learner(make_config()), make_batch()
         reward = batch.reward.clone()
-        reward[2] += shift
-        agent.update(batch._replace(reward=reward))
-        results.append(agent)
+        reward[:, 2] += shift
+        learner.update(batch._replace(reward=reward))
+        results.append(learner)
     for name in results[0].critic.own:
-        first, second = (agent.critic.own[name].grad for agent in results)
-        assert torch.equal(first[:2], second[:2])
-        assert not torch.equal(first[2], second[2])
+        first, second = (learner.critic.own[name].grad for learner in results)
+        assert torch.equal(first[0, :2], second[0, :2])
+        assert not torch.equal(first[0, 2], second[0, 2])
 
 
 def test_components_keep_their_own_method_state():
-    agent = make_agent(make_config(method={"name": "pcgrad"}, agent={"actor_every": 2}))
-    assert agent.critic_method is not agent.actor_method
+    learner = make_learner(make_config(method={"name": "pcgrad"}, agent={"actor_every": 2}))
+    assert learner.critic_method is not learner.actor_method
     for seed in range(4):
-        agent.update(make_batch(seed=seed))
-    critic, actor = (m.state_dict() for m in (agent.critic_method, agent.actor_method))
+        learner.update(make_batch(seed=seed))
+    critic, actor = (m.state_dict() for m in (learner.critic_method, learner.actor_method))
     assert any(not torch.equal(critic[name], actor[name]) for name in critic)
 
 
 def test_compiled_update_equals_the_eager_one():
     configs = [make_config(training={"compile": flag}) for flag in (False, True)]
-    agents = [make_agent(config) for config in configs]
+    learners = [make_learner(config) for config in configs]
     for seed in range(2):
-        for agent in agents:
-            agent.update(make_batch(seed=seed))
-    for first, second in zip(*(a.critic.tensors() + a.actor.tensors() for a in agents), strict=True):
+        for learner in learners:
+            learner.update(make_batch(seed=seed))
+    for first, second in zip(*(a.critic.tensors() + a.actor.tensors() for a in learners), strict=True):
         torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-5)
 
 
 def test_without_a_compiler_the_update_runs_as_it_is_and_says_so(tmp_path):
     program = (
         "import torch; from tests.agents.conftest import *\n"
-        "agents = [make_agent(make_config(training={'compile': flag})) for flag in (False, True)]\n"
+        "learners = [make_learner(make_config(training={'compile': flag})) for flag in (False, True)]\n"
         "for _ in range(2):\n"
-        "    for agent in agents: agent.update(make_batch())\n"
-        "tensors = [agent.critic.tensors() + agent.actor.tensors() for agent in agents]\n"
+        "    for learner in learners: learner.update(make_batch())\n"
+        "tensors = [learner.critic.tensors() + learner.actor.tensors() for learner in learners]\n"
         "assert all(torch.equal(a, b) for a, b in zip(*tensors, strict=True))\n"
     )
     environment = os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
@@ -128,43 +130,43 @@ def test_without_a_compiler_the_update_runs_as_it_is_and_says_so(tmp_path):
 
 def test_temperature_moves_towards_the_target_entropy():
     for target, sign in ((-50.0, -1), (50.0, 1)):
-        agent = make_agent(make_config(agent={"target_entropy": target}))
-        before = agent.log_alpha.clone()
-        agent.update(make_batch())
-        assert (torch.sign(agent.log_alpha - before) == sign).all()
+        learner = make_learner(make_config(agent={"target_entropy": target}))
+        before = learner.log_alpha.clone()
+        learner.update(make_batch())
+        assert (torch.sign(learner.log_alpha - before) == sign).all()
 
 
 def test_state_dict_continues_bit_for_bit():
     config = make_config(method={"name": "pcgrad"}, agent={"actor_every": 2})
-    straight = make_agent(config)
+    straight = make_learner(config)
     for seed in range(3):
         straight.update(make_batch(seed=seed))
-    continued = make_agent(config, seed=5)
-    continued.load_state_dict(straight.state_dict())
+    continued = make_learner(config, seeds=(5,))
+    continued.load_state_dict([straight.state_dict(0)])
     for seed in range(3, 6):
-        for agent in (straight, continued):
-            agent.update(make_batch(seed=seed))
+        for learner in (straight, continued):
+            learner.update(make_batch(seed=seed))
     for first, second in zip(straight._tensors().values(), continued._tensors().values(), strict=True):
         assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_clipping_bounds_what_the_optimizer_sees():
-    agent = make_agent(make_config(agent={"max_grad_norm": 1e-3}))
+    learner = make_learner(make_config(agent={"max_grad_norm": 1e-3}))
     batch = make_batch()
-    agent.update(Batch(*batch))
-    norm = torch.stack([t.grad.norm() for t in agent.critic.tensors()]).norm()
+    learner.update(Batch(*batch))
+    norm = torch.stack([t.grad.norm() for t in learner.critic.tensors()]).norm()
     assert norm <= 1e-3 * 1.001
 
 
 @pytest.mark.parametrize("name", aggregation.METHODS)
 def test_every_method_takes_part(name):
     config = make_config(method={"name": name})
-    agent, resumed = make_agent(config), make_agent(config)
+    learner, resumed = make_learner(config), make_learner(config)
     for seed in range(2):
-        metrics = agent.update(make_batch(seed=seed))
-    resumed.load_state_dict(agent.state_dict())
-    assert torch.equal(agent.update(make_batch(seed=2)).critic.loss, resumed.update(make_batch(seed=2)).critic.loss)
-    for ours, theirs in zip(agent.critic.tensors(), resumed.critic.tensors(), strict=True):
+        metrics = learner.update(make_batch(seed=seed))
+    resumed.load_state_dict([learner.state_dict(0)])
+    assert torch.equal(learner.update(make_batch(seed=2)).critic.loss, resumed.update(make_batch(seed=2)).critic.loss)
+    for ours, theirs in zip(learner.critic.tensors(), resumed.critic.tensors(), strict=True):
         assert torch.equal(ours, theirs)
         assert ours.isfinite().all()
     coordinate_wise = issubclass(aggregation.METHODS[name], aggregation.CoordinateMethod)
@@ -172,8 +174,8 @@ def test_every_method_takes_part(name):
 
 
 def test_famo_learns_from_the_critics_second_losses():
-    agent = make_agent(make_config(method={"name": "famo"}))
-    before = agent.update(make_batch()).critic.weights
-    assert agent.critic_method.logits[0].unique().numel() == 3  # the tasks' losses fell by different amounts
-    assert not torch.equal(agent.update(make_batch()).critic.weights, before)
-    assert isinstance(agent.actor_method, aggregation.LinearScalarization)
+    learner = make_learner(make_config(method={"name": "famo"}))
+    before = learner.update(make_batch()).critic.weights
+    assert learner.critic_method.logits[0, 0].unique().numel() == 3  # the tasks' losses fell by different amounts
+    assert not torch.equal(learner.update(make_batch()).critic.weights, before)
+    assert isinstance(learner.actor_method, aggregation.LinearScalarization)

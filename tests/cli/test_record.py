@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import envs
-from agents import Config, MultiTaskSAC
+from agents import Config, Learner
 from envs.metaworld import graphics
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
@@ -34,9 +34,9 @@ def write_untrained_run(folder: Path, seed: int) -> Path:
         }
     )
     sizes = envs.OBSERVATION_SIZE + len(TASKS), envs.ACTION_SIZE
-    agent = MultiTaskSAC(config, len(TASKS), *sizes, torch.device("cpu"), seed)
+    agent = Learner(config, len(TASKS), *sizes, torch.device("cpu"), (seed,))
     run = folder / f"seed_{seed}"
-    checkpoint.save(run / "checkpoints", 3000, {"step": 3000, "agent": agent.state_dict()})
+    checkpoint.save(run / "checkpoints", 3000, {"step": 3000, "agent": agent.state_dict(0)})
     save_config(run, config, seed)
     return run
 

@@ -1,0 +1,286 @@
+"""Multi-task soft actor-critic for several seeds side by side: its state, and one update of it.
+
+Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` action.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.func import vmap
+
+from agents.compiling import Function, compiled
+from agents.config import AgentConfig, Config
+from agents.directions import Direction, Directions, Policies
+from agents.losses import Batch, SoftActorCritic
+from agents.metrics import ComponentMetrics, Metrics
+from agents.networks import Network, NetworkParameters, TwinCritic
+from agents.side_by_side import join, take
+from agents.values import CategoricalValue, ScalarValue, ValueHead
+from mtrl import aggregation
+from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
+from mtrl.runs.section import MethodConfig
+
+
+def build_functions(
+    config: AgentConfig, observation_size: int, action_size: int, precision: torch.dtype
+) -> SoftActorCritic:
+    """The networks and losses that a configuration describes."""
+    value_head: ValueHead = (
+        CategoricalValue(config.num_atoms, config.value_limit) if config.value == "categorical" else ScalarValue()
+    )
+    embedding = config.task_embedding
+    actor = Network(config.actor, observation_size, 2 * action_size, embedding, 0.01, precision)
+    first, second = (
+        Network(
+            config.critic,
+            observation_size + action_size,
+            value_head.num_outputs,
+            embedding,
+            1.0,
+            precision,
+            prefix,
+        )
+        for prefix in ("first.", "second.")
+    )
+    return SoftActorCritic(
+        actor,
+        TwinCritic((first, second)),
+        value_head,
+        config.log_std_min,
+        config.log_std_max,
+    )
+
+
+class Learner:
+    """Soft actor-critics, one a seed, whose shared parameters follow aggregated per-task gradients.
+
+    A replica draws the random numbers that it draws alone, and computes what it computes alone but for rounding.
+
+    Critic and actor each have a method of their own, with its own state; where the method needs positive losses, the
+    actor takes the mean. Heads, embeddings and temperatures belong to one task each and take their plain gradients.
+
+    Args:
+        config: of the run.
+        num_tasks: `T`.
+        observation_size: `O`.
+        action_size: `A`.
+        device: of all tensors.
+        seeds: of the replicas; each decides first parameters, noise and exploration of its own.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        num_tasks: int,
+        observation_size: int,
+        action_size: int,
+        device: torch.device,
+        seeds: Sequence[int],
+    ) -> None:
+        self.config, self.device, self.seeds = config.agent, device, tuple(seeds)
+        self.num_tasks, self.update_every = num_tasks, config.method.update_every
+        precision = getattr(torch, config.training.precision)
+        self.functions = build_functions(config.agent, observation_size, action_size, precision)
+        self.critic, self.target, self.actor, self.log_alpha = self._first()
+        self.critic_method = _method(config.method, "critic", config.agent.aggregated).to(device)
+        self.actor_method = _method(config.method, "actor", config.agent.aggregated).to(device)
+        rate, decay = config.agent.learning_rate, config.agent.weight_decay
+        self.critic_optimizer, self.actor_optimizer = (
+            torch.optim.AdamW(p.tensors(), rate, weight_decay=decay, fused=True) for p in (self.critic, self.actor)
+        )
+        # beta1 = 0.5 for the temperatures: BRC (Nauman et al. 2025).
+        self.temperature_optimizer = torch.optim.Adam([self.log_alpha], rate, betas=(0.5, 0.999), fused=True)
+        self.generators = [Generator(device).manual_seed(seed) for seed in self.seeds]
+        self.num_updates = 0
+        directions = Directions(self.functions, self.critic_method, self.actor_method, config.agent.max_grad_norm)
+        functions: tuple[Function, ...] = (directions.critic, directions.actor, directions.critic_losses)
+        if config.training.compile:
+            functions = compiled(*functions, cuda_graphs=config.training.cuda_graphs and device.type == "cuda")
+        self._critic_direction, self._actor_direction, self._critic_losses = functions
+        self._last_critic: ComponentMetrics | None = None
+        self._last_actor: tuple[ComponentMetrics, Tensor] | None = None
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Actions of the policies.
+
+        Args:
+            observation: `[S, T, E, O]`.
+            noise: standard normal, `[S, T, E, A]`; None for the deterministic action.
+
+        Returns:
+            `[S, T, E, A]`, in (-1, 1).
+        """
+        return self._act(self.actor, observation, noise)
+
+    @torch.no_grad()
+    def act_alone(self, replica: int, observation: Tensor) -> Tensor:
+        """Deterministic actions of one replica's policy, `[T, E, O]` to `[T, E, A]`."""
+        shared, own = ({name: t[replica : replica + 1] for name, t in group.items()} for group in self.actor)
+        return self._act(NetworkParameters(shared, own), observation[None], None)[0]
+
+    def update(self, batch: Batch) -> Metrics:
+        """One update: critics, then (every `actor_every`-th time) actor and temperatures, then targets.
+
+        Args:
+            batch: `[S, T, B, ...]`, rewards scaled.
+
+        Returns:
+            Metrics; those of the actor are its last update's.
+        """
+        alpha = self.log_alpha.detach().exp().expand(-1, self.num_tasks)
+        critic_inputs = self.critic, Policies(self.target, self.actor), batch, alpha, self.noise(batch.action.shape[1:])
+        held = self._held(self._last_critic, self.num_updates)
+        direction, value = self._critic_direction(*critic_inputs, held)
+        self._last_critic = critic_metrics = _known(direction.metrics, self._last_critic, held)
+        _step(self.critic, direction, self.critic_optimizer)
+        if held is None and isinstance(self.critic_method, Method) and self.critic_method.needs_update:
+            self.critic_method.update(self._critic_losses(*critic_inputs))
+        if self._last_actor is None or self.num_updates % self.config.actor_every == 0:
+            self._last_actor = self._update_actor(batch, alpha)
+        with torch.no_grad():
+            torch._foreach_lerp_(self.target.tensors(), self.critic.tensors(), self.config.target_rate)
+        self.num_updates += 1
+        actor_metrics, entropy = self._last_actor
+        if self.config.reset_every_updates and self.num_updates % self.config.reset_every_updates == 0:
+            self._reset()
+        return Metrics(critic_metrics, actor_metrics, value, entropy, alpha)
+
+    def set_progress(self, share: float) -> None:
+        """Sets the step sizes for a point of the run, `share` of the budget in [0, 1]."""
+        rate = self.config.learning_rate * (1 - (1 - self.config.final_learning_rate) * share)
+        for optimizer in self._optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def noise(self, shape: Sequence[int]) -> Tensor:
+        """Standard normal numbers of this shape from each replica's own generator, `[S, *shape]`."""
+        return torch.stack([torch.randn(*shape, generator=g, device=self.device) for g in self.generators])
+
+    def state_dict(self, replica: int) -> dict[str, Any]:
+        """Everything that the next update of one replica depends on, batches aside: as if it had been alone."""
+        state: dict[str, Any] = take(self._state(), replica)
+        return state | {"generator": self.generators[replica].get_state()}
+
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Inverse of `state_dict`, one state a replica, all of the same number of updates.
+
+        Raises:
+            ValueError: the numbers of updates or of states differ.
+        """
+        if len(states) != len(self.seeds) or len({state["num_updates"] for state in states}) != 1:
+            counts = [state["num_updates"] for state in states]
+            raise ValueError(f"needs {len(self.seeds)} states of one number of updates, got {counts}")
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state["generator"].cpu())
+        state = join([{k: v for k, v in state.items() if k != "generator"} for state in states], self.device)
+        for name, tensors in self._tensors().items():
+            for tensor, saved in zip(tensors, state["parameters"][name], strict=True):
+                tensor.copy_(saved)
+        for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for method, saved in zip((self.critic_method, self.actor_method), state["methods"], strict=True):
+            method.load_state_dict(saved)
+        self.num_updates = state["num_updates"]
+        self._last_critic, self._last_actor = state["last_critic"], state["last_actor"]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "parameters": self._tensors(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers()],
+            "methods": [dict(self.critic_method.state_dict()), dict(self.actor_method.state_dict())],
+            "num_updates": self.num_updates,
+            "last_critic": self._last_critic,
+            "last_actor": self._last_actor,
+        }
+
+    def _tensors(self) -> dict[str, list[Tensor]]:
+        return {
+            "critic": self.critic.tensors(),
+            "target": self.target.tensors(),
+            "actor": self.actor.tensors(),
+            "log_alpha": [self.log_alpha],
+        }
+
+    def _optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        return self.critic_optimizer, self.actor_optimizer, self.temperature_optimizer
+
+    def _first(self, resets: int = 0) -> tuple[NetworkParameters, NetworkParameters, NetworkParameters, Tensor]:
+        """Critic, target, actor and logarithms of the temperatures as they begin, or begin anew."""
+        critics, actors = [], []
+        for seed in self.seeds:
+            # A reset draws new numbers, decided by the seed alone.
+            first = int(np.random.SeedSequence([seed, resets]).generate_state(1)[0]) if resets else seed
+            generator = Generator().manual_seed(first)
+            critics.append(self.functions.critic.init(self.num_tasks, generator))
+            actors.append(self.functions.actor.init(self.num_tasks, generator))
+        shape = len(self.seeds), self.num_tasks if self.config.temperature == "per_task" else 1
+        log_alpha = torch.full(shape, self.config.initial_temperature, device=self.device).log()
+        return self._stack(critics), self._stack(critics), self._stack(actors), log_alpha
+
+    def _stack(self, parameters: list[NetworkParameters]) -> NetworkParameters:
+        groups = (
+            {name: torch.stack([g[name] for g in group]) for name in group[0]}
+            for group in zip(*parameters, strict=True)
+        )
+        shared, own = ({name: t.to(self.device) for name, t in group.items()} for group in groups)
+        return NetworkParameters(shared, own)
+
+    def _reset(self) -> None:
+        """Networks, temperatures and optimizers begin anew; what was collected stays (Nikishin et al. 2022)."""
+        *networks, log_alpha = self._first(self.num_updates // self.config.reset_every_updates)
+        for old, new in zip((self.critic, self.target, self.actor), networks, strict=True):
+            torch._foreach_copy_(old.tensors(), new.tensors())
+        self.log_alpha.copy_(log_alpha)
+        for optimizer in self._optimizers():
+            optimizer.state.clear()
+
+    def _held(self, last: ComponentMetrics | None, count: int) -> Tensor | None:
+        """Weights to use once more; None where the method is to be asked."""
+        return None if last is None or count % self.update_every == 0 else last.weights
+
+    def _update_actor(self, batch: Batch, alpha: Tensor) -> tuple[ComponentMetrics, Tensor]:
+        last = self._last_actor[0] if self._last_actor else None
+        held = self._held(last, self.num_updates // self.config.actor_every)
+        noise = self.noise(batch.action.shape[1:])
+        direction, entropy = self._actor_direction(self.actor, self.critic, batch.observation, alpha, noise, held)
+        _step(self.actor, direction, self.actor_optimizer)
+        # Haarnoja et al. 2018b, eq. 18, in log(alpha) as every public code has it.
+        excess = entropy - self.config.target_entropy
+        self.log_alpha.grad = excess if self.config.temperature == "per_task" else excess.mean(-1, keepdim=True)
+        self.temperature_optimizer.step()
+        return _known(direction.metrics, last, held), entropy
+
+    def _act(self, actor: NetworkParameters, observation: Tensor, noise: Tensor | None) -> Tensor:
+        def of_one_replica(actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
+            def of_one_task(own: dict[str, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
+                mean, log_std = self.functions.policy({}, actor.shared, own, rows)
+                return mean, log_std
+
+            return vmap(of_one_task)(actor.own, observation)
+
+        mean, log_std = vmap(of_one_replica)(actor, observation)
+        return (mean if noise is None else mean + log_std.exp() * noise).tanh()
+
+
+def _method(config: MethodConfig, component: str, aggregated: str) -> Method | CoordinateMethod:
+    """The component's method: the mean for one that is not to be aggregated, and for an actor under a method that needs
+    positive losses, as in FAMO's published agent."""
+    method = aggregation.make(config.name, **config.arguments)
+    positive = component == "actor" and isinstance(method, Method) and method.positive_losses
+    return method if aggregated in (component, "both") and not positive else LinearScalarization()
+
+
+def _known(metrics: ComponentMetrics, last: ComponentMetrics | None, held: Tensor | None) -> ComponentMetrics:
+    """With norms and conflicts of the last time that the method was asked."""
+    return metrics if held is None or last is None else last._replace(loss=metrics.loss)
+
+
+def _step(parameters: NetworkParameters, direction: Direction, optimizer: torch.optim.Optimizer) -> None:
+    for group, gradients in ((parameters.shared, direction.shared), (parameters.own, direction.own)):
+        for name, parameter in group.items():
+            parameter.grad = gradients[name]
+    optimizer.step()

@@ -1,0 +1,104 @@
+"""One seed of a training: its environments, exploration, reward scale, and its folder.
+
+Axes: `T` tasks, `E` environments, `O` observation, `A` action.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import envs
+from agents import events
+from agents.config import Config
+from agents.environments import evaluation_env, training_env
+from agents.evaluation import Policy, evaluate_policy
+from agents.exploration import CorrelatedNoise
+from agents.metrics import Metrics
+from agents.recent_episodes import RecentEpisodes
+from agents.reward_scale import make_reward_scale
+from agents.side_by_side import take
+from mtrl.runs import checkpoint
+from mtrl.runs.folder import MetricsLog
+
+Event = dict[str, Any]
+
+
+class Replica:
+    """What of a run is its seed's alone; networks and replay are the learner's, for all replicas.
+
+    Args:
+        config: of the run.
+        seed: decides goals, networks, exploration and batches.
+        folder: of the run.
+        device: of the learner.
+    """
+
+    def __init__(self, config: Config, seed: int, folder: Path, device: torch.device) -> None:
+        self.config, self.seed, self.folder = config, seed, folder
+        agent_seed, batch_seed, noise_seed = (
+            int(stream.generate_state(1)[0]) for stream in np.random.SeedSequence(seed).spawn(3)
+        )
+        self.agent_seed = agent_seed
+        self.env = training_env(config.env, seed)
+        num_tasks, num_envs = len(self.env.tasks), config.env.num_envs_per_task
+        self.batches = torch.Generator(device).manual_seed(batch_seed)
+        shape = (num_tasks, num_envs, self.env.action_size)
+        self.noise = CorrelatedNoise(shape, config.agent.noise_correlation, device, noise_seed)
+        self.scale = make_reward_scale(config.agent, num_tasks, num_envs)
+        self.recent = RecentEpisodes(num_tasks)
+        self.observation = np.empty(0)
+        self._parts: dict[str, Any] = {"noise": self.noise, "scale": self.scale, "recent": self.recent}
+
+    def begin(self, state: dict[str, Any] | None, device: torch.device, on_event: Callable[[Event], None]) -> None:
+        """Reset the environments, or bring everything where a checkpoint has it; then write the start event."""
+        step = -1 if state is None else state["step"]
+        if state is None:
+            self.observation = self.env.reset()
+        else:
+            for name, part in self._parts.items():
+                part.load_state_dict(state[name])
+            self.batches.set_state(state["batches"])
+            self.observation = self.env.load_state_dict(state["env"])
+        self._log = MetricsLog(self.folder / "metrics.jsonl", step, on_event)
+        self._log.write(events.start(self.env, self.seed, device, max(0, step)))
+
+    def recv(self) -> tuple[np.ndarray, envs.Step]:
+        """Wait for the environments; what was seen before the step, and the step."""
+        before, step = self.observation, self.env.recv()
+        self.scale.add(step.reward, step.done)
+        self.recent.add(step)
+        self.observation = step.obs
+        return before, step
+
+    def success(self) -> float | None:
+        """Mean over tasks of the training episodes' any-step success; None before the first has ended."""
+        rates = [rate for rate in self.recent.success() if rate is not None]
+        return float(np.mean(rates)) if rates else None
+
+    def log_train(self, counters: Event, metrics: Metrics | None, index: int) -> None:
+        """Write how training stands, with this replica's part of the metrics."""
+        own = None if metrics is None else take(metrics, index)
+        counters = counters | {"success_mean": self.success()}
+        self._log.write(events.train(counters, self.env.tasks, self.recent, self.scale.factor(), own))
+
+    def log_evaluation(self, step: int, wall_s: float, policy: Policy) -> None:
+        """Evaluate a policy and write how it does."""
+        episodes = self.config.training.eval_episodes
+        with evaluation_env(self.config, self.seed, episodes) as env:
+            result = evaluate_policy(policy, env, episodes)
+        self._log.write(events.evaluation(step, wall_s, self.config.evaluation.horizon, episodes, result))
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write a checkpoint: what the learner knows of this replica, and its own state."""
+        own: dict[str, Any] = {name: part.state_dict() for name, part in self._parts.items()}
+        own |= {"batches": self.batches.get_state(), "env": self.env.state_dict()}
+        checkpoint.save(self.folder / "checkpoints", step, {"step": step, **state, **own})
+
+
+def stack_noise(replicas: list[Replica], uniform: bool) -> Tensor:
+    """The next step's exploration noise of all, `[S, T, E, A]`."""
+    return torch.stack([r.noise.next_uniform() if uniform else r.noise.next() for r in replicas])
