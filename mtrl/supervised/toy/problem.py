@@ -1,13 +1,11 @@
-"""The two-objective toy problem of the papers: where does a method end on the Pareto front, and from which starts?
+"""The two-objective toy problem of the papers: two losses of a point, their gradients and their Pareto set.
 
 Liu et al. 2021 (CAGrad, section 5.1); Navon et al. 2022 (Nash-MTL, section 6.1) multiply the first loss by 0.1 and take
-other starts. Axes: `S` loss scales, `N` starts; 2 is the two tasks, or the two coordinates of a point (last axis).
+other starts. Axes: 2 is the two tasks, or the two coordinates of a point (last axis).
 """
 
 import torch
 from torch import Tensor
-
-from mtrl.aggregation import CoordinateMethod, Method
 
 STARTS = ((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
 """Of Nash-MTL's figure 1."""
@@ -22,6 +20,9 @@ def toy_losses(points: Tensor) -> Tensor:
 
         L1 = c1 (log max(|(x1 + 7) / 2 - tanh x2|, LEAST) + 6) + c2 (((x1 - 7)^2 + (x2 + 8)^2 / 10) / 10 - 20),
         c1 = max(tanh(x2 / 2), 0),  c2 = max(tanh(-x2 / 2), 0).
+
+    CAGrad's paper and the code of both papers have this second loss, with `+ tanh x2` in its valley; Nash-MTL's paper
+    prints `- tanh x2` there, which would not be the mirror image.
 
     Args:
         points: `[..., 2]`.
@@ -66,52 +67,3 @@ def pareto_set(x1: Tensor) -> Tensor:
         bowl = ((49 - x1**2) + 0.1 * (x2 + 8) ** 2) / 10 - 20
         x2 = -8 - 50 * bowl / x2.sinh()
     return torch.stack((x1, x2), -1)
-
-
-def descend(
-    method: Method | CoordinateMethod,
-    starts: Tensor,
-    scales: Tensor,
-    steps: int = 35_000,
-    lr: float = 1e-3,
-    max_norm: float | None = None,
-) -> Tensor:
-    """Adam along the method's update, from all starts at all loss scales side by side.
-
-    Args:
-        method: a new one. A rule with random numbers uses the same ones in all the runs.
-        starts: `[N, 2]`.
-        scales: what the first loss is multiplied by, `[S]`.
-        steps: of Adam.
-        lr: its learning rate.
-        max_norm: clips the update of a run to this norm; Nash-MTL is published with 1.
-
-    Returns:
-        The points, `[steps + 1, S, N, 2]`, with the start.
-
-    Raises:
-        ValueError: the method must observe its gradients, which it does for one run only.
-    """
-    if isinstance(method, Method) and method.needs_gradients:
-        raise ValueError(f"{method} keeps a memory of one run's gradients: it cannot go down several side by side")
-    factors = torch.stack((scales, torch.ones_like(scales)), -1).unsqueeze(1)
-    points = starts.expand(len(scales), *starts.shape).clone()
-    adam = torch.optim.Adam([points], lr=lr)
-    trajectory = points.new_empty(steps + 1, *points.shape)
-    trajectory[0] = points
-    for step in range(steps):
-        gradients, losses = toy_gradients(points, factors)
-        update = aggregated(method, gradients, losses)
-        if max_norm is not None:
-            update = update * (max_norm / update.norm(dim=-1, keepdim=True)).clamp(max=1)
-        points.grad = update
-        adam.step()
-        trajectory[step + 1] = points
-    return trajectory
-
-
-def aggregated(method: Method | CoordinateMethod, gradients: Tensor, losses: Tensor) -> Tensor:
-    """The update, `[..., P]`, of gradients `[..., T, P]` and losses `[..., T]`."""
-    if isinstance(method, CoordinateMethod):
-        return method(gradients, losses)
-    return (method(gradients @ gradients.mT, losses).unsqueeze(-2) @ gradients).squeeze(-2)

@@ -1,0 +1,195 @@
+"""Training on a benchmark: batches, one model for all tasks or one for each, metrics after each epoch.
+
+Axes: `T` tasks, `B` batch.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtrl.runs.errors import UserError
+from mtrl.supervised.benchmark import Benchmark, Data, Metric, Split
+from mtrl.supervised.config import SINGLE_TASK, SupervisedConfig
+from mtrl.supervised.job import Event
+from mtrl.supervised.learner import Learner, Measured, Taken
+from mtrl.supervised.measuring import measure
+from mtrl.supervised.selection import Selection
+from mtrl.supervised.streams import AUGMENTATION, DROPOUT, ORDER, generator, seed_of
+
+
+class BenchmarkJob:
+    """A `Job`.
+
+    Args:
+        config: of the run.
+        benchmark: that of the config.
+        seed: of the run.
+        device: of the models.
+
+    Raises:
+        UserError: the data cannot be read, or lack a split that the config asks for.
+    """
+
+    def __init__(self, config: SupervisedConfig, benchmark: Benchmark, seed: int, device: torch.device) -> None:
+        self.config, self.benchmark, self.seed, self.device = config, benchmark, seed, device
+        self.data: Data = benchmark.data(None if config.data is None else Path(config.data).expanduser(), seed)
+        self._check()
+        everything = range(len(benchmark.tasks))
+        groups = [[task] for task in everything] if config.method.name == SINGLE_TASK else [[*everything]]
+        self.learners = [Learner(config, benchmark, tasks, device, seed) for tasks in groups]
+        reference = benchmark.published_single_task if self.data.is_full else None
+        self.selections = [Selection(config.evaluation, self._metrics(learner), reference) for learner in self.learners]
+        self.steps_per_epoch = -(-len(self.data.train) // config.batch_size)
+        self.stopped = False
+        self.losses, self.weights = self._zeros(), self._zeros()
+        self.measured: list[Measured] = []
+        self._drawn: tuple[int, Tensor] | None = None
+
+    def description(self) -> Event:
+        return {"benchmark": self.benchmark.name, "tasks": list(self.benchmark.tasks), "data": self._described_data()}
+
+    def step(self, epoch: int, index: int) -> None:
+        start = index * self.config.batch_size
+        indices = self._order(epoch)[start : start + self.config.batch_size]
+        batch = self.data.train.batch(indices, generator(self.seed, AUGMENTATION, epoch, index)).to(self.device)
+        first = self.config.log_gradients and index == 0
+        taken: list[Taken] = []
+        for learner in self.learners:
+            torch.manual_seed(seed_of(self.seed, DROPOUT, epoch, index))
+            taken.append(learner.step(batch, first))
+        if first:
+            self.measured = [step.measured for step in taken if step.measured is not None]
+        self.losses += torch.cat([step.losses for step in taken])
+        self.weights += torch.cat([step.weights for step in taken])
+
+    def end_epoch(self, epoch: int) -> list[Event]:
+        events = [self._train_event(epoch)]
+        scores: list[float | None] = [None] * len(self.learners)
+        if self._needs_validation:
+            assert self.data.validation is not None  # see `_check`
+            values = self._measure(self.data.validation)
+            scores = [selection.validate(epoch, values) for selection in self.selections]
+            events.append({"kind": "evaluation", "epoch": epoch, "split": "validation", "metrics": values})
+        if self._is_due(epoch):
+            values = self._measure(self.data.test)
+            for selection in self.selections:
+                selection.add(epoch, values)
+            events.append({"kind": "evaluation", "epoch": epoch, "split": "test", "metrics": values})
+        for learner, score in zip(self.learners, scores, strict=True):
+            learner.schedule.end_epoch(score)
+        self.stopped = all(selection.is_stale(epoch) for selection in self.selections)
+        self.losses, self.weights, self.measured = self._zeros(), self._zeros(), []
+        return events
+
+    def result(self) -> Event:
+        values = {name: value for selection in self.selections for name, value in selection.result().items()}
+        rule = self.config.evaluation
+        published = self.benchmark.published_single_task
+        return {
+            **self.description(),
+            "protocol": {
+                "epochs": self.config.epochs,
+                "select": rule.select,
+                "mean_last_epochs": rule.mean_last_epochs,
+                "patience_epochs": rule.patience_epochs,
+            },
+            "epochs_that_count": [selection.epochs for selection in self.selections],
+            "metrics": [{**m._asdict(), "value": values[m.name]} for m in self.benchmark.metrics],
+            "published_single_task": None if published is None else dict(published),
+        }
+
+    def state_dict(self) -> Mapping[str, Any]:
+        return {
+            "learners": [learner.state_dict() for learner in self.learners],
+            "selections": [selection.state_dict() for selection in self.selections],
+            "stopped": self.stopped,
+            "losses": self.losses,
+            "weights": self.weights,
+            "measured": self.measured,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for learner, saved in zip(self.learners, state["learners"], strict=True):
+            learner.load_state_dict(saved)
+        for selection, saved in zip(self.selections, state["selections"], strict=True):
+            selection.load_state_dict(saved)
+        self.stopped, self.measured = state["stopped"], state["measured"]
+        self.losses, self.weights = state["losses"].to(self.device), state["weights"].to(self.device)
+
+    @property
+    def _needs_validation(self) -> bool:
+        rule = self.config.evaluation
+        return self.config.schedule.kind == "plateau" or rule.select == "best_validation" or rule.patience_epochs > 0
+
+    def _is_due(self, epoch: int) -> bool:
+        """Whether test metrics are taken after this epoch."""
+        rule = self.config.evaluation
+        if epoch % rule.every_epochs == 0 or rule.patience_epochs:  # with patience, any epoch may be the last
+            return True
+        if rule.select == "best_validation":
+            return any(selection.is_best(epoch) for selection in self.selections)
+        return epoch > self.config.epochs - rule.mean_last_epochs
+
+    def _check(self) -> None:
+        for name, split in (("training", self.data.train), ("test", self.data.test)):
+            if len(split) == 0:
+                raise UserError(f"{self.data.source}: the {name} split is empty")
+        if self._needs_validation and not self.data.validation:
+            asking = "schedule.kind plateau, evaluation.select best_validation and evaluation.patience_epochs"
+            raise UserError(f"{asking} need a validation split, and {self.benchmark.name} has none here")
+
+    def _metrics(self, learner: Learner) -> list[Metric]:
+        """Those of the tasks that the model learns."""
+        tasks = {self.benchmark.tasks[task] for task in learner.tasks}
+        return [metric for metric in self.benchmark.metrics if metric.task in tasks]
+
+    def _measure(self, split: Split) -> dict[str, float]:
+        """All metrics, each of the model that learns its task."""
+        values: dict[str, float] = {}
+        for learner in self.learners:
+            found = measure(self.benchmark, learner.model, split, self.config.evaluation.batch_size, self.device)
+            values |= {metric.name: found[metric.name] for metric in self._metrics(learner)}
+        return values
+
+    def _order(self, epoch: int) -> Tensor:
+        """Of the training examples."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = epoch, torch.randperm(len(self.data.train), generator=generator(self.seed, ORDER, epoch))
+        return self._drawn[1]
+
+    def _zeros(self) -> Tensor:
+        return torch.zeros(len(self.benchmark.tasks), device=self.device)
+
+    def _train_event(self, epoch: int) -> Event:
+        event = {
+            "kind": "train",
+            "epoch": epoch,
+            "learning_rate": min(learner.learning_rate for learner in self.learners),
+            "loss": self._per_task(self.losses / self.steps_per_epoch),
+            "weights": self._per_task(self.weights / self.steps_per_epoch),
+        }
+        if not self.measured:
+            return event
+        return event | {
+            "gradient_norm": self._per_task(torch.cat([measured.gradient_norm for measured in self.measured])),
+            "conflict_rate": float(torch.stack([measured.conflict_rate for measured in self.measured]).mean()),
+        }
+
+    def _per_task(self, values: Tensor) -> dict[str, float | None]:
+        """None for what is not finite: a coordinate-wise rule has no weights."""
+        named = zip(self.benchmark.tasks, values.tolist(), strict=True)
+        return {task: value if math.isfinite(value) else None for task, value in named}
+
+    def _described_data(self) -> Event:
+        validation = self.data.validation
+        return {
+            "source": self.data.source,
+            "train": len(self.data.train),
+            "validation": None if validation is None else len(validation),
+            "test": len(self.data.test),
+            "is_full": self.data.is_full,
+        }

@@ -1,0 +1,147 @@
+"""What a supervised run is made of. The docstring under a field is its help text."""
+
+from functools import reduce
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mtrl import aggregation
+from mtrl.runs.section import (
+    MethodConfig,
+    NonNegative,
+    NonNegativeFloat,
+    Positive,
+    PositiveFloat,
+    RunConfig,
+    RunName,
+    Section,
+)
+from mtrl.supervised.benchmarks import AnyBenchmark
+from mtrl.supervised.multimnist import MultiMNIST
+from mtrl.supervised.toy.section import Toy
+
+SINGLE_TASK = "single_task"
+
+
+class SupervisedMethodConfig(MethodConfig):
+    """The aggregation method and its own hyper-parameters, e.g. `{name: cagrad, c: 0.4}`."""
+
+    name: str = "mean"
+    """Aggregates the per-task gradients of the shared parameters; `single_task` trains a model of its own for every
+    task instead, as the baseline of delta_m."""
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:  # in place of that of the base class
+        if self.name == SINGLE_TASK:
+            if self.arguments or self.update_every > 1:
+                given = next(iter(self.arguments), "update_every")
+                raise ValueError(f"{SINGLE_TASK} has no hyper-parameter {given!r}")
+            return self
+        checked = MethodConfig(name=self.name, update_every=self.update_every, **self.arguments)
+        method = aggregation.make(checked.name, **checked.arguments)
+        if self.update_every > 1 and isinstance(method, aggregation.Method) and method.needs_update:
+            raise ValueError(f"update_every must be 1 with {self.name}, which learns at every step")
+        return self
+
+
+class OptimizerConfig(Section):
+    """Follows the combined gradient."""
+
+    name: Literal["sgd", "adam"] = "adam"
+    """Stochastic gradient descent, or Adam."""
+    learning_rate: PositiveFloat = 1e-3
+    """Step size of the first epoch."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of `sgd`."""
+    weight_decay: NonNegativeFloat = 0.0
+    """L2 penalty, as a share of each parameter that is added to its gradient."""
+    max_grad_norm: PositiveFloat | None = None
+    """The combined gradient of the shared parameters is clipped to this norm; none if null."""
+
+
+class ScheduleConfig(Section):
+    """How the step size falls."""
+
+    kind: Literal["constant", "step", "multi_step", "plateau"] = "constant"
+    """`step`: every `every_epochs`; `multi_step`: at `milestones`; `plateau`: when the validation metrics have not
+    improved (delta_m, see `evaluation.select`) for more than `patience_epochs`."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """By which the step size is multiplied."""
+    every_epochs: Positive = 30
+    """Of `step`."""
+    milestones: tuple[Positive, ...] = ()
+    """Of `multi_step`: epochs after which the step size falls."""
+    patience_epochs: NonNegative = 5
+    """Of `plateau`."""
+    minimum: NonNegativeFloat = 0.0
+    """Of `plateau`: the step size falls no further."""
+
+
+class EvaluationConfig(Section):
+    """When metrics are taken, and which of them count."""
+
+    every_epochs: Positive = 1
+    """Metrics of the test (and validation) split are logged every so many epochs; always in those that count."""
+    batch_size: Positive = 256
+    """Examples in a batch; metrics do not depend on it."""
+    select: Literal["last", "best_validation"] = "last"
+    """Which model counts: that of the last epoch, or of the epoch with the best validation delta_m (against the
+    published single-task metrics where they hold, else against those of the first evaluation)."""
+    mean_last_epochs: Positive = 1
+    """With `last`: the mean of the test metrics of so many last epochs counts (the papers' dense benchmarks: 10)."""
+    patience_epochs: NonNegative = 0
+    """Training stops when the best validation delta_m is older than this; 0 for never."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.select == "best_validation" and self.mean_last_epochs > 1:
+            raise ValueError("mean_last_epochs needs select to be 'last', got 'best_validation'")
+        return self
+
+
+class SupervisedConfig(RunConfig):
+    """A run of supervised multi-task learning."""
+
+    name: RunName = "multimnist"
+    """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
+    data: str | None = None
+    """Folder of the benchmark's files; null for what the benchmark has without any."""
+    epochs: Positive = 100
+    """Passes over the training split."""
+    batch_size: Positive = 256
+    """Examples in a step; the last batch of an epoch has what is left."""
+    gradients: Literal["parameters", "features"] = "parameters"
+    """Where the tasks' gradients are compared: at the shared parameters, or at the representation, with one backward
+    pass through the trunk (MGDA-UB)."""
+    chunk_size: Positive = 1
+    """Tasks that one batched backward pass serves; more trades memory for fewer, larger operations."""
+    log_gradients: bool = True
+    """Log the tasks' gradient norms and conflict rate at the first step of each epoch, whatever the method."""
+    checkpoint_every_epochs: Positive = 1
+    """A checkpoint is written every so many epochs, at the end, and on interruption."""
+    threads: NonNegative = 0
+    """CPU threads; 0 takes all cores."""
+    method: SupervisedMethodConfig = SupervisedMethodConfig()
+    """Gradient aggregation."""
+    benchmark: AnyBenchmark = MultiMNIST()
+    """Data, model, losses and metrics."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """Optimizer."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """Step size over the epochs."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Evaluation."""
+
+    may_differ = RunConfig.may_differ | {"data", "threads", "checkpoint_every_epochs"}
+
+    @model_validator(mode="after")
+    def _the_toy_has_no_batches(self) -> Self:
+        if not isinstance(self.benchmark, Toy):
+            return self
+        if self.method.name == SINGLE_TASK or self.method.update_every > 1:
+            raise ValueError("the toy needs an aggregation method with update_every 1")
+        for name, wanted in (("optimizer.name", "adam"), ("schedule.kind", "constant"), ("gradients", "parameters")):
+            value = reduce(getattr, name.split("."), self)
+            if value != wanted:
+                raise ValueError(f"{name} must be {wanted!r} with the toy, got {value!r}")
+        return self

@@ -1,0 +1,177 @@
+"""A supervised run on disk: trained, logged, checkpointed, resumed exactly, evaluated at its end."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtrl.runs import checkpoint, devices, versions
+from mtrl.runs.errors import UserError
+from mtrl.runs.folder import MetricsLog, check_same, disk_errors, save_config, write_atomically
+from mtrl.runs.stop_signals import stop_signals
+from mtrl.supervised.benchmark_job import BenchmarkJob
+from mtrl.supervised.config import SupervisedConfig
+from mtrl.supervised.job import Event, Job
+from mtrl.supervised.toy.job import ToyJob
+from mtrl.supervised.toy.section import Toy
+
+PROGRESS_EVERY_S = 0.5
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a call of `train` ended."""
+
+    folder: Path
+    step: int
+    """Of the optimizer, over all epochs."""
+    interrupted: bool
+    """A signal asked to stop; a checkpoint was written."""
+    evaluation: Event | None
+    """As in `evaluation.json`; None if interrupted."""
+
+
+def train(
+    config: SupervisedConfig, seed: int, folder: Path, *, resume: bool = False, on_event: Listener = lambda event: None
+) -> TrainResult:
+    """Trains one seed in a run folder, or goes on with it, and writes `evaluation.json` at the end.
+
+    Interrupted (SIGINT, SIGTERM), it finishes the step, writes a checkpoint and returns. A run that is resumed gives
+    the same bits as one that was never interrupted (on the CPU, with the same number of threads).
+
+    Args:
+        config: of the run.
+        seed: one of the run's.
+        folder: of the seed; made here.
+        resume: continue from the newest checkpoint if the folder holds a run; without it, an existing run is an error.
+        on_event: told of every line of `metrics.jsonl`, and of progress twice a second.
+
+    Raises:
+        UserError: the run exists, was made with another config, its checkpoint is damaged; the data are missing or
+            damaged; the device is not there; a loss is not finite; the disk is full. What was written before stays.
+    """
+    device = devices.choose(config.device)
+    started = (folder / "config.yaml").exists()
+    if started and not resume:
+        raise UserError(
+            f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
+        )
+    if started:
+        check_same(folder, config, seed)
+    torch.set_num_threads(config.threads or devices.available_cores())
+    with torch.random.fork_rng(), disk_errors(folder):  # the caller's random numbers stay as they were
+        job = _job(config, seed, device)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = checkpoint.load_newest(folder / "checkpoints") if checkpoint.exists(folder / "checkpoints") else None
+        save_config(folder, config, seed)
+        with stop_signals() as stop:
+            run = _Run(config, seed, folder, device, job, state, on_event)
+            while not run.is_over and not stop:
+                run.step()
+            run.save()
+        return TrainResult(folder, run.total_steps, not run.is_over, run.evaluate() if run.is_over else None)
+
+
+def _job(config: SupervisedConfig, seed: int, device: torch.device) -> Job:
+    if isinstance(config.benchmark, Toy):
+        return ToyJob(config, config.benchmark)
+    return BenchmarkJob(config, config.benchmark, seed, device)
+
+
+class _Run:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        config: SupervisedConfig,
+        seed: int,
+        folder: Path,
+        device: torch.device,
+        job: Job,
+        state: dict[str, Any] | None,
+        on_event: Listener,
+    ) -> None:
+        self.config, self.seed, self.folder, self.job, self.on_event = config, seed, folder, job, on_event
+        self.total_steps, self.wall_s = 0, 0.0
+        self.saved_step: int | None = None
+        if state is not None:
+            job.load_state_dict(state["job"])
+            self.total_steps, self.wall_s = state["step"], state["wall_s"]
+            self.saved_step = self.total_steps
+        self.saved_wall_s = self.wall_s
+        self.clock = self.last_progress = time.monotonic()
+        self.log = MetricsLog(folder / "metrics.jsonl", -1 if state is None else self.total_steps, on_event)
+        if not self.is_over:
+            self.log.write(self._start(device))
+
+    @property
+    def epochs(self) -> int:
+        """That are finished."""
+        return self.total_steps // self.job.steps_per_epoch
+
+    @property
+    def is_over(self) -> bool:
+        """All epochs are finished, or the job has stopped before."""
+        return self.epochs >= self.config.epochs or self.job.stopped
+
+    def step(self) -> None:
+        """One step, and what follows an epoch."""
+        finished, index = divmod(self.total_steps, self.job.steps_per_epoch)
+        self.job.step(finished + 1, index)
+        self.total_steps += 1
+        if self.epochs > finished:
+            for event in self.job.end_epoch(self.epochs):
+                self.log.write({"kind": event["kind"], "step": self.total_steps, "wall_s": self._now(), **event})
+            if self.epochs % self.config.checkpoint_every_epochs == 0:
+                self.save()
+        if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
+            self.last_progress = time.monotonic()
+            share = self.total_steps / (self.config.epochs * self.job.steps_per_epoch)
+            self.on_event({"kind": "progress", "share": share, "wall_s": self._now()})
+
+    def save(self) -> None:
+        """Writes a checkpoint, unless this step has one."""
+        if self.saved_step != self.total_steps:
+            self.saved_wall_s = self._now()
+            state = {"step": self.total_steps, "wall_s": self.saved_wall_s, "job": self.job.state_dict()}
+            checkpoint.save(self.folder / "checkpoints", self.total_steps, state)
+            self.saved_step = self.total_steps
+
+    def evaluate(self) -> Event:
+        """Writes `evaluation.json`."""
+        evaluation = {
+            **self.job.result(),
+            "method": self.config.method.model_dump(mode="json"),
+            "checkpoint": {"step": self.total_steps, "epoch": self.epochs},
+            "seed": self.seed,
+            "wall_s": self.saved_wall_s,
+            "versions": versions.packages(),
+        }
+        write_atomically(self.folder / "evaluation.json", json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
+        return evaluation
+
+    def _start(self, device: torch.device) -> Event:
+        """What the run is made of and made on; written again when it is resumed."""
+        event = {
+            "kind": "start",
+            "step": self.total_steps,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            **self.job.description(),
+            "seed": self.seed,
+            "device": str(device),
+            "hardware": devices.hardware(device),
+            "threads": torch.get_num_threads(),
+            "versions": versions.packages(),
+            "git_commit": versions.git_commit(),
+        }
+        return event | ({"resumed_at_step": self.total_steps} if self.total_steps else {})
+
+    def _now(self) -> float:
+        return self.wall_s + time.monotonic() - self.clock

@@ -1,0 +1,43 @@
+"""The step size over the epochs."""
+
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import MultiStepLR, ReduceLROnPlateau, StepLR
+
+from mtrl.supervised.config import ScheduleConfig
+
+
+class Schedule:
+    """Sets the optimizer's step size at the end of each epoch.
+
+    Args:
+        config: what to do.
+        optimizer: at its first step size.
+    """
+
+    def __init__(self, config: ScheduleConfig, optimizer: Optimizer) -> None:
+        self._scheduler: StepLR | MultiStepLR | ReduceLROnPlateau | None = None
+        if config.kind == "step":
+            self._scheduler = StepLR(optimizer, config.every_epochs, config.factor)
+        elif config.kind == "multi_step":
+            self._scheduler = MultiStepLR(optimizer, config.milestones, config.factor)
+        elif config.kind == "plateau":
+            self._scheduler = ReduceLROnPlateau(
+                optimizer, factor=config.factor, patience=config.patience_epochs, min_lr=config.minimum
+            )
+
+    def end_epoch(self, score: float | None) -> None:
+        """Takes the validation score of the epoch, lower is better; only `plateau` asks for it."""
+        if isinstance(self._scheduler, ReduceLROnPlateau):
+            assert score is not None  # `SupervisedRun` sees to it
+            self._scheduler.step(score)
+        elif self._scheduler is not None:
+            self._scheduler.step()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        return None if self._scheduler is None else self._scheduler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        if self._scheduler is not None and state is not None:
+            self._scheduler.load_state_dict(state)

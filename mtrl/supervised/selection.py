@@ -1,0 +1,70 @@
+"""Which of a model's test metrics count, decided by the validation split where the protocol says so."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mtrl.statistics import delta_m
+from mtrl.supervised.benchmark import Metric
+from mtrl.supervised.config import EvaluationConfig
+
+Values = Mapping[str, float]
+
+
+class Selection:
+    """The metrics of one model over its epochs.
+
+    Args:
+        config: the rule.
+        metrics: of the tasks that the model learns.
+        reference: that validation metrics are compared with; None for those of the first epoch.
+    """
+
+    def __init__(self, config: EvaluationConfig, metrics: Sequence[Metric], reference: Values | None) -> None:
+        self._config, self._metrics, self._reference = config, metrics, reference
+        self._best: tuple[float, int] | None = None
+        self._test: dict[int, dict[str, float]] = {}
+
+    def validate(self, epoch: int, values: Values) -> float:
+        """The score of an epoch: delta_m of its validation metrics. A metric whose reference is zero is left out."""
+        self._reference = self._reference or dict(values)
+        counted = [metric for metric in self._metrics if self._reference[metric.name] != 0]
+        columns = [(values[m.name], self._reference[m.name], m.higher_is_better) for m in counted]
+        score = float(delta_m(*zip(*columns, strict=True))) if columns else 0.0
+        if self._best is None or score < self._best[0]:
+            self._best = (score, epoch)
+        return score
+
+    def is_best(self, epoch: int) -> bool:
+        """Whether this epoch has the best score so far."""
+        return self._best is not None and self._best[1] == epoch
+
+    def is_stale(self, epoch: int) -> bool:
+        """Whether the best score is older than the rule's patience."""
+        patience = self._config.patience_epochs
+        return bool(patience) and self._best is not None and epoch - self._best[1] > patience
+
+    def add(self, epoch: int, values: Values) -> None:
+        """Takes the test metrics of an epoch; those that can no longer count are dropped."""
+        self._test[epoch] = {metric.name: values[metric.name] for metric in self._metrics}
+        if self._config.select == "best_validation":
+            assert self._best is not None
+            kept = [e for e in self._test if e == self._best[1]]
+        else:
+            kept = [e for e in self._test if e > epoch - self._config.mean_last_epochs]
+        self._test = {e: self._test[e] for e in kept}
+
+    def result(self) -> dict[str, float]:
+        """The test metrics that count."""
+        epochs = [*self._test.values()]
+        return {m.name: sum(values[m.name] for values in epochs) / len(epochs) for m in self._metrics}
+
+    @property
+    def epochs(self) -> list[int]:
+        """Those that count."""
+        return [*self._test]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"reference": self._reference, "best": self._best, "test": self._test}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._reference, self._best, self._test = state["reference"], state["best"], dict(state["test"])
