@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 import envs
+from agents.networks import ConditioningConfig, NetworkConfig
 from mtrl.runs.section import (
     NonNegative,
     NonNegativeFloat,
@@ -41,22 +42,11 @@ class EnvConfig(Section):
     goals_visible: bool = True
     """Whether the observation holds the goal; zeros stand there otherwise."""
     one_hot: bool = False
-    """Append the task's one-hot vector to the observation (the networks know the task without it)."""
+    """Append the task's one-hot vector to the observation, which the networks do not need: see `agent.conditioning`."""
     reward_version: Literal["v2", "v1"] = "v2"
     """Which of Meta-World's rewards; with `v1`, success can differ as well."""
     num_workers: NonNegative = 0
     """Simulator processes of the metaworld backend; 0 takes one for every four cores."""
-
-
-class NetworkConfig(Section):
-    """A shared trunk; every task has its own linear head on top."""
-
-    kind: Literal["mlp", "residual"] = "residual"
-    """`mlp`: linear layers and ReLU. `residual`: LayerNorm residual blocks (BroNet, Nauman et al. 2024)."""
-    width: Positive = 256
-    """Units of each hidden layer."""
-    depth: Positive = 1
-    """Hidden layers of an `mlp`; residual blocks (two layers each) of a `residual` trunk."""
 
 
 class AgentConfig(Section):
@@ -66,14 +56,15 @@ class AgentConfig(Section):
     """The policy's trunk."""
     critic: NetworkConfig = NetworkConfig(width=384, depth=2)
     """The trunk of each of the twin critics."""
-    task_embedding: NonNegative = 32
-    """Size of the learned vector of each task that is joined to the observation; 0 for none."""
-    value: Literal["scalar", "categorical"] = "categorical"
-    """Critic: `scalar` (squared error, minimum of the twins) or `categorical` (C51, mean of the twins)."""
+    conditioning: ConditioningConfig = ConditioningConfig()
+    """How the networks know the task."""
+    value: Literal["scalar", "categorical", "hl_gauss"] = "categorical"
+    """Critic: `scalar` (squared error, minimum of the twins), or a distribution (cross-entropy, mean of the twins):
+    `categorical` (C51, Bellemare et al. 2017) or `hl_gauss` (a Gaussian around the target, Farebrother et al. 2024)."""
     num_atoms: Annotated[int, Field(ge=3)] = 101
-    """Support points of a categorical critic."""
+    """Support points of a critic that is a distribution."""
     value_limit: PositiveFloat = 10.0
-    """A categorical critic covers scaled returns in [-value_limit, value_limit]."""
+    """A critic that is a distribution covers scaled returns in [-value_limit, value_limit]."""
     reward_scaling: Literal["none", "return", "deviation"] = "return"
     """When sampled, a task's rewards are scaled: `return`, so that its largest return so far is `value_limit` (BRC,
     Nauman et al. 2025); `deviation`, by their running standard deviation (mtenv's, of CARE's and Nash-MTL's tables)."""

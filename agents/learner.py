@@ -16,9 +16,9 @@ from agents.config import AgentConfig, Config
 from agents.directions import Direction, Directions, Policies
 from agents.losses import Batch, SoftActorCritic
 from agents.metrics import ComponentMetrics, Metrics
-from agents.networks import Network, NetworkParameters, TwinCritic
+from agents.networks import NetworkParameters, TwinCritic, make_network
 from agents.side_by_side import join, take
-from agents.values import CategoricalValue, ScalarValue, ValueHead
+from agents.values import CategoricalValue, GaussianHistogramValue, ScalarValue, ValueHead
 from mtrl import aggregation
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
 from mtrl.runs.section import MethodConfig
@@ -28,21 +28,12 @@ def build_functions(
     config: AgentConfig, observation_size: int, action_size: int, precision: torch.dtype
 ) -> SoftActorCritic:
     """The networks and losses that a configuration describes."""
-    value_head: ValueHead = (
-        CategoricalValue(config.num_atoms, config.value_limit) if config.value == "categorical" else ScalarValue()
-    )
-    embedding = config.task_embedding
-    actor = Network(config.actor, observation_size, 2 * action_size, embedding, 0.01, precision)
+    value_head = _value_head(config)
+    conditioning = config.conditioning
+    actor = make_network(config.actor, conditioning, observation_size, 2 * action_size, 0.01, precision)
+    num_inputs, num_outputs = observation_size + action_size, value_head.num_outputs
     first, second = (
-        Network(
-            config.critic,
-            observation_size + action_size,
-            value_head.num_outputs,
-            embedding,
-            1.0,
-            precision,
-            prefix,
-        )
+        make_network(config.critic, conditioning, num_inputs, num_outputs, 1.0, precision, prefix)
         for prefix in ("first.", "second.")
     )
     return SoftActorCritic(
@@ -52,6 +43,13 @@ def build_functions(
         config.log_std_min,
         config.log_std_max,
     )
+
+
+def _value_head(config: AgentConfig) -> ValueHead:
+    if config.value == "scalar":
+        return ScalarValue()
+    kind = CategoricalValue if config.value == "categorical" else GaussianHistogramValue
+    return kind(config.num_atoms, config.value_limit)
 
 
 class Learner:

@@ -13,7 +13,7 @@ def make_config(**changes: dict) -> Config:
     network = {"kind": "residual", "width": 16, "depth": 1}
     tree = {
         "method": {"name": "mean"},
-        "agent": {"actor": network, "critic": network, "task_embedding": 4, "num_atoms": 21},
+        "agent": {"actor": network, "critic": network, "conditioning": {"embedding_size": 4}, "num_atoms": 21},
     }
     for section, values in changes.items():
         tree[section] = {**tree.get(section, {}), **values} if isinstance(values, dict) else values

@@ -27,7 +27,7 @@ def make(**changes) -> Config:
         "device": "cpu",
         "env": {"tasks": ("reach-v3", "push-v3"), "num_envs_per_task": 2, "horizon": 20, "num_workers": 1},
         "method": {"name": "mean"},
-        "agent": {"actor": NETWORK, "critic": NETWORK, "task_embedding": 0},
+        "agent": {"actor": NETWORK, "critic": NETWORK, "conditioning": {"encoding": "none"}},
         "training": {
             "warmup_steps": 80,
             "batch_per_task": 4,

@@ -27,7 +27,7 @@ def critic_loss(learner, batch, task=0, noise=None, alpha=0.2):
     )[0]
 
 
-@pytest.mark.parametrize("value", ["scalar", "categorical"])
+@pytest.mark.parametrize("value", ["scalar", "categorical", "hl_gauss"])
 def test_critic_target_takes_next_action_from_next_observation(value):
     learner, batch = make_learner(make_config(agent={"value": value})), make_batch()
     for (

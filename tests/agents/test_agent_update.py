@@ -21,7 +21,7 @@ def test_one_task_with_the_mean_is_single_task_sac():
         agent={
             "actor": network,
             "critic": network,
-            "task_embedding": 0,
+            "conditioning": {"encoding": "none"},
             "value": "scalar",
             "initial_temperature": 0.3,
         }

@@ -1,0 +1,12 @@
+"""Networks as pure functions of named parameters, written for one task and lifted over tasks by `mtrl.gradients`.
+
+Axes: `T` tasks, `B` rows, `I` inputs, `O` outputs. The parameters of a network are `shared` (all tasks) and `own`
+(`[T, ...]`, one slice a task): heads, embeddings, one-hot rows, FiLM, the weights of PaCo's sets and MOORE's experts.
+"""
+
+from agents.networks.config import ConditioningConfig, NetworkConfig
+from agents.networks.network import Network, make_network
+from agents.networks.parameters import NetworkParameters
+from agents.networks.twin_critic import TwinCritic
+
+__all__ = ["ConditioningConfig", "Network", "NetworkConfig", "NetworkParameters", "TwinCritic", "make_network"]

@@ -1,0 +1,84 @@
+"""A trunk with heads, and what tells it the task."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from agents.networks.conditioning import HiddenLayers
+from agents.networks.config import ConditioningConfig, NetworkConfig
+from agents.networks.layers import Forward, Layer, Linear
+from agents.networks.own import OwnLinear, TaskVector
+from agents.networks.paco import PaCo
+from agents.networks.parameters import NetworkParameters, init_all
+from agents.networks.trunk import Trunk, make_trunk
+from mtrl.gradients import Parameters, Tape
+
+
+@dataclass(frozen=True)
+class Network:
+    """A pure function of named parameters, written for one task.
+
+    Attributes:
+        trunk: from the input, and the embedding where there is one, to features.
+        head: from the features to the outputs.
+        embedding: a vector of the task that is joined to the input.
+        precision: of the matrix products.
+    """
+
+    trunk: Trunk
+    head: Layer
+    embedding: TaskVector | None
+    precision: torch.dtype
+
+    def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
+        """First parameters."""
+        embedding = [self.embedding] if self.embedding else []
+        return init_all([self.trunk, self.head, *embedding], num_tasks, generator)
+
+    def __call__(self, tape: Tape, shared: Parameters, own: Parameters, x: Tensor) -> Tensor:
+        """Outputs of one task.
+
+        Args:
+            tape: see `mtrl.gradients.linear`.
+            shared: parameters of all tasks.
+            own: the task's slice of the own parameters.
+            x: `[B, num_inputs]`.
+
+        Returns:
+            `[B, num_outputs]`, float32.
+        """
+        forward = Forward(tape, shared, own, self.precision)
+        if self.embedding:
+            x = torch.cat([x, self.embedding(forward).expand(x.shape[0], -1)], -1)
+        return self.head(forward, self.trunk(forward, x))
+
+
+def make_network(
+    config: NetworkConfig,
+    conditioning: ConditioningConfig,
+    num_inputs: int,
+    num_outputs: int,
+    head_gain: float,
+    precision: torch.dtype,
+    prefix: str = "",
+) -> Network:
+    """The network that a configuration describes.
+
+    Args:
+        config: of the trunk.
+        conditioning: of the network on the task.
+        num_inputs: size of what it observes.
+        num_outputs: of the head.
+        head_gain: scale of the head's first weights.
+        precision: of the matrix products.
+        prefix: of the parameters' names.
+    """
+    embedding = None
+    if conditioning.encoding == "embedding":
+        embedding = TaskVector(f"{prefix}embedding", conditioning.embedding_size)
+    hidden = HiddenLayers(conditioning.encoding, prefix)
+    trunk = make_trunk(config, hidden, num_inputs + (embedding.size if embedding else 0))
+    composed = trunk.linear if isinstance(trunk, PaCo) else Linear  # PaCo's only head is of its parameter sets too
+    head = (OwnLinear if conditioning.heads else composed)(f"{prefix}head", trunk.num_outputs, num_outputs, head_gain)
+    return Network(trunk, head, embedding, precision)

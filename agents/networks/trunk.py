@@ -1,0 +1,40 @@
+"""Which trunk a configuration names."""
+
+from typing import Protocol
+
+from agents.networks.care import Care
+from agents.networks.conditioning import HiddenLayers
+from agents.networks.config import NetworkConfig
+from agents.networks.layers import Layer
+from agents.networks.mlp import MLP
+from agents.networks.moore import Moore
+from agents.networks.paco import PaCo
+from agents.networks.residual import Residual
+from agents.networks.simba import SimBa
+from agents.networks.soft_modular import SoftModular
+
+
+class Trunk(Layer, Protocol):
+    """Everything between a network's input and its head."""
+
+    num_outputs: int
+
+
+def make_trunk(config: NetworkConfig, hidden: HiddenLayers, num_inputs: int) -> Trunk:
+    """The trunk of this configuration, for inputs of this size."""
+    size = num_inputs, config.width, config.depth
+    match config.kind:
+        case "mlp":
+            return MLP(hidden, *size)
+        case "residual":
+            return Residual(hidden, *size)
+        case "simba":
+            return SimBa(hidden, *size)
+        case "soft_modular":
+            return SoftModular(hidden, *size, config.experts, config.encoder_size)
+        case "care":
+            return Care(hidden, *size, config.experts, config.encoder_size)
+        case "paco":
+            return PaCo(hidden, *size, config.experts)
+        case "moore":
+            return Moore(hidden, *size, config.experts)
