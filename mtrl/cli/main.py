@@ -8,14 +8,15 @@ from mtrl.cli.failures import reason
 
 _COMMANDS = {
     "train": "train an agent, evaluate it and report the run",
+    "supervised": "train on a supervised benchmark, evaluate it and report the run",
     "evaluate": "evaluate the newest checkpoint of a run",
-    "report": "success table and learning curves of runs",
+    "report": "table and learning curves of runs",
     "record": "film the newest checkpoint of a run: an MP4 per task",
 }
 _HELP = "\n".join(
     [
-        "usage: mtrl COMMAND ...\n\nMulti-task reinforcement learning with gradient aggregation.\n",
-        *(f"  {name:<10}{what}" for name, what in _COMMANDS.items()),
+        "usage: mtrl COMMAND ...\n\nMulti-task learning with gradient aggregation.\n",
+        *(f"  {name:<12}{what}" for name, what in _COMMANDS.items()),
         "\n`mtrl COMMAND --help` tells more.",
     ]
 )

@@ -12,7 +12,7 @@ from mtrl.report import write_report
 
 def run(words: list[str]) -> int:
     """Write a report of runs and print its table."""
-    parser = OneLineParser("mtrl report", "Write success.md, success.csv, curve.png and curve_per_task.png.")
+    parser = OneLineParser("mtrl report", "Write a table (Markdown, CSV) and learning curves of runs of one kind.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
     arguments: argparse.Namespace = parser.parse_args(words)

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mtrl.cli.tables import print_plain, show_table
-from mtrl.report import Report, evaluation_rows, header_and_rows, parse_evaluation
+from mtrl.report import Report, evaluation_rows, parse_evaluation
 from mtrl.report.runs import Record
 from mtrl.report.tables import caption
 
@@ -24,11 +24,10 @@ def show_evaluation(console: Console, folder: Path, record: Record) -> None:
 
 
 def show_report(console: Console, report: Report) -> None:
-    """The success table of a report, and where its files are."""
+    """The table of a report, and where its files are."""
     if report.table is None:
         print_plain(console, "No run has an evaluation yet.")
     else:
-        title = f"Success, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in report.table.columns)})"
-        text = "\n".join([report.table.caption, *report.table.notes])
-        show_table(console, title, header_and_rows(report.table), text)
+        table = report.table
+        show_table(console, table.title, (table.header, table.rows), table.caption)
     print_plain(console, "\nReport: " + "\n        ".join(map(str, report.files)))

@@ -1,18 +1,18 @@
-"""Runs in; a success table and learning curves out."""
+"""Runs in; a table of success or of metrics, and learning curves, out."""
 
+from mtrl.report.markdown import markdown
 from mtrl.report.runs import Evaluation, ReportError, find_runs, parse_evaluation, read_evaluation
-from mtrl.report.tables import SuccessTable, caption, evaluation_rows, header_and_rows, markdown
-from mtrl.report.write import Report, write_report
+from mtrl.report.tables import caption, evaluation_rows
+from mtrl.report.write import Report, Shown, write_report
 
 __all__ = [
     "Evaluation",
     "Report",
     "ReportError",
-    "SuccessTable",
+    "Shown",
     "caption",
     "evaluation_rows",
     "find_runs",
-    "header_and_rows",
     "markdown",
     "parse_evaluation",
     "read_evaluation",

@@ -18,8 +18,8 @@ from mtrl.report.groups import Group
 from mtrl.report.runs import Curve, Run
 
 # Okabe and Ito's colours: told apart with every common colour blindness. Later groups change the line style.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_STYLES = ("-", "--", "-.", ":")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", "-.", ":")
 _DPI = 150
 
 
@@ -35,7 +35,7 @@ def mean_curve_png(groups: Sequence[Group]) -> bytes:
     on = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
     axes.set_title(f"Success on {on}\n{_what(groups)}", fontsize=10)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
-    return _png(figure)
+    return png(figure)
 
 
 def task_curves_png(groups: Sequence[Group]) -> bytes:
@@ -60,7 +60,7 @@ def task_curves_png(groups: Sequence[Group]) -> bytes:
     figure.suptitle(f"Success per task\n{_what(groups)}", fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def mean_over_runs(
@@ -83,7 +83,7 @@ def mean_over_runs(
 
 def _draw(axes: Axes, group: Group, index: int, task: int | None) -> None:
     """Draw one group: its mean as a line, its seeds as thin lines, its evaluations as circles."""
-    colour, style = _COLOURS[index % len(_COLOURS)], _STYLES[index // len(_COLOURS) % len(_STYLES)]
+    colour, style = COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]
     curves = [(run.training.steps, _pick(run.training, task)) for run in group.runs]
     if len(curves) > 1:
         for steps, success in curves:
@@ -138,7 +138,7 @@ def _numbers(values: Iterable[int]) -> str:
     return " or ".join(map(str, sorted(set(values))))
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()

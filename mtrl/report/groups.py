@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from mtrl.report.runs import Evaluation, Record, ReportError, Run, Warn, find_runs, read_run
 
-_OWN_TO_A_SEED = ("seeds", "out", "device", "track")
+_OWN_TO_A_SEED = ("seeds", "out", "device", "track", "data", "threads")
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,32 @@ def read_groups(paths: Iterable[Path], warn: Warn) -> tuple[Group, ...]:
             runs.append(run)
     if not runs:
         raise ReportError("no run is left to report")
-    return _grouped(_comparable(runs, warn), warn)
+    return tuple(Group(name, seeds) for name, seeds in by_name(_comparable(runs, warn), warn).items())
 
 
-def _grouped(runs: list[Run], warn: Warn) -> tuple[Group, ...]:
-    members: dict[str, dict[int, Run]] = {}
+class Seed(Protocol):
+    """What runs are grouped by."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def config(self) -> Record: ...
+
+
+S = TypeVar("S", bound=Seed)
+
+
+def by_name(runs: Iterable[S], warn: Warn) -> dict[str, tuple[S, ...]]:
+    """The runs of each name, sorted by seed; seeds with other settings than the first are pointed out.
+
+    Raises:
+        ReportError: two have the same name and seed.
+    """
+    members: dict[str, dict[int, S]] = {}
     for run in runs:
         seeds = members.setdefault(run.name, {})
         if run.seed in seeds:
@@ -61,9 +83,9 @@ def _grouped(runs: list[Run], warn: Warn) -> tuple[Group, ...]:
             raise ReportError(f"seed {run.seed} of {run.name} is there twice: {twice}")
         seeds[run.seed] = run
         first = next(iter(seeds.values()))
-        if different := _differences(first.config, run.config):
+        if different := differences(first.config, run.config):
             warn(f"{run.folder} differs from {first.folder} in {', '.join(different)}")
-    return tuple(Group(name, tuple(seeds[k] for k in sorted(seeds))) for name, seeds in members.items())
+    return {name: tuple(seeds[k] for k in sorted(seeds)) for name, seeds in members.items()}
 
 
 def _comparable(runs: list[Run], warn: Warn) -> list[Run]:
@@ -89,10 +111,10 @@ def _comparable(runs: list[Run], warn: Warn) -> list[Run]:
 
 def _different_protocol(one: Evaluation, other: Evaluation) -> str:
     pairs = [("protocol", one.protocol, other.protocol), ("simulator", one.simulator, other.simulator)]
-    return ", ".join(f"{part}.{key}" for part, a, b in pairs for key in _differences(a, b))
+    return ", ".join(f"{part}.{key}" for part, a, b in pairs for key in differences(a, b))
 
 
-def _differences(one: Record, other: Record) -> list[str]:
+def differences(one: Record, other: Record) -> list[str]:
     """Keys whose values differ, apart from those that are a seed's own."""
     keys = sorted((one.keys() | other.keys()) - set(_OWN_TO_A_SEED))
     return [key for key in keys if one.get(key) != other.get(key)]

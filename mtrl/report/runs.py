@@ -103,9 +103,9 @@ def read_run(folder: Path, warn: Warn) -> Run:
     Raises:
         ReportError: a file is missing or is not what a run writes.
     """
-    config = _parse(folder / "config.yaml", yaml.safe_load)
+    config = parse_file(folder / "config.yaml", yaml.safe_load)
     metrics = folder / "metrics.jsonl"
-    records = _parse(metrics, lambda text: list(_records(text, metrics, warn)))
+    records = parse_file(metrics, lambda text: list(read_records(text, metrics, warn)))
     evaluation = folder / "evaluation.json"
     try:
         starts = [record for record in records if record["kind"] == "start"]
@@ -134,7 +134,7 @@ def read_run(folder: Path, warn: Warn) -> Run:
             result=read_evaluation(evaluation) if evaluation.exists() else None,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{folder} is not as a run writes it: {_reason(error)}") from error
+        raise ReportError(f"{folder} is not as a run writes it: {reason_of(error)}") from error
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -143,11 +143,11 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         ReportError: it is missing or is not what a run writes.
     """
-    record = _parse(path, json.loads)
+    record = parse_file(path, json.loads)
     try:
         return parse_evaluation(record)
     except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{path} is not as a run writes it: {_reason(error)}") from error
+        raise ReportError(f"{path} is not as a run writes it: {reason_of(error)}") from error
 
 
 def parse_evaluation(record: Record) -> Evaluation:
@@ -178,7 +178,12 @@ def _seed(path: Path) -> tuple[int, str]:
     return (int(number) if number.isdecimal() else -1, path.name)
 
 
-def _parse(path: Path, parser: Callable[[str], Any]) -> Any:
+def parse_file(path: Path, parser: Callable[[str], Any]) -> Any:
+    """What a parser makes of a file's text.
+
+    Raises:
+        ReportError: it cannot be read, or is not what the parser expects.
+    """
     try:
         return parser(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -187,7 +192,7 @@ def _parse(path: Path, parser: Callable[[str], Any]) -> Any:
         raise ReportError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _records(text: str, path: Path, warn: Warn) -> Iterator[Record]:
+def read_records(text: str, path: Path, warn: Warn) -> Iterator[Record]:
     """The JSON objects of `metrics.jsonl`. A run that was killed leaves half a line."""
     for number, line in enumerate(text.splitlines(), start=1):
         try:
@@ -208,5 +213,6 @@ def _curve(records: list[Record], key: str, tasks: tuple[str, ...]) -> Curve:
     )
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a record is not as expected."""
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)

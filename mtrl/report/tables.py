@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.report.groups import Group
+from mtrl.report.markdown import NOTHING, commit_text, markdown
 from mtrl.report.runs import Evaluation, Record
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Summary, summarize
 
 _BOOTSTRAP_SEED = 0  # the same runs give the same interval, always
-_NOTHING = "–"
 _SUCCESS_FIELDS = tuple(f"success_{kind}{end}" for kind in ("any", "final") for end in ("", "_low", "_high"))
 _CSV_FIELDS = ("run", "seeds", "task", "episodes", *_SUCCESS_FIELDS, "mean_return")
 
@@ -137,20 +137,6 @@ def evaluation_rows(result: Evaluation) -> tuple[list[str], list[list[str]]]:
     return ["task", "any-step", "final-step", "return", "episodes"], rows
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, padded so that it is as legible in a terminal; the first column is text."""
-    lines = [header, *rows]
-    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(header))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [cells[0].ljust(widths[0])]
-        padded += [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-        return "| " + " | ".join(padded) + " |"
-
-    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
-
-
 def _column(name: str, results: Sequence[Evaluation]) -> Column:
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
     return Column(
@@ -188,7 +174,7 @@ def _runs(groups: Iterable[Group]) -> tuple[list[str], list[list[str]]]:
             f"{run.wall_s / 60:.1f}",
             run.backend,
             f"{run.device}, {run.hardware}",
-            _commit(run.git_commit),
+            commit_text(run.git_commit),
         ]
         for group in groups
         for run in group.runs
@@ -196,16 +182,10 @@ def _runs(groups: Iterable[Group]) -> tuple[list[str], list[list[str]]]:
     return ["run", "seed", "steps", "updates", "minutes", "trained on", "hardware", "commit"], rows
 
 
-def _commit(name: str | None) -> str:
-    """Short, but still with the mark of a tree that was not clean."""
-    commit, plus, changes = (name or _NOTHING).partition("+")
-    return commit[:10] + plus + changes
-
-
 def _number(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.2f}"
+    return NOTHING if value is None else f"{value:.2f}"
 
 
 def _interval(summary: Summary) -> str:
     end = summary.interval
-    return _NOTHING if end is None else f"{end.low:.2f} to {end.high:.2f}"
+    return NOTHING if end is None else f"{end.low:.2f} to {end.high:.2f}"

@@ -25,7 +25,7 @@ DIGESTS: dict[str, tuple[str, ...]] = {
     ),
 }
 """MD5 of the published files: training images and labels, test images and labels."""
-BUNDLED = "scikit-learn's bundled digits, not MNIST"
+BUNDLED = "scikit-learn's bundled digits (not MNIST)"
 _BUNDLED_TEST = 360
 _BUNDLED_LARGEST = 16
 

@@ -1,0 +1,183 @@
+"""The table of a supervised benchmark: every metric of every group, delta_m and mean rank.
+
+Axes: `G` groups, `R` seeds, `K` metrics.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrl.report.baseline import Baseline, find_baseline
+from mtrl.report.markdown import NOTHING, commit_text, markdown
+from mtrl.report.metric_runs import SINGLE_TASK, MetricGroup, MetricKind
+from mtrl.report.runs import Warn
+from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Interval, bootstrap_interval, delta_m, delta_p, mean_rank
+
+_BOOTSTRAP_SEED = 0  # the same runs give the same interval, always
+_CSV_FIELDS = ("run", "method", "seeds", "metric", "task", "unit", "higher_is_better", "value", "low", "high")
+
+
+@dataclass(frozen=True)
+class MetricColumn:
+    """One group."""
+
+    name: str
+    method: str
+    seeds: int
+    values: NDArray[np.float64]
+    """Mean over seeds, `[K]`."""
+    delta_m: float | None
+    """Mean over seeds, per cent, lower is better; None without a baseline, and for the baseline itself."""
+    delta_m_interval: Interval | None
+    """None for fewer than `MIN_RUNS_FOR_INTERVAL` seeds."""
+    delta_p: float | None
+    """LibMTL's definition, higher is better."""
+    rank: float | None
+    """Mean rank among the multi-task methods; None if there is one alone."""
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """What `metrics.md` and `metrics.csv` hold."""
+
+    kinds: tuple[MetricKind, ...]
+    columns: tuple[MetricColumn, ...]
+    baseline: Baseline
+    caption: str
+
+
+def metric_table(groups: Sequence[MetricGroup], warn: Warn) -> MetricTable | None:
+    """The table of all groups with an evaluation, None if there is none."""
+    evaluated = [group for group in groups if group.results]
+    if not evaluated:
+        return None
+    first = evaluated[0].results[0]
+    baseline = find_baseline(evaluated, warn)
+    methods = [group for group in evaluated if group.method != SINGLE_TASK]
+    higher = [kind.higher_is_better for kind in first.kinds]
+    ranks: dict[str, float] = {}
+    if len(methods) > 1:
+        means = np.array([group.values.mean(axis=0) for group in methods])
+        ranks = dict(zip((g.name for g in methods), mean_rank(means, higher).tolist(), strict=True))
+    columns = tuple(_column(group, first.kinds, baseline, ranks.get(group.name)) for group in evaluated)
+    protocol = ", ".join(f"{key} {value}" for key, value in first.protocol.items() if not isinstance(value, list))
+    sizes = [f"{name} {first.data[name]:,}" for name in ("train", "validation", "test") if first.data.get(name)]
+    caption = f"Data: {', '.join([first.data['source'], *sizes])}. Protocol: {protocol}."
+    return MetricTable(first.kinds, columns, baseline, caption)
+
+
+def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
+    """The table as text cells."""
+    published = table.baseline.values if table.baseline.title not in {c.name for c in table.columns} else None
+    header = ["metric", *([table.baseline.title] if published is not None else []), *(c.name for c in table.columns)]
+    rows = [
+        [
+            _metric_label(kind),
+            *([_number(published[k])] if published is not None else []),
+            *(_number(column.values[k]) for column in table.columns),
+        ]
+        for k, kind in enumerate(table.kinds)
+    ]
+    blank = [NOTHING] if published is not None else []
+    if table.baseline.values is not None:
+        rows.append(["delta_m, % ↓", *blank, *(_signed(c.delta_m) for c in table.columns)])
+        if any(c.delta_m_interval for c in table.columns):
+            rows.append(["95% interval of delta_m", *blank, *(_interval(c.delta_m_interval) for c in table.columns)])
+        rows.append(["delta_p (LibMTL), % ↑", *blank, *(_signed(c.delta_p) for c in table.columns)])
+    if any(column.rank is not None for column in table.columns):
+        ranks = [NOTHING if c.rank is None else f"{c.rank:.2f}" for c in table.columns]
+        rows.append(["mean rank ↓", *blank, *ranks])
+    return header, rows
+
+
+def metrics_markdown(table: MetricTable | None, groups: Sequence[MetricGroup], warnings: Sequence[str]) -> str:
+    """`metrics.md`: the table, how it was made, the runs behind it, and what was left out."""
+    parts = ["# Metrics"]
+    if table is None:
+        parts.append("No run has an evaluation yet.")
+    else:
+        parts += [markdown(*metric_rows(table)), table.caption, table.baseline.note]
+        parts.append(
+            "Mean over seeds. delta_m and mean rank are over metrics, delta_p is over tasks; ties share their ranks. "
+            f"Interval: percentile bootstrap over seeds, from {MIN_RUNS_FOR_INTERVAL} on."
+        )
+    parts += ["## Runs", markdown(*_runs(groups))]
+    if warnings:
+        parts += ["## Left out", "\n".join(f"- {warning}" for warning in warnings)]
+    return "\n\n".join(parts) + "\n"
+
+
+def metrics_csv(table: MetricTable | None) -> str:
+    """`metrics.csv`: a line per group and metric, then delta_m, delta_p and mean rank where there are any."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _CSV_FIELDS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for column in table.columns if table else ():
+        own = {"run": column.name, "method": column.method, "seeds": column.seeds}
+        writer.writerows(own | record for record in _csv_records(table.kinds if table else (), column))
+    return text.getvalue()
+
+
+def _column(group: MetricGroup, kinds: Sequence[MetricKind], baseline: Baseline, rank: float | None) -> MetricColumn:
+    values = group.values
+    of_m, of_p, interval = None, None, None
+    if baseline.values is not None and group.name != baseline.title:
+        higher, tasks = [kind.higher_is_better for kind in kinds], [kind.task for kind in kinds]
+        per_seed = delta_m(values, baseline.values, higher)
+        of_m, of_p = float(per_seed.mean()), float(delta_p(values, baseline.values, higher, tasks).mean())
+        if len(per_seed) >= MIN_RUNS_FOR_INTERVAL:
+            interval = bootstrap_interval(per_seed[:, None], generator=np.random.default_rng(_BOOTSTRAP_SEED))
+    return MetricColumn(group.name, group.method, len(values), values.mean(axis=0), of_m, interval, of_p, rank)
+
+
+def _csv_records(kinds: Sequence[MetricKind], column: MetricColumn) -> Iterator[dict[str, object]]:
+    for kind, value in zip(kinds, column.values, strict=True):
+        fields = {"task": kind.task, "unit": kind.unit, "higher_is_better": kind.higher_is_better}
+        yield {"metric": kind.name, **fields, "value": value}
+    if column.delta_m is not None:
+        ends = column.delta_m_interval
+        limits = {"low": ends.low, "high": ends.high} if ends else {}
+        yield {"metric": "(delta_m)", "unit": "%", "higher_is_better": False, "value": column.delta_m, **limits}
+    if column.delta_p is not None:
+        yield {"metric": "(delta_p)", "unit": "%", "higher_is_better": True, "value": column.delta_p}
+    if column.rank is not None:
+        yield {"metric": "(mean rank)", "higher_is_better": False, "value": column.rank}
+
+
+def _runs(groups: Sequence[MetricGroup]) -> tuple[list[str], list[list[str]]]:
+    """What each run is and what it took."""
+    rows = [
+        [
+            run.name,
+            str(run.seed),
+            run.method,
+            run.source,
+            f"{run.epochs:,}",
+            f"{run.wall_s / 60:.1f}",
+            f"{run.device}, {run.hardware}",
+            commit_text(run.git_commit),
+        ]
+        for group in groups
+        for run in group.runs
+    ]
+    return ["run", "seed", "method", "data", "epochs", "minutes", "hardware", "commit"], rows
+
+
+def _metric_label(kind: MetricKind) -> str:
+    return f"{kind.name}{f', {kind.unit}' if kind.unit else ''} {'↑' if kind.higher_is_better else '↓'}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _signed(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:+.2f}"
+
+
+def _interval(interval: Interval | None) -> str:
+    return NOTHING if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"
