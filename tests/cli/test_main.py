@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("trian x.yaml", "mtrl: error: unknown command 'trian'; there are train, evaluate, report, record"),
+        ("trian x.yaml", "mtrl: error: unknown command 'trian'; there are train, supervised, evaluate, report, record"),
         ("train", "mtrl train: error: one configuration file is needed, e.g. configs/mt10/quick.yaml"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),
         ("train x.yaml --stepz 3", "mtrl train: error: --stepz: unknown option; did you mean --steps?"),
