@@ -6,24 +6,12 @@ from typing import Literal
 import torch
 
 from mtrl.runs.errors import UserError
+from mtrl.supervised.download import DOWNLOADS
 from mtrl.supervised.multimnist.idx import SIDE, Images, read_images
 
 Source = Literal["mnist", "fashion_mnist"]
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-DIGESTS: dict[str, tuple[str, ...]] = {
-    "mnist": (
-        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "d53e105ee54ea40749a09fcbcd1e9432",
-        "9fb629c4189551a2d022fa330f9573f3",
-        "ec29112dd5afa0611ce80d1b7f02629c",
-    ),
-    "fashion_mnist": (
-        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "25c81989df183df01b3e8a0aad5dffbe",
-        "bef4ecab320f06d8554ea6380940ec79",
-        "bb300cfdad3c16e7a12a480ee83cd310",
-    ),
-}
+DIGESTS = {name: tuple(file.md5 for file in DOWNLOADS[name]) for name in TITLES}
 """MD5 of the published files: training images and labels, test images and labels."""
 BUNDLED = "scikit-learn's bundled digits (not MNIST)"
 _BUNDLED_TEST = 360
