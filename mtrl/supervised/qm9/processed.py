@@ -1,0 +1,46 @@
+"""QM9 as torch_geometric saved it. Needs torch_geometric (extra `qm9`), whose classes the file names."""
+
+import importlib
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mtrl.runs.errors import UserError
+from mtrl.supervised.qm9.molecules import Molecules
+
+NAME = Path("processed", "data_v3.pt")
+TARGETS = (0, 1, 2, 3, 5, 6, 12, 13, 14, 15, 11)
+"""Columns of its `y`, in eV already, in the order of `COLUMNS`."""
+
+
+def read(path: Path) -> Molecules:
+    """The molecules of `processed/data_v3.pt`.
+
+    Raises:
+        UserError: torch_geometric is not installed, or the file is damaged or another.
+    """
+    try:
+        importlib.import_module("torch_geometric")
+    except ImportError as error:
+        raise UserError(f"{path} needs torch_geometric: pip install 'mtrl[qm9]', or use the raw files") from error
+    try:
+        # A file that the user's own torch_geometric wrote: it holds classes besides tensors.
+        data, slices, *_ = torch.load(path, map_location="cpu", weights_only=False)
+        stored = data if isinstance(data, dict) else data.to_dict()
+        x: dict[str, Tensor] = {name: stored[name] for name in ("z", "pos", "edge_index", "edge_attr", "y")}
+        atoms, bonds = slices["z"].diff(), slices["edge_index"].diff()
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is not torch_geometric's processed QM9 ({type(error).__name__}: {error})") from error
+    count, size = len(atoms), int(atoms.max())
+    of_atoms = torch.repeat_interleave(torch.arange(count), atoms)
+    within = torch.arange(len(of_atoms)) - slices["z"][of_atoms]
+    elements = torch.zeros(count, size, dtype=torch.uint8)
+    elements[of_atoms, within] = x["z"].byte()
+    positions = torch.zeros(count, size, 3)
+    positions[of_atoms, within] = x["pos"]
+    orders = torch.zeros(count, size, size, dtype=torch.uint8)
+    of_bonds = torch.repeat_interleave(torch.arange(count), bonds)
+    orders[of_bonds, x["edge_index"][0], x["edge_index"][1]] = x["edge_attr"].argmax(1).byte() + 1
+    return Molecules(elements, positions, orders, x["y"][:, TARGETS])
