@@ -130,15 +130,17 @@ def _coordinate_wise(method: CoordinateMethod, leaf: Tensor, losses: Tensor) -> 
 def _leaf_gram(leaf: Tensor | Factors, leading: int) -> Tensor:
     if isinstance(leaf, Factors):
         leaf = leaf.product()
+    if leading:  # one after the other: side by side, the rows below would have to be copied into another order
+        return torch.stack([_leaf_gram(part, leading - 1) for part in leaf.unbind()])
     if leaf.dtype.itemsize < 4:
         leaf = leaf.float()
     # A small product per row of the parameter, then their sum: one long product would run on one thread.
-    axes, shape = leaf.shape[: leading + 1], leaf.shape[leading + 1 :]
+    shape = leaf.shape[1:]
     split = len(shape)
     while split and math.prod(shape[split:]) < ROW:
         split -= 1
-    by_row = leaf.reshape(*axes, math.prod(shape[:split]), math.prod(shape[split:])).transpose(-3, -2)
-    return (by_row @ by_row.mT).sum(-3)
+    by_row = leaf.reshape(leaf.shape[0], math.prod(shape[:split]), math.prod(shape[split:])).transpose(0, 1)
+    return (by_row @ by_row.mT).sum(0)
 
 
 def _leaf_sum(a: Tensor | Factors, b: Tensor | Factors) -> Tensor | Factors:
