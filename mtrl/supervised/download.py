@@ -57,7 +57,7 @@ DOWNLOADS: dict[str, tuple[RemoteFile, ...]] = {
 def download(files: Sequence[RemoteFile], folder: Path, tell: Callable[[str], None] = lambda line: None) -> None:
     """Fetches the files that are not there whole.
 
-    A file grows as `<name>.partial`, from where an earlier call stopped; it gets its own name once its size and checksum
+    A file grows as `<name>.partial`, from where an earlier call stopped; it gets its own name once size and checksum
     are right.
 
     Args:
