@@ -13,9 +13,9 @@ Knows nothing of learning, and needs numpy alone until a backend is made.
 from envs import views
 from envs.factory import make
 from envs.interface import ACTION_SIZE, MAX_HORIZON, OBSERVATION_SIZE, SimulatorInfo, Step, VectorEnv
-from envs.metaworld.assignment import available_cores
 from envs.sizes import Sizes, sizes
 from envs.tasks import MT10, MT25, MT50, are_metaworld, task_names
+from envs.workers.assignment import available_cores
 
 __all__ = [
     "ACTION_SIZE",

@@ -20,7 +20,7 @@ from machine import machine_line
 
 from envs.goals import NUM_GOALS, benchmark_goals
 from envs.metaworld.simulators import OneByOne
-from envs.metaworld.thin import ThinSimulators
+from envs.metaworld.thin import Group, ThinSimulators
 from envs.tasks import task_names
 
 _STEPS = 400
@@ -47,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(task: str, goals: np.ndarray, count: int, rounds: int) -> list[float]:
     """Microseconds per environment step of `_WAYS`."""
-    thin, single = ThinSimulators(task, goals, count), OneByOne(task, goals, count, "v2")
+    thin, single = ThinSimulators([Group(task, goals, count)]), OneByOne(task, goals, count, "v2")
     steps = max(_STEPS // count, 30)
     actions = np.random.default_rng(0).uniform(-1, 1, (steps, count, 4)).astype(np.float32)
 
     def physics(_: np.ndarray) -> None:
-        for data in thin.data:
-            mujoco.mj_step(thin.model, data, thin.frame_skip)
-            mujoco.mj_forward(thin.model, data)
+        for model, data in thin.physics:
+            mujoco.mj_step(model, data, thin.frame_skip)
+            mujoco.mj_forward(model, data)
 
     ways: list[tuple[Callable[[np.ndarray], object], Callable[[np.ndarray], object]]]
     ways = [(thin.reset, physics), (thin.reset, thin.step), (single.reset, single.step)]

@@ -5,9 +5,9 @@ import importlib.metadata
 from envs.catalog import CATALOG
 from envs.goals import NUM_GOALS, goal_index
 from envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo
-from envs.metaworld.assignment import available_cores, balanced
 from envs.metaworld.specification import Specification
 from envs.options import Options
+from envs.workers.assignment import available_cores, balanced
 from envs.workers.plan import Plan, Share
 from envs.workers.vector_env import WorkerEnv
 
@@ -39,7 +39,7 @@ def _shares(options: Options) -> list[Share]:
     tasks = options.tasks
     row_tasks = [task for task in range(len(tasks)) for _ in range(options.num_envs_per_task)]
     costs = [CATALOG[tasks[task]].cost_us for task in row_tasks]
-    assignment = balanced(costs, min(options.num_workers or available_cores(), len(row_tasks)))
+    assignment = balanced(costs, row_tasks, min(options.num_workers or available_cores(), len(row_tasks)))
     return [_share(options, of_worker, [row_tasks[row] for row in of_worker]) for of_worker in assignment]
 
 

@@ -1,21 +1,23 @@
-"""The environments of one task that a worker steps together.
+"""The environments that a worker steps together.
 
 Axes: n environments, O observation, A action.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
+from envs.metaworld.drawn import release_drawn
 from envs.metaworld.episode_start import EpisodeStart, capture
 from envs.metaworld.light_env import SharedModel, light_env
 from envs.metaworld.stock import stock_env
-from envs.metaworld.thin import THIN_TASKS, ThinSimulators
+from envs.metaworld.thin import THIN_TASKS, Group, ThinSimulators
 from envs.options import RewardVersion
 
 _TOGETHER_FROM = 2
-"""Environments of a task from which computing their rewards at once is faster: one alone takes 16 % longer so than
-one by one, four take 16 % less, sixteen 22 % less (`python scripts/bench_tasks.py`; two: 7 % less, `--counts 2`)."""
+"""Environments of a task from which computing their rewards at once is faster: one alone takes 7 % longer so than
+one by one, four take 19 % less (MT10 on four workers; `python scripts/bench_tasks.py` has each task by itself)."""
 
 
 class Simulators(Protocol):
@@ -39,6 +41,7 @@ class OneByOne:
     def __init__(self, task: str, goals: np.ndarray, count: int, reward_version: RewardVersion) -> None:
         self._goals = goals
         self._stock = stock_env(task, reward_version)
+        release_drawn(self._stock.model)
         self._model = SharedModel(self._stock.model)
         self._envs = [light_env(self._stock, self._model) for _ in range(count)]
         self._starts: dict[int, EpisodeStart] = {}
@@ -60,15 +63,25 @@ class OneByOne:
         return self._starts[goal]
 
 
-def make_simulators(task: str, goals: np.ndarray, count: int, reward_version: RewardVersion) -> Simulators:
-    """The fastest exact simulators of a task.
+def make_simulators(groups: Sequence[Group], reward_version: RewardVersion) -> list[tuple[list[int], Simulators]]:
+    """The fastest exact simulators of several tasks' environments.
 
     Args:
-        task: Meta-World V3 name.
-        goals: goal vectors, `[num_goals, 3 or 6]`.
-        count: n.
+        groups: any tasks, in any order.
         reward_version: metaworld's own `reward_function_version`; other than v2 one by one, always.
+
+    Returns:
+        Simulators, each with the numbers of the groups whose environments it has, in that order.
     """
-    if reward_version == "v2" and task in THIN_TASKS and count >= _TOGETHER_FROM:
-        return ThinSimulators(task, goals, count)
-    return OneByOne(task, goals, count, reward_version)
+
+    def is_thin(group: Group) -> bool:
+        return reward_version == "v2" and group.task in THIN_TASKS and group.num_envs >= _TOGETHER_FROM
+
+    thin = [number for number, group in enumerate(groups) if is_thin(group)]
+    made: list[tuple[list[int], Simulators]] = []
+    if thin:
+        made.append((thin, ThinSimulators([groups[number] for number in thin])))
+    for number, group in enumerate(groups):
+        if number not in thin:
+            made.append(([number], OneByOne(*group, reward_version)))
+    return made

@@ -6,6 +6,7 @@ import numpy as np
 
 from envs.goals import benchmark_goals
 from envs.metaworld.simulators import make_simulators
+from envs.metaworld.thin import Group
 from envs.workers import commands
 from envs.workers.serving import Obey, serve
 
@@ -20,19 +21,21 @@ def _build(spec: dict[str, Any], table: np.ndarray) -> Obey:
     rows_of: dict[int, list[int]] = {}
     for row, task in zip(spec["rows"], spec["row_tasks"], strict=True):
         rows_of.setdefault(task, []).append(row)
-    groups = [
-        (_index(of_task), make_simulators(spec["tasks"][task], goals[task], len(of_task), spec["reward_version"]))
-        for task, of_task in rows_of.items()
+    groups = [Group(spec["tasks"][task], goals[task], len(of_task)) for task, of_task in rows_of.items()]
+    rows = list(rows_of.values())
+    members = [
+        (_index([row for number in numbers for row in rows[number]]), simulators)
+        for numbers, simulators in make_simulators(groups, spec["reward_version"])
     ]
     goal, action, obs = table["start"], table["action"], table["obs"]
     next_obs, reward, success = table["next_obs"], table["reward"], table["success"]
 
     def obey(command: bytes) -> None:
-        for of_task, simulators in groups:
+        for own, simulators in members:
             if command != commands.RESET:
-                next_obs[of_task], reward[of_task], success[of_task] = simulators.step(action[of_task])
+                next_obs[own], reward[own], success[own] = simulators.step(action[own])
             if command != commands.STEP:
-                obs[of_task] = simulators.reset(goal[of_task])
+                obs[own] = simulators.reset(goal[own])
 
     return obey
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from envs.goals import NUM_GOALS
 from envs.interface import SimulatorInfo
-from envs.metaworld.assignment import available_cores, balanced
 from envs.options import Options
 from envs.registered.registry import find
 from envs.registered.spaces import common_sizes
+from envs.workers.assignment import available_cores, balanced
 from envs.workers.plan import Plan, Share
 from envs.workers.vector_env import WorkerEnv
 
@@ -66,7 +66,8 @@ def _shares(options: Options) -> list[Share]:
     import cloudpickle  # Gymnasium needs it as well; takes along what a notebook or a script defines
 
     row_tasks = [task for task in options.tasks for _ in range(options.num_envs_per_task)]
-    assignment = balanced([1.0] * len(row_tasks), min(options.num_workers or available_cores(), len(row_tasks)))
+    num_workers = min(options.num_workers or available_cores(), len(row_tasks))
+    assignment = balanced([1.0] * len(row_tasks), row_tasks, num_workers)
     specs = {task: base64.b64encode(cloudpickle.dumps(find(task))).decode() for task in options.tasks}
     shares = []
     for rows in assignment:

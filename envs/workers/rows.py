@@ -24,6 +24,7 @@ def row(observation_size: int, action_size: int) -> np.dtype:
             ("success", np.bool_),
             ("terminated", np.bool_),
             ("truncated", np.bool_),  # by the environment itself, before the horizon
+            ("finished", np.float64),  # when the worker last answered, in its first row: s of time.monotonic
         ],
         align=True,
     )

@@ -3,6 +3,7 @@
 It ends when the channel does, that is when its parent closes it or dies, however it dies.
 """
 
+import gc
 import json
 import socket
 import traceback
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from envs.workers import commands, rows
+from envs.workers.line import Line
 
 Obey = Callable[[bytes], None]
 """Carries out one command on the rows."""
@@ -29,10 +31,10 @@ def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray], Obey
         try:
             table = rows.attach(spec["memory"], spec["count"], rows.row(spec["observation_size"], spec["action_size"]))
             obey = build(spec, table)
-            channel.sendall(commands.DONE)
-            while command := channel.recv(1):
+            gc.freeze()  # what is there now stays: no collection needs to look at it
+            line = Line(channel, table["finished"], spec["rows"][0])
+            while command := line.answer(commands.DONE):
                 obey(command)
-                channel.sendall(commands.DONE)
         except (BrokenPipeError, ConnectionResetError):
             pass  # nobody is left to serve
         except Exception:

@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from envs.goals import benchmark_goals
 from envs.metaworld.episode_start import visible_goal
 from envs.metaworld.quaternion import quaternion
-from envs.metaworld.simulators import make_simulators
-from envs.metaworld.thin import THIN_TASKS, ThinSimulators
+from envs.metaworld.simulators import OneByOne, make_simulators
+from envs.metaworld.thin import THIN_TASKS, Group, ThinSimulators
 from envs.metaworld.thin.tolerance import gaussian, hamacher, long_tail
 from envs.tasks import task_names
 
@@ -36,7 +36,7 @@ class Pair:
 
     def __init__(self, task: str, count: int) -> None:
         self.task, self.count = task, count
-        self.thin = ThinSimulators(task, GOALS[task], count)
+        self.thin = ThinSimulators([Group(task, GOALS[task], count)])
         self.stock: list[SawyerXYZEnv] = [ALL_V3_ENVIRONMENTS[task]() for _ in range(count)]
         self.single = 0
         """Rewards so far that metaworld gave in single precision."""
@@ -66,7 +66,7 @@ class Pair:
         model, everything = self.stock[0].model, mujoco.mjtState.mjSTATE_INTEGRATION
         state = np.empty(mujoco.mj_stateSize(model, everything))
         mujoco.mj_getState(model, self.stock[0].data, state, everything)
-        mujoco.mj_setState(model, self.thin.data[0], state, everything)
+        mujoco.mj_setState(model, self.thin.physics[0][1], state, everything)
 
 
 def _scripted(task: str, observations: list[np.ndarray], steps: int, noise: np.ndarray) -> Iterator[np.ndarray]:
@@ -148,7 +148,7 @@ def test_rewards_of_made_up_positions_equal_stock(task: str, monkeypatch: pytest
     pair, draw = Pair(task, 1), np.random.default_rng(11)
     pair.reset([3])
     pair.step(np.zeros((1, 4), dtype=np.float32))  # rotations stay as they are then
-    env, datas = pair.stock[0], (pair.stock[0].data, pair.thin.data[0])
+    env, datas = pair.stock[0], (pair.stock[0].data, pair.thin.physics[0][1])
     for name in ("mj_step", "mj_forward", "mj_rnePostConstraint"):
         monkeypatch.setattr(mujoco, name, lambda *_, **__: None)
     low, high = env.model.body("leftpad").id, env.model.body("rightpad").id
@@ -172,7 +172,7 @@ def test_rewards_of_made_up_positions_equal_stock(task: str, monkeypatch: pytest
 def test_far_from_a_drawer_that_was_near_reward_is_zero_as_in_stock() -> None:
     """The margin of drawer-close's Gaussian is 9 mm for a goal at which the hand begins at the handle."""
     goals = np.array([[0.004, 0.9, 0.0]])
-    thin, env = ThinSimulators("drawer-close-v3", goals, 1), ALL_V3_ENVIRONMENTS["drawer-close-v3"]()
+    thin, env = ThinSimulators([Group("drawer-close-v3", goals, 1)]), ALL_V3_ENVIRONMENTS["drawer-close-v3"]()
     env.set_task(visible_goal(type(env), goals[0]))
     env.reset()
     thin.reset(np.array([0]))
@@ -192,7 +192,7 @@ def test_an_unstable_state_is_reset_as_in_stock(task: str, tmp_path: Path, monke
     pair.reset([0, 1])
     for number in range(40):
         if number == 10:
-            pair.stock[0].data.qvel[0] = pair.thin.data[0].qvel[0] = 1e12
+            pair.stock[0].data.qvel[0] = pair.thin.physics[0][1].qvel[0] = 1e12
         pair.step(draw.uniform(-1, 1, (2, 4)).astype(np.float32))
     assert pair.stock[0].data.time < pair.stock[1].data.time
 
@@ -202,7 +202,7 @@ def test_environments_do_not_touch_each_other(task: str) -> None:
     """They share a model, with each one's goal put in before its step."""
     draw = np.random.default_rng(0)
     actions = draw.uniform(-1, 1, (20, 4, 4)).astype(np.float32)
-    together, alone = ThinSimulators(task, GOALS[task], 4), ThinSimulators(task, GOALS[task], 1)
+    together, alone = ThinSimulators([Group(task, GOALS[task], 4)]), ThinSimulators([Group(task, GOALS[task], 1)])
     np.testing.assert_array_equal(together.reset(np.array([3, 1, 2, 9]))[2], alone.reset(np.array([2]))[0])
     for action in actions:
         for of_four, of_one in zip(together.step(action), alone.step(action[2:3]), strict=True):
@@ -210,7 +210,7 @@ def test_environments_do_not_touch_each_other(task: str) -> None:
 
 
 def test_results_are_the_callers_own() -> None:
-    thin = ThinSimulators("push-v3", GOALS["push-v3"], 2)
+    thin = ThinSimulators([Group("push-v3", GOALS["push-v3"], 2)])
     first = thin.reset(np.array([0, 1]))
     kept = first.copy()
     obs, reward, _ = thin.step(np.ones((2, 4), dtype=np.float32))
@@ -225,10 +225,40 @@ def test_knows_the_tasks_of_mt10() -> None:
     assert set(THIN_TASKS) == set(MT10)
 
 
-def test_is_chosen_for_several_environments_with_the_v2_reward() -> None:
-    several, one = (make_simulators("reach-v3", GOALS["reach-v3"], count, "v2") for count in (2, 1))
-    old = make_simulators("reach-v3", GOALS["reach-v3"], 2, "v1")
-    assert [type(made).__name__ for made in (several, one, old)] == ["ThinSimulators", "OneByOne", "OneByOne"]
+def test_is_chosen_for_several_environments_of_its_tasks_with_the_v2_reward() -> None:
+    several, one = Group("reach-v3", GOALS["reach-v3"], 2), Group("push-v3", GOALS["push-v3"], 1)
+    doors, foreign = Group("door-open-v3", GOALS["door-open-v3"], 2), Group("soccer-v3", GOALS["push-v3"], 2)
+    made = make_simulators([one, several, foreign, doors], "v2")
+    assert [(numbers, type(simulators).__name__) for numbers, simulators in made] == [
+        ([1, 3], "ThinSimulators"),
+        ([0], "OneByOne"),
+        ([2], "OneByOne"),
+    ]
+    (_, old), *_ = make_simulators([several], "v1")
+    assert type(old).__name__ == "OneByOne"
+
+
+def test_several_tasks_together_equal_each_of_them_alone() -> None:
+    """All ten, with one to three environments: other models, numbers of points and of distances."""
+    counts = [1 + number % 3 for number in range(len(MT10))]
+    groups = [Group(task, GOALS[task], count) for task, count in zip(MT10, counts, strict=True)]
+    together, alone = ThinSimulators(groups), [ThinSimulators([group]) for group in groups]
+    parts, draw = np.cumsum(counts)[:-1], np.random.default_rng(2)
+    for _ in range(2):
+        goals = draw.integers(50, size=sum(counts))
+        first = np.split(together.reset(goals), parts)
+        for simulators, obs, own in zip(alone, first, np.split(goals, parts), strict=True):
+            np.testing.assert_array_equal(obs, simulators.reset(own))
+        for actions in draw.uniform(-1, 1, (30, sum(counts), 4)).astype(np.float32):
+            steps = zip(*(np.split(array, parts) for array in together.step(actions)), strict=True)
+            for simulators, step, own in zip(alone, steps, np.split(actions, parts), strict=True):
+                for ours, theirs in zip(step, simulators.step(own), strict=True):
+                    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_environment_equals_the_same_one_by_one() -> None:
+    several = ThinSimulators([Group("reach-v3", GOALS["reach-v3"], 2)])
+    one = OneByOne("reach-v3", GOALS["reach-v3"], 1, "v2")
     goals, actions = np.array([5, 6]), np.full((2, 4), 0.3, dtype=np.float32)
     np.testing.assert_array_equal(several.reset(goals)[:1], one.reset(goals[:1]))
     for together, alone in zip(several.step(actions), one.step(actions[:1]), strict=True):

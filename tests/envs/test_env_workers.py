@@ -1,5 +1,6 @@
 """Worker processes: what they load, how they end, and what is said when one ends too early."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 import envs
-from envs.metaworld.assignment import balanced
 from envs.workers import commands
+from envs.workers.assignment import balanced
 from envs.workers.vector_env import WorkerEnv
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -40,6 +41,10 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def _cpu_s(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def _end_within(pids: tuple[int, ...], seconds: float) -> bool:
@@ -95,6 +100,18 @@ def test_killed_worker_is_named_and_takes_the_rest_along() -> None:
         env.reset()
 
 
+def test_workers_sleep_while_nobody_steps() -> None:
+    """Also after a burst of steps, during which they wait awake."""
+    with _make(["reach-v3", "push-v3"], 2) as env:
+        env.reset()
+        for _ in range(30):
+            env.step(np.zeros((2, 1, 4)))
+        time.sleep(0.05)
+        before = [_cpu_s(pid) for pid in env.worker_pids()]
+        time.sleep(0.3)
+        assert [_cpu_s(pid) for pid in env.worker_pids()] == before
+
+
 def test_failure_inside_a_worker_is_reported_with_its_trace() -> None:
     env = _make(["reach-v3"], 1)
     env.reset()
@@ -121,8 +138,8 @@ def test_more_workers_than_environments_are_not_started() -> None:
 
 def test_assignment_is_complete_and_balanced() -> None:
     costs = [160.0] * 4 + [380.0] * 8 + [120.0] * 28
-    for num_workers in (1, 2, 4, 7, 40):
-        assignment = balanced(costs, num_workers)
+    for num_workers, num_envs in itertools.product((1, 2, 4, 7, 40), (1, 4)):
+        assignment = balanced(costs, [row // num_envs for row in range(40)], num_workers)
         assert len(assignment) == num_workers
         assert all(assignment)
         assert sorted(row for rows in assignment for row in rows) == list(range(40))
@@ -134,6 +151,14 @@ def test_assignment_is_complete_and_balanced() -> None:
 def test_environments_of_a_task_go_to_few_workers() -> None:
     num_tasks, num_envs, num_workers = 10, 4, 4
     costs = [70.0 + 3 * task for task in range(num_tasks) for _ in range(num_envs)]
-    assignment = balanced(costs, num_workers)
-    homes = {(row // num_envs, worker) for worker, rows in enumerate(assignment) for row in rows}
+    tasks = [row // num_envs for row in range(num_tasks * num_envs)]
+    assignment = balanced(costs, tasks, num_workers)
+    homes = {(tasks[row], worker) for worker, rows in enumerate(assignment) for row in rows}
     assert len(homes) < num_tasks + num_workers  # a cut of the line of rows splits one task at most
+
+
+def test_one_environment_of_each_task_goes_by_cost_alone() -> None:
+    costs = [80.0, 89, 90, 86, 78, 84, 73, 95, 73, 81]
+    loads = [sum(costs[row] for row in rows) for rows in balanced(costs, range(10), 4)]
+    neighbours = sum(costs[-3:])
+    assert max(loads) < neighbours

@@ -1,21 +1,16 @@
-"""The observed rotation of one environment's object."""
-
-from collections.abc import Callable
+"""What the observed rotation of one environment's object is read from."""
 
 import mujoco
 import numpy as np
 
-from envs.metaworld.quaternion import quaternion
 from envs.metaworld.thin.task import Orientation
 
 
-def reader(orientation: Orientation, model: mujoco.MjModel, data: mujoco.MjData) -> Callable[[], np.ndarray | tuple]:
-    """A function that gives the present quaternion, 4 numbers, as metaworld's `_get_quat_objects`."""
-    if orientation.kind == "quaternion":
-        row = data.xquat[model.body(orientation.name).id]
-        return lambda: row
-    if orientation.kind == "geom matrix":
-        matrix = data.geom_xmat[model.geom(orientation.name).id]
-    else:
-        matrix = data.site_xmat[model.site(orientation.name).id]
-    return lambda: quaternion(matrix.tolist())
+def source(orientation: Orientation, model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
+    """What metaworld's `_get_quat_objects` reads, live: a quaternion `[4]`, or a matrix `[9]` to make one from."""
+    named, values = {
+        "quaternion": (model.body, data.xquat),
+        "geom matrix": (model.geom, data.geom_xmat),
+        "site matrix": (model.site, data.site_xmat),
+    }[orientation.kind]
+    return values[named(orientation.name).id]

@@ -1,115 +1,114 @@
-"""The positions that a task's observation and reward need, of all environments in one array.
+"""The positions that observations and rewards need, of all environments in one array.
 
-Axes: n environments, p points, d distances, k the task's own points.
+Axes: n environments of all tasks, of which one task has m; d distances and k points of that task's own.
 """
+
+from collections.abc import Iterator, Sequence
+from typing import final
 
 import mujoco
 import numpy as np
 
+from envs.metaworld.thin.layout import CLAWS, FINGER_TIPS, HAND, OBJECT, TARGET, TCP, WRIST, Layout
 from envs.metaworld.thin.task import Point, Start, ThinTask
 
-_HAND, _TCP, _OBJECT, _TARGET = range(4)
-_ALWAYS = (Point("body", "rightclaw"), Point("body", "leftclaw"))
-_FINGER_TIPS = (Point("site", "rightEndEffector"), Point("site", "leftEndEffector"))
-_FIELDS = {"body": ("xpos", "nbody"), "site": ("site_xpos", "nsite"), "geom": ("geom_xpos", "ngeom")}
-"""Where MuJoCo has the positions of a kind, and their number."""
 
-
+@final
 class Points:
-    """Rows of an array `[n, p, 3]`: hand, tool centre, object, constants, then whole arrays of MuJoCo's.
+    """A line of positions: for each environment hand, tool centre, object and constants, then arrays of MuJoCo's.
 
-    Copying all bodies and all sites of an environment takes two calls; picking them apart afterwards takes two
-    for all environments together.
+    Copying all bodies and all sites of an environment takes two calls; picking them apart afterwards takes two for
+    all environments together.
     """
 
-    def __init__(self, task: ThinTask, model: mujoco.MjModel, count: int) -> None:
-        """`count` is n."""
-        points = (*_ALWAYS, *_FINGER_TIPS, task.object, *task.points)
-        kinds = [kind for kind in _FIELDS if kind in {"body", *(point.kind for point in points)}]
-        rows = {"hand": _HAND, "tcp": _TCP, "object": _OBJECT, "target": _TARGET}
-        named = {point.name for point in points}
-        for distance in task.distances:
-            for name in (distance.first, distance.second):
-                if name not in named:
-                    rows.setdefault(name, len(rows))
-        self._constants = {name: row for name, row in rows.items() if row >= _TARGET}
+    def __init__(self, tasks: Sequence[ThinTask], models: Sequence[mujoco.MjModel], counts: Sequence[int]) -> None:
+        """`counts`: m of each task; the environments of a task stand side by side."""
+        layouts = [Layout(task, model) for task, model in zip(tasks, models, strict=True)]
+        members = [layout for layout, count in zip(layouts, counts, strict=True) for _ in range(count)]
+        num_worked_out = max(len(layout.worked_out) for layout in layouts)
+        sizes = [layout.size for layout in members]
+        # First what is worked out here, [n, num_worked_out, 3]; then what is copied.
+        self._firsts = len(members) * num_worked_out + np.cumsum([0, *sizes[:-1]])
+        self._line = np.zeros((len(members) * num_worked_out + sum(sizes), 3))
+        self._worked_out = self._line[: len(members) * num_worked_out].reshape(len(members), num_worked_out, 3)
+        self._members = members
 
-        self._blocks: list[tuple[str, slice]] = []
-        first, end = {}, len(rows)
-        for kind in kinds:
-            field, number = _FIELDS[kind]
-            first[kind] = end
-            end += getattr(model, number)
-            self._blocks.append((field, slice(first[kind], end)))
-        row_of = {point: first[point.kind] + _index(model, point) for point in points}
-        rows |= {point.name: row_of[point] for point in (*_ALWAYS, *task.points)}
+        def row(number: int, name: str | Point) -> int:
+            layout = members[number]
+            place = layout.place_of(name)
+            return number * num_worked_out + place if name in layout.worked_out else int(self._firsts[number]) + place
 
-        self._values = np.zeros((count, end, 3))
-        self._flat = self._values.reshape(count, -1)
-        self._read_hand = first["body"] + _index(model, Point("body", "hand"))
-        self._read_object, self._offset = row_of[task.object], np.array(task.object_offset)
-        self._tips = tuple(row_of[tip] for tip in _FINGER_TIPS)
-        self._own = _columns([row_of[point] for point in task.points])
-        # The distance between the claws comes first: the observation needs it for every task.
-        self._from = _columns([rows["rightclaw"], *(rows[distance.first] for distance in task.distances)])
-        self._to = _columns([rows["leftclaw"], *(rows[distance.second] for distance in task.distances)])
-        self._scale = np.array([(1.0, 1.0, 1.0), *(distance.scale for distance in task.distances)])
-        self._is_scaled = bool((self._scale != 1).any())
+        read = [(WRIST, layout.task.object, *FINGER_TIPS) for layout in members]
+        self._read = np.array([[row(number, point) for point in points] for number, points in enumerate(read)])
+        self._offsets = np.array([layout.task.object_offset for layout in members])
+        # The distance between the claws comes first: all observations need it.
+        pairs = [(row(number, CLAWS[0]), row(number, CLAWS[1])) for number in range(len(members))]
+        scales = [(1.0, 1.0, 1.0)] * len(members)
+        own: list[int] = []
+        self._distances_of: list[tuple[slice, tuple[int, int]]] = []
+        self._own_of: list[tuple[slice, tuple[int, int, int]]] = []
+        last = 0
+        for task, count in zip(tasks, counts, strict=True):
+            first, last = last, last + count
+            first_pair, first_own = len(pairs), len(own)
+            for number in range(first, last):
+                pairs += [(row(number, each.first), row(number, each.second)) for each in task.distances]
+                scales += [each.scale for each in task.distances]
+                own += [row(number, point) for point in task.points]
+            self._distances_of.append((slice(first_pair, len(pairs)), (count, len(task.distances))))
+            self._own_of.append((slice(first_own, len(own)), (count, len(task.points), 3)))
+        self._from, self._to = np.array(pairs).T.copy()
+        self._scale = np.array(scales)
+        self._own = np.array(own, dtype=np.intp)
 
-    def sources(self, number: int, data: mujoco.MjData) -> list[tuple[np.ndarray, np.ndarray]]:
+    def sources(self, number: int, data: mujoco.MjData) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """What to copy after each step of environment `number`: pairs of views, where to and where from."""
-        return [(self._values[number, block], getattr(data, field)) for field, block in self._blocks]
+        first = self._firsts[number]
+        for field, block in self._members[number].blocks:
+            yield self._line[first + block.start : first + block.stop], getattr(data, field)
 
     def start(self, number: int, start: Start) -> None:
         """Write the constant points of an episode."""
-        for name, row in self._constants.items():
-            self._values[number, row] = start.points[name]
+        for name, place in self._members[number].constants.items():
+            self._worked_out[number, place] = start.points[name]
 
     def read_hand_and_object(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions of hand and object, `[n, 3]`, as MuJoCo has them; the tool centre is worked out too."""
-        values = self._values
-        right, left = self._tips
-        values[:, _TCP] = (values[:, right] + values[:, left]) / 2.0
-        values[:, _OBJECT] = values[:, self._read_object] + self._offset
-        return values[:, self._read_hand], values[:, _OBJECT]
+        hand, thing, right, left = self._line.take(self._read, axis=0).swapaxes(0, 1)
+        self._worked_out[:, TCP] = (right + left) / 2.0
+        thing += self._offsets
+        self._worked_out[:, OBJECT] = thing
+        return hand, thing
 
     def observed(self, hand: np.ndarray) -> None:
         """Take the hand's position as observed, `[n, 3]`, for the distances."""
-        self._values[:, _HAND] = hand
+        self._worked_out[:, HAND] = hand
 
-    def distances(self) -> np.ndarray:
-        """Of the claws, then the task's own, `[n, 1 + d]`."""
-        apart = self._flat.take(self._from, axis=1) - self._flat.take(self._to, axis=1)
-        vectors = apart.reshape(len(apart), -1, 3)
-        if self._is_scaled:
-            vectors *= self._scale
-        return np.sqrt(np.vecdot(vectors, vectors))  # a dot product, as in numpy's norm: the same last bit
+    def distances(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Between the claws `[n]`, and each task's own `[m, d]`."""
+        vectors = self._line.take(self._from, axis=0)
+        vectors -= self._line.take(self._to, axis=0)
+        vectors *= self._scale
+        distances = np.sqrt(np.vecdot(vectors, vectors))  # a dot product, as in numpy's norm: the same last bit
+        own = [distances[rows].reshape(shape) for rows, shape in self._distances_of]
+        return distances[: len(self._members)], own
 
-    @property
-    def own(self) -> np.ndarray:
-        """The task's own points, `[n, k, 3]`."""
-        return self._flat.take(self._own, axis=1).reshape(len(self._flat), -1, 3)
+    def own(self) -> list[np.ndarray]:
+        """Each task's own points, `[m, k, 3]`."""
+        points = self._line.take(self._own, axis=0)
+        return [points[rows].reshape(shape) for rows, shape in self._own_of]
 
     @property
     def hand(self) -> np.ndarray:
         """`[n, 3]`, as observed."""
-        return self._values[:, _HAND]
+        return self._worked_out[:, HAND]
 
     @property
     def object(self) -> np.ndarray:
         """`[n, 3]`, as observed."""
-        return self._values[:, _OBJECT]
+        return self._worked_out[:, OBJECT]
 
     @property
     def target(self) -> np.ndarray:
         """`[n, 3]`."""
-        return self._values[:, _TARGET]
-
-
-def _index(model: mujoco.MjModel, point: Point) -> int:
-    return int(getattr(model, point.kind)(point.name).id)
-
-
-def _columns(rows: list[int]) -> np.ndarray:
-    """Columns of the flattened array that hold these rows."""
-    return (3 * np.array(rows, dtype=np.intp)[:, None] + np.arange(3)).ravel()
+        return self._worked_out[:, TARGET]

@@ -1,20 +1,20 @@
-"""The environments of one task in one worker: one model, one `MjData` each.
+"""Environments of several tasks in one worker: a model per task, an `MjData` each.
 
-Axes: n environments, O observation, A action, m margins.
+Axes: n environments, m of them of one task, O observation, A action.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import mujoco
 import numpy as np
 
 from envs.interface import OBSERVATION_SIZE
-from envs.metaworld.episode_start import EpisodeStart, capture
-from envs.metaworld.stock import stock_env
-from envs.metaworld.thin.orientation import reader
+from envs.metaworld.quaternion import quaternion
+from envs.metaworld.thin import orientation
 from envs.metaworld.thin.points import Points
-from envs.metaworld.thin.task import Readings, Start
-from envs.metaworld.thin.tasks import THIN_TASKS
+from envs.metaworld.thin.task import Readings
+from envs.metaworld.thin.world import World
 
 _FRAME = 18
 """Numbers of a frame in an observation: the present one, the last one, then the goal."""
@@ -28,9 +28,21 @@ _CONTROL = np.array([1.0, -1.0])
 """Of the two fingers, per gripper effort."""
 
 
+class Group(NamedTuple):
+    """The environments of a task."""
+
+    task: str
+    """One of `THIN_TASKS`."""
+    goals: np.ndarray
+    """Goal vectors, `[num_goals, 3 or 6]`."""
+    num_envs: int
+    """m."""
+
+
 class _Environment(NamedTuple):
     """Views of one `MjData`, made once."""
 
+    world: World
     data: mujoco.MjData
     mocap: np.ndarray
     """Where the hand is pulled to, `[3]`."""
@@ -38,124 +50,134 @@ class _Environment(NamedTuple):
     """How the hand is turned, `[4]`."""
     control: np.ndarray
     """`[2]`."""
+    moves: list[tuple[np.ndarray, np.ndarray]]
+    """What to copy into the model before a step: to, from."""
     copies: list[tuple[np.ndarray, np.ndarray]]
-    """What to copy after a step: to, from."""
+    """What to copy after it: to, from."""
 
 
 @final
 class ThinSimulators:
-    """Equal to stock metaworld with the V2 reward, without its objects and calls (`Simulators`)."""
+    """Equal to stock metaworld with the V2 reward, without its objects and calls (`Simulators`).
 
-    def __init__(self, task: str, goals: np.ndarray, count: int) -> None:
-        """Build `count` environments of a task in `THIN_TASKS` for the goal vectors `[num_goals, 3 or 6]`."""
-        self._task = THIN_TASKS[task]
-        self._goals = goals
-        self._stock = stock_env(task, "v2")
-        self.model = self._stock.model
-        self.frame_skip = self._stock.frame_skip
-        self._starts: dict[int, tuple[EpisodeStart, Start]] = {}
-        self._points = Points(self._task, self.model, count)
-        self._joint = np.zeros(count if self._task.joint else 0)
-        self._mocap = np.zeros((count, 3))
-        self._environments = [self._environment(number) for number in range(count)]
-        orientation = self._task.orientation
-        self._orientations = [reader(orientation, self.model, data) for data in self.data] if orientation else []
+    Observations are made for all environments together, rewards for those of a task.
+    """
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        """Build them; in every array they stand side by side in this order."""
+        self._worlds = [World(group.task, group.goals) for group in groups]
+        counts = [group.num_envs for group in groups]
+        ends, count = np.cumsum(counts).tolist(), sum(counts)
+        self._rows = [slice(end - of_task, end) for end, of_task in zip(ends, counts, strict=True)]
+        self._points = Points([world.task for world in self._worlds], [world.model for world in self._worlds], counts)
+        self._joint, self._mocap, self._placements = np.zeros(count), np.zeros((count, 3)), np.zeros((count, 3))
         self._frames = np.zeros((count, OBSERVATION_SIZE))
-        self._margins = np.zeros((count, 0))
-        # The one body that the goal moves; none for some tasks.
-        self._moved_row = self.model.body(self._task.moved_body).id if self._task.moved_body else None
-        self._placements = [np.zeros(3)] * count
+        self._low, self._high = np.zeros_like(self._frames), np.zeros_like(self._frames)
+        self._margins = [np.zeros((of_task, 0)) for of_task in counts]
+        self._matrices: list[tuple[int, np.ndarray]] = []
+        homes = [world for world, of_task in zip(self._worlds, counts, strict=True) for _ in range(of_task)]
+        self._environments = [self._environment(number, world) for number, world in enumerate(homes)]
+        self._turned = [number for number, _ in self._matrices]
+        # The same for all of these tasks.
+        stock = self._worlds[0].stock
+        self.frame_skip = stock.frame_skip
+        self._action_scale, self._mocap_low, self._mocap_high = stock.action_scale, stock.mocap_low, stock.mocap_high
 
     @property
-    def data(self) -> list[mujoco.MjData]:
+    def physics(self) -> list[tuple[mujoco.MjModel, mujoco.MjData]]:
         """Of each environment."""
-        return [environment.data for environment in self._environments]
+        return [(environment.world.model, environment.data) for environment in self._environments]
 
     def reset(self, goals: np.ndarray) -> np.ndarray:
         """See `Simulators.reset`."""
-        starts = [self._start(int(goal)) for goal in goals]
-        self._margins = np.array([start.margins for _, start in starts])
+        starts = [world.start(int(goal)) for (world, *_), goal in zip(self._environments, goals, strict=True)]
+        self._margins = [np.array([start.margins for _, start in starts[rows]]) for rows in self._rows]
         for number, (episode, start) in enumerate(starts):
-            environment = self._environments[number]
-            mujoco.mj_setState(self.model, environment.data, episode.state, mujoco.mjtState.mjSTATE_INTEGRATION)
-            self._mocap[number] = environment.mocap
+            world, data, mocap = self._environments[number][:3]
+            mujoco.mj_setState(world.model, data, episode.state, mujoco.mjtState.mjSTATE_INTEGRATION)
+            self._mocap[number] = mocap
             self._frames[number] = episode.obs
             self._points.start(number, start)
-            if self._moved_row is not None:
-                self._placements[number] = episode.model["body_pos"][self._moved_row]
-        space = self._stock.sawyer_observation_space  # with the goal visible, since `_start`
-        self._low, self._high = space.low, space.high
+            if world.moved_row is not None:
+                self._placements[number] = episode.model["body_pos"][world.moved_row]
+            space = world.stock.sawyer_observation_space  # with the goal visible, since its start was made
+            self._low[number], self._high[number] = space.low, space.high
         return self._frames.copy()
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `Simulators.step`."""
         actions = np.asarray(actions, dtype=np.float32)
+        self._frames[:, _FRAME : 2 * _FRAME] = self._frames[:, :_FRAME]
         self._simulate(actions)
         obs = self._observe()
-        distances = self._points.distances()
-        gripper = np.minimum(distances[:, 0] / _WIDEST, 1.0)
+        claws, distances = self._points.distances()
+        gripper = np.minimum(claws / _WIDEST, 1.0)
         obs[:, _GRIPPER] = self._frames[:, _GRIPPER] = gripper
-        reward, success = self._task.reward(
-            Readings(
-                action=actions,
-                gripper=gripper,
-                object=self._points.object,
-                target=self._points.target,
-                hand=self._points.hand,
-                points=self._points.own,
-                joint=self._joint,
-                distances=distances[:, 1:],
-                margins=self._margins,
+        reward, success = np.empty(len(obs)), np.empty(len(obs), dtype=bool)
+        for world, rows, *own in zip(
+            self._worlds, self._rows, self._points.own(), distances, self._margins, strict=True
+        ):
+            reward[rows], success[rows] = world.task.reward(
+                Readings(
+                    actions[rows],
+                    gripper[rows],
+                    self._points.object[rows],
+                    self._points.target[rows],
+                    self._points.hand[rows],
+                    self._joint[rows],
+                    *own,
+                )
             )
-        )
         return obs, reward, success
 
     def _simulate(self, actions: np.ndarray) -> None:
         """Five steps of physics and a `mj_forward` everywhere, as metaworld's `step`; what they gave is copied."""
-        shift = np.minimum(np.maximum(actions[:, :3], -1), 1) * self._stock.action_scale  # float32, as there
-        mocap = np.minimum(np.maximum(self._mocap + shift, self._stock.mocap_low), self._stock.mocap_high)
+        shift = np.minimum(np.maximum(actions[:, :3], -1), 1) * self._action_scale  # float32, as there
+        mocap = np.minimum(np.maximum(self._mocap + shift, self._mocap_low), self._mocap_high)
         control = actions[:, 3:] * _CONTROL
-        model, frame_skip = self.model, self.frame_skip
-        moved = None if self._moved_row is None else model.body_pos[self._moved_row]
-        for number, environment in enumerate(self._environments):
-            data = environment.data
-            environment.mocap[:] = mocap[number]
-            environment.turn[:] = _DOWN
-            environment.control[:] = control[number]
-            if moved is not None:
-                moved[:] = self._placements[number]
-            mujoco.mj_step(model, data, frame_skip)
-            mujoco.mj_forward(model, data)
-            for to, source in environment.copies:
+        frame_skip = self.frame_skip
+        for number, (world, data, mocap_view, turn, control_view, moves, copies) in enumerate(self._environments):
+            mocap_view[:] = mocap[number]
+            turn[:] = _DOWN
+            control_view[:] = control[number]
+            for to, source in moves:
+                to[:] = source
+            mujoco.mj_step(world.model, data, frame_skip)
+            mujoco.mj_forward(world.model, data)
+            for to, source in copies:
                 to[:] = source
 
     def _observe(self) -> np.ndarray:
         """The observations `[n, O]`, but for the gripper's opening."""
         frames = self._frames
-        frames[:, _FRAME : 2 * _FRAME] = frames[:, :_FRAME]
         frames[:, :3], frames[:, _OBJECT] = self._points.read_hand_and_object()
-        if self._orientations:
-            frames[:, _QUATERNION] = [orientation() for orientation in self._orientations]
+        if self._matrices:
+            frames[self._turned, _QUATERNION] = [quaternion(matrix.tolist()) for _, matrix in self._matrices]
         obs = np.minimum(np.maximum(frames, self._low), self._high)
         self._points.observed(obs[:, :3])
         return obs
 
-    def _environment(self, number: int) -> _Environment:
-        data, task = mujoco.MjData(self.model), self._task
+    def _environment(self, number: int, world: World) -> _Environment:
+        data, task = mujoco.MjData(world.model), world.task
         # MuJoCo never moves what it pulls the hand to, unless it found a state unstable and reset the data.
         copies = [*self._points.sources(number, data), (self._mocap[number], data.mocap_pos[0])]
         if task.joint:
             copies.append((self._joint[number : number + 1], data.joint(task.joint).qpos))
+        if task.orientation:
+            source = orientation.source(task.orientation, world.model, data)
+            if task.orientation.kind == "quaternion":
+                copies.append((self._frames[number, _QUATERNION], source))
+            else:
+                self._matrices.append((number, source))
+        moves = []
+        if world.moved_row is not None:
+            moves.append((world.model.body_pos[world.moved_row], self._placements[number]))
         return _Environment(
+            world=world,
             data=data,
             mocap=data.mocap_pos[0],
             turn=data.mocap_quat[0],
             control=data.ctrl,
+            moves=moves,
             copies=copies,
         )
-
-    def _start(self, goal: int) -> tuple[EpisodeStart, Start]:
-        if goal not in self._starts:
-            episode = capture(self._stock, self._goals[goal])
-            self._starts[goal] = episode, self._task.start(self._stock)
-        return self._starts[goal]

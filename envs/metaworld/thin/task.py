@@ -66,10 +66,10 @@ class Readings(NamedTuple):
     """`[n, 3]`."""
     hand: np.ndarray
     """`[n, 3]`: observed position."""
+    joint: np.ndarray
+    """`[n]`: the task's joint; nothing of use without one."""
     points: np.ndarray
     """`[n, k, 3]`: the task's own points."""
-    joint: np.ndarray
-    """`[n]`: the task's joint; empty without one."""
     distances: np.ndarray
     """`[n, d]`: the task's distances."""
     margins: np.ndarray
