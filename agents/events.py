@@ -47,7 +47,7 @@ def train(
     """How training stands.
 
     Args:
-        counters: steps, updates, seconds and rates.
+        counters: steps, updates, seconds, rates, and the shares of the time since the last such event.
         tasks: names.
         recent: training episodes.
         reward_factor: what rewards are multiplied with when sampled, `[T]`.

@@ -22,6 +22,7 @@ from agents.learner import Learner
 from agents.metrics import Metrics
 from agents.replay import Replay
 from agents.replica import Event, Replica, stack_noise
+from agents.stopwatch import Stopwatch
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import check_same, disk_errors, save_config
@@ -173,6 +174,7 @@ class _Training:
         for index, replica in enumerate(self.replicas):
             replica.begin(states[index] if states else None, device, self._listener(replica.seed))
         self.clock = self.last_progress = time.monotonic()
+        self.stopwatch = Stopwatch()
         self.marks: deque[tuple[int, int, float]] = deque(maxlen=RATE_WINDOW)
         self.logged = (self.step, self.learner.num_updates, self.wall_s)
 
@@ -185,19 +187,23 @@ class _Training:
     def vector_step(self) -> None:
         """One step of every environment, and the updates that go with it while the simulators work."""
         warm = self.step >= self.config.training.warmup_steps
-        noise = stack_noise(self.replicas, uniform=not warm)
-        if warm:
-            observation = np.stack([replica.observation for replica in self.replicas])
-            noise = self.learner.act(torch.as_tensor(observation, dtype=torch.float32).to(self.device), noise)
-        action = noise.cpu().numpy()
-        for replica, own in zip(self.replicas, action, strict=True):
-            replica.env.send(own)
+        with self.stopwatch.timing("act"):
+            noise = stack_noise(self.replicas, uniform=not warm)
+            if warm:
+                observation = np.stack([replica.observation for replica in self.replicas])
+                noise = self.learner.act(torch.as_tensor(observation, dtype=torch.float32).to(self.device), noise)
+            action = noise.cpu().numpy()  # on a GPU this waits for the updates before it
+            for replica, own in zip(self.replicas, action, strict=True):
+                replica.env.send(own)
         if warm and len(self.replay):
-            self._update()
-        before, steps = zip(*(replica.recv() for replica in self.replicas), strict=True)
-        fields = ("reward", "next_obs", "terminated", "done")
-        rows = (np.stack([getattr(step, field) for step in steps]) for field in fields)
-        self.replay.add(np.stack(before), action, *rows)
+            with self.stopwatch.timing("update"):
+                self._update()
+        with self.stopwatch.timing("wait"):
+            before, steps = zip(*(replica.recv() for replica in self.replicas), strict=True)
+        with self.stopwatch.timing("store"):
+            fields = ("reward", "next_obs", "terminated", "done")
+            rows = (np.stack([getattr(step, field) for step in steps]) for field in fields)
+            self.replay.add(np.stack(before), action, *rows)
         previous, self.step = self.step, self.step + steps[0].reward.size
         self._after_step(previous)
 
@@ -247,7 +253,7 @@ class _Training:
             return bool(every) and (self.step // every > previous // every or self.step >= self.config.steps)
 
         if due(settings.log_every_steps):
-            counters = self._counters(self.logged)
+            counters = self._counters(self.logged) | {"time_share": self.stopwatch.shares()}
             self.logged = (self.step, self.learner.num_updates, self._now())
             for index, replica in enumerate(self.replicas):
                 replica.log_train(counters, self.metrics, index)

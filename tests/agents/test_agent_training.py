@@ -78,6 +78,10 @@ def test_run_folder_and_evaluation(tmp_path):
     events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [e["kind"] for e in events] == ["start", "train", "train", "train"]
     assert set(events[-1]["weights"]["critic"]) == {"reach-v3", "push-v3"}
+    shares = events[-1]["time_share"]
+    assert set(shares) == {"act", "update", "wait", "store", "other"}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["update"] > 0.1
     result = evaluate(tmp_path)
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
     assert [(row["name"], row["episodes"]) for row in result["tasks"]] == [("reach-v3", 2), ("push-v3", 2)]
