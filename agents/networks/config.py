@@ -54,13 +54,13 @@ class NetworkConfig(Section):
 
 
 class ConditioningConfig(Section):
-    """How the networks know the task. All of it is inside them, in parameters of the task's own that take its plain
-    gradient; `env.one_hot` is apart from it, and puts a one-hot vector into what they observe."""
+    """How the networks know the task: by parameters of its own, which take its plain gradient."""
 
     encoding: Literal["none", "one_hot", "embedding", "film"] = "embedding"
-    """`one_hot`: as if the task's one-hot vector were joined to the input. `embedding`: a learned vector is (BRC,
-    Nauman et al. 2025). `film`: a learned scale and shift of every hidden unit (Perez et al. 2018). `none`: with a
-    shared head, and a trunk that does not know the task either, the network is blind to it."""
+    """`one_hot`: as if the task's one-hot vector were joined to the networks' input (`env.one_hot` joins it to the
+    observation, and its weights are shared ones then). `embedding`: a learned vector is (BRC, Nauman et al. 2025).
+    `film`: a learned scale and shift of every hidden unit (Perez et al. 2018). `none`: with a shared head, and a trunk
+    that does not know the task either, the network is blind to it."""
     embedding_size: Positive = 32
     """Size of the vector of `embedding`; nothing else reads it."""
     heads: bool = True
