@@ -38,7 +38,7 @@ install_all() {
   local pip=("$root/.venv/bin/python" -m pip --disable-pip-version-check install --quiet)
   pip+=(--constraint "$root/constraints.txt")
   "${pip[@]}" "$(grep '^torch==' "$root/constraints.txt")"
-  "${pip[@]}" --editable "$root[rl,supervised,envpool,track,video,reference,dev]"
+  "${pip[@]}" --editable "$root[rl,supervised,envpool,track,video,export,reference,dev]"
   echo "$wanted" > "$stamp"
 }
 
