@@ -25,14 +25,16 @@ class RemoteFile(NamedTuple):
     """One file on a mirror."""
 
     url: str
-    size: int
-    """Bytes."""
+    size: int | None
+    """Bytes; None: as many as the mirror says."""
     md5: str
+    called: str | None = None
+    """In the user's folder, if not what the address ends in."""
 
     @property
     def name(self) -> str:
         """Of the file in the user's folder."""
-        return self.url.rsplit("/", 1)[-1]
+        return self.called or self.url.rsplit("/", 1)[-1]
 
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -82,17 +84,18 @@ def download(files: Sequence[RemoteFile], folder: Path, tell: Callable[[str], No
             reason = getattr(error, "reason", None) or error
             names = ", ".join(file.name for file in files)
             raise UserError(f"cannot fetch {file.url} ({reason}); expected in {folder}: {names}") from error
-        tell(f"{path}: {file.size:,} bytes")
+        tell(f"{path}: {path.stat().st_size:,} bytes")
 
 
 def _fetch(file: RemoteFile, path: Path) -> None:
     partial = path.with_name(f"{path.name}.partial")
-    have = partial.stat().st_size if partial.exists() else 0
-    if have != file.size:
+    have, size = partial.stat().st_size if partial.exists() else 0, file.size
+    if have == 0 or not _is_whole(partial, file):
         request = urllib.request.Request(file.url, headers={"Range": f"bytes={have}-"} if have else {})
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
                 resumed = answer.status == _PARTIAL_CONTENT
+                size = size or int(answer.headers["Content-Length"]) + (have if resumed else 0)
                 with partial.open("ab" if resumed else "wb") as out:
                     while block := answer.read(_BLOCK):
                         out.write(block)
@@ -100,9 +103,9 @@ def _fetch(file: RemoteFile, path: Path) -> None:
             if error.code == _RANGE_NOT_SATISFIABLE:  # more bytes here than there: they are of another file
                 partial.unlink()
             raise
-    if partial.stat().st_size < file.size:
+    if size is not None and partial.stat().st_size < size:
         raise UserError(
-            f"{file.url}: the connection ended after {partial.stat().st_size:,} of {file.size:,} bytes; "
+            f"{file.url}: the connection ended after {partial.stat().st_size:,} of {size:,} bytes; "
             f"call it again to go on"
         )
     if not _is_whole(partial, file):
@@ -112,7 +115,7 @@ def _fetch(file: RemoteFile, path: Path) -> None:
 
 
 def _is_whole(path: Path, file: RemoteFile) -> bool:
-    if path.stat().st_size != file.size:
+    if file.size is not None and path.stat().st_size != file.size:
         return False
     with path.open("rb") as content:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == file.md5

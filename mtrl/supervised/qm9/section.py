@@ -76,7 +76,8 @@ class QM9(Section):
     def data(self, folder: Path | None, seed: int) -> Data:
         """See `Benchmark`; the split changes with the seed, as in the papers' code."""
         if folder is None:
-            raise UserError(f"qm9 needs its files: --data names the folder of {', '.join(RAW_NAMES)}")
+            names = ", ".join(RAW_NAMES)
+            raise UserError(f"qm9 needs --data DIR with {names}: python -m mtrl.supervised.qm9.download DIR gets them")
         molecules = read_folder(folder)
         count = len(molecules.targets)
         part = min(HELD_OUT, max(1, count // 10))

@@ -1,0 +1,62 @@
+"""QM9's raw files from their mirrors.
+
+python -m mtrl.supervised.qm9.download DIR
+"""
+
+import argparse
+import shutil
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtrl.runs.errors import UserError
+from mtrl.runs.files import replacing
+from mtrl.supervised.download import RemoteFile, download
+from mtrl.supervised.qm9.files import RAW_NAMES
+
+ARCHIVE = RemoteFile(
+    "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/gdb9.tar.gz", None, "560f62d8e6c992ca0cf8ed8d013f9131"
+)
+UNCHARACTERIZED = RemoteFile(
+    "https://ndownloader.figshare.com/files/3195404", 486_752, "a361887bacb427b8a0ce7903d92a53b4", RAW_NAMES[2]
+)
+
+
+def fetch(folder: Path, archive: RemoteFile = ARCHIVE, uncharacterized: RemoteFile = UNCHARACTERIZED) -> None:
+    """Fetches and unpacks what is not there; every file appears whole or not at all.
+
+    Raises:
+        UserError: see `mtrl.supervised.download.download`; or the archive lacks a file.
+    """
+    download([uncharacterized], folder, print)
+    missing = [name for name in RAW_NAMES[:2] if not (folder / name).is_file()]
+    if not missing:
+        return
+    download([archive], folder, print)
+    with tarfile.open(folder / archive.name) as files:
+        for name in missing:
+            member = next((m for m in files.getmembers() if Path(m.name).name == name and m.isfile()), None)
+            content = None if member is None else files.extractfile(member)
+            if content is None:
+                raise UserError(f"{folder / archive.name} was expected to hold {name}, which is not there")
+            with replacing(folder / name) as out:
+                shutil.copyfileobj(content, out)
+            print(f"{folder / name}: unpacked")
+    (folder / archive.name).unlink()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; 2 for a failure, told in a line."""
+    parser = argparse.ArgumentParser("python -m mtrl.supervised.qm9.download", description="Fetch QM9's raw files.")
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    try:
+        fetch(parser.parse_args(words).folder)
+    except (UserError, OSError) as error:
+        print(f"download: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
