@@ -5,7 +5,7 @@ Axes: `T` tasks, `E` environments, `O` observation, `A` action.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from agents.metrics import Metrics
 from agents.recent_episodes import RecentEpisodes
 from agents.reward_scale import make_reward_scale
 from agents.side_by_side import take
-from mtrl.runs import checkpoint
 from mtrl.runs.folder import MetricsLog
 
 Event = dict[str, Any]
@@ -33,16 +32,13 @@ class Replica:
     Args:
         config: of the run.
         seed: decides goals, networks, exploration and batches.
-        folder: of the run.
+        folder: of the run; None for one that writes nothing.
         device: of the learner.
     """
 
-    def __init__(self, config: Config, seed: int, folder: Path, device: torch.device) -> None:
+    def __init__(self, config: Config, seed: int, folder: Path | None, device: torch.device) -> None:
         self.config, self.seed, self.folder = config, seed, folder
-        agent_seed, batch_seed, noise_seed = (
-            int(stream.generate_state(1)[0]) for stream in np.random.SeedSequence(seed).spawn(3)
-        )
-        self.agent_seed = agent_seed
+        self.agent_seed, batch_seed, noise_seed = streams(seed)
         self.env = training_env(config.env, seed)
         num_tasks, num_envs = len(self.env.tasks), config.env.num_envs_per_task
         self.batches = torch.Generator(device).manual_seed(batch_seed)
@@ -63,8 +59,9 @@ class Replica:
                 part.load_state_dict(state[name])
             self.batches.set_state(state["batches"])
             self.observation = self.env.load_state_dict(state["env"])
-        self._log = MetricsLog(self.folder / "metrics.jsonl", step, on_event)
-        self._log.write(events.start(self.env, self.seed, device, max(0, step)))
+        in_folder = None if self.folder is None else MetricsLog(self.folder / "metrics.jsonl", step, on_event)
+        self._write = in_folder.write if in_folder else on_event
+        self._write(events.start(self.env, self.seed, device, max(0, step)))
 
     def recv(self) -> tuple[np.ndarray, envs.Step]:
         """Wait for the environments; what was seen before the step, and the step."""
@@ -83,20 +80,32 @@ class Replica:
         """Write how training stands, with this replica's part of the metrics."""
         own = None if metrics is None else take(metrics, index)
         counters = counters | {"success_mean": self.success()}
-        self._log.write(events.train(counters, self.env.tasks, self.recent, self.scale.factor(), own))
+        self._write(events.train(counters, self.env.tasks, self.recent, self.scale.factor(), own))
 
     def log_evaluation(self, step: int, wall_s: float, policy: Policy) -> None:
         """Evaluate a policy and write how it does."""
         episodes = self.config.training.eval_episodes
         with evaluation_env(self.config, self.seed, episodes) as env:
             result = evaluate_policy(policy, env, episodes)
-        self._log.write(events.evaluation(step, wall_s, self.config.evaluation.horizon, episodes, result))
+        self._write(events.evaluation(step, wall_s, self.config.evaluation.horizon, episodes, result))
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
-        """Write a checkpoint: what the learner knows of this replica, and its own state."""
+    def state_dict(self) -> dict[str, Any]:
+        """Its part of a checkpoint."""
         own: dict[str, Any] = {name: part.state_dict() for name, part in self._parts.items()}
-        own |= {"batches": self.batches.get_state(), "env": self.env.state_dict()}
-        checkpoint.save(self.folder / "checkpoints", step, {"step": step, **state, **own})
+        return own | {"batches": self.batches.get_state(), "env": self.env.state_dict()}
+
+
+class Streams(NamedTuple):
+    """What a run's seed decides, apart from goals: a seed each."""
+
+    agent: int
+    batches: int
+    noise: int
+
+
+def streams(seed: int) -> Streams:
+    """Of a run's seed."""
+    return Streams(*(int(stream.generate_state(1)[0]) for stream in np.random.SeedSequence(seed).spawn(3)))
 
 
 def stack_noise(replicas: list[Replica], uniform: bool) -> Tensor:

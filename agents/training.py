@@ -123,21 +123,28 @@ def _train_group(
         for seed, folder in folders.items():
             folder.mkdir(parents=True, exist_ok=True)
             save_config(folder, config, seed)
-        training = stack.enter_context(_Training(config, folders, device, states, on_event))
-        while training.step < config.steps and not stop:
-            training.vector_step()
+        training = stack.enter_context(Training(config, folders, device, states, on_event))
+        training.run(config.steps, lambda: not stop)
         training.save()
         complete = training.step >= config.steps
         return TrainResult(training.step, training.learner.num_updates, complete, interrupted=not complete)
 
 
-class _Training:
-    """Runs in progress, in lock step."""
+class Training:
+    """Runs in progress, in lock step; closing it ends the simulators.
+
+    Args:
+        config: of the runs.
+        folders: by seed; where metrics and checkpoints are written, None for nowhere.
+        device: of networks and replay.
+        states: of checkpoints (`state`) to go on from, one a seed; none to begin.
+        on_event: told of every event.
+    """
 
     def __init__(
         self,
         config: Config,
-        folders: Mapping[int, Path],
+        folders: Mapping[int, Path | None],
         device: torch.device,
         states: Sequence[dict[str, Any]],
         on_event: Listener,
@@ -178,11 +185,18 @@ class _Training:
         self.marks: deque[tuple[int, int, float]] = deque(maxlen=RATE_WINDOW)
         self.logged = (self.step, self.learner.num_updates, self.wall_s)
 
-    def __enter__(self) -> "_Training":
+    def __enter__(self) -> "Training":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
+
+    def run(self, until_step: int, goes_on: Callable[[], bool]) -> None:
+        """Vector steps until a step is reached, for as long as `goes_on()`. Time between two calls does not count."""
+        self.clock = time.monotonic()
+        while self.step < until_step and goes_on():
+            self.vector_step()
+        self.wall_s, self.clock = self._now(), time.monotonic()
 
     def vector_step(self) -> None:
         """One step of every environment, and the updates that go with it while the simulators work."""
@@ -208,13 +222,19 @@ class _Training:
         self._after_step(previous)
 
     def save(self) -> None:
-        """Writes the checkpoints, unless this step has them."""
+        """Writes the checkpoints, unless this step has them or there are no folders."""
         if self.saved_step == self.step:
             return
         for index, replica in enumerate(self.replicas):
-            learner, replay = self.learner.state_dict(index), self.replay.state_dict(index)
-            replica.save(self.step, {"wall_s": self._now(), "agent": learner, "replay": replay})
-        self.saved_step = self.step
+            if replica.folder is not None:
+                checkpoint.save(replica.folder / "checkpoints", self.step, self.state(index))
+                self.saved_step = self.step
+
+    def state(self, index: int) -> dict[str, Any]:
+        """All that a replica goes on from: what a checkpoint holds."""
+        learner, replay = self.learner.state_dict(index), self.replay.state_dict(index)
+        state = {"step": self.step, "wall_s": self._now(), "agent": learner, "replay": replay}
+        return state | self.replicas[index].state_dict()
 
     def _listener(self, seed: int) -> Callable[[Event], None]:
         return lambda event: self.on_event(event, seed)
@@ -250,7 +270,8 @@ class _Training:
         settings = self.config.training
 
         def due(every: int) -> bool:
-            return bool(every) and (self.step // every > previous // every or self.step >= self.config.steps)
+            at_the_end = previous < self.config.steps <= self.step
+            return bool(every) and (self.step // every > previous // every or at_the_end)
 
         if due(settings.log_every_steps):
             counters = self._counters(self.logged) | {"time_share": self.stopwatch.shares()}
