@@ -34,7 +34,7 @@ class Care:
         self, hidden: HiddenLayers, num_inputs: int, width: int, depth: int, num_encoders: int, encoder_width: int
     ) -> None:
         size, of_task = encoder_width, replace(hidden, encoding="none")
-        self.task = TaskVector(f"{hidden.prefix}task", size)
+        self.task = TaskVector(f"{hidden.prefix}task", size, norm=size**0.5)  # entries of order one
         self.context = MLP(of_task, size, size, ENCODER_DEPTH + 1, "context.", linear_output=True)
         self.attention = MLP(of_task, size, size, ENCODER_DEPTH, "attention.")
         self.scores = Linear(f"{hidden.prefix}scores", size, num_encoders, gain=1.0)

@@ -76,14 +76,15 @@ class OneHotRow:
 
 @dataclass(frozen=True)
 class TaskVector:
-    """A learned vector for each task, of norm one at first (BRC, Nauman et al. 2025)."""
+    """A learned vector for each task, at first of this norm (BRC, Nauman et al. 2025: one)."""
 
     name: str
     size: int
+    norm: float = 1.0
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""
-        return NetworkParameters({}, {self.name: directions(num_tasks, self.size, generator)})
+        return NetworkParameters({}, {self.name: self.norm * directions(num_tasks, self.size, generator)})
 
     def __call__(self, forward: Forward) -> Tensor:
         """`[1, size]`"""

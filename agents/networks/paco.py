@@ -79,5 +79,5 @@ class Composed:
         with_one = torch.cat([x, torch.ones_like(x[:, :1])], -1)
         forward.tape[self.name] = (w[..., None] * with_one[:, None]).flatten(1).to(forward.precision)
         # To compose first costs a K-th of the product of those inputs with `phi`.
-        composed = (w @ phi.view(w.shape[-1], -1)).view(with_one.shape[-1], -1)
+        composed = torch.tensordot(w[0], phi.unflatten(0, (self.weights.size, -1)), 1)
         return (with_one.to(forward.precision) @ composed.to(forward.precision)).to(bias.dtype) + bias

@@ -34,7 +34,7 @@ class SoftModular:
     ) -> None:
         self.num_outputs, self.num_modules, prefix = width, num_modules, hidden.prefix
         self.observation = MLP(hidden, num_inputs, num_features, 2, "observation.", linear_output=True)
-        self.task = TaskVector(f"{prefix}task", num_features)
+        self.task = TaskVector(f"{prefix}task", num_features, norm=num_features**0.5)  # entries of order one
         sizes = [num_features] + [width] * depth
         self.modules = [
             [hidden(f"layer{i}.module{j}", sizes[i], width) for j in range(num_modules)] for i in range(depth)

@@ -89,7 +89,7 @@ def test_gradients_are_those_of_each_task_alone(kind, encoding, heads):
 @pytest.mark.parametrize(("kind", "encoding", "heads"), [*product(KINDS, ENCODINGS, (True, False))])
 def test_a_network_knows_the_task_unless_it_is_blind(kind, encoding, heads):
     """Equal observations: equal outputs without encoding, heads or a trunk that knows; else different ones."""
-    network = build(kind, encoding, heads)
+    network = build(kind, encoding, heads, depth=1)
     parameters, x = first(network, noise=0.1), rows(B, I)
     blind = kind not in KNOW_THE_TASK and encoding == "none" and not heads
     one, other = (network({}, parameters.shared, of_task(parameters.own, task), x) for task in (0, 1))
