@@ -103,3 +103,52 @@ def test_two_seeds_have_no_interval() -> None:
 def test_bad_input(scores: list, arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         statistics.bootstrap_interval(scores, generator=generator(), **arguments)
+
+
+# Navon et al. 2022, table 2 (NYUv2): mIoU, pixel accuracy, two depth errors, two angles, three shares of angles.
+NYUV2_HIGHER = [True, True, False, False, False, False, True, True, True]
+NYUV2_TASKS = ["segmentation"] * 2 + ["depth"] * 2 + ["normal"] * 5
+NYUV2_SINGLE = [38.30, 63.76, 0.6754, 0.2780, 25.01, 19.21, 30.14, 57.20, 69.15]
+NYUV2 = {  # name: metrics, published delta_m and mean rank
+    "ls": ([39.29, 65.33, 0.5493, 0.2263, 28.15, 23.96, 22.09, 47.50, 61.08], 5.59, 8.11),
+    "si": ([38.45, 64.27, 0.5354, 0.2201, 27.60, 23.37, 22.53, 48.57, 62.32], 4.39, 7.11),
+    "rlw": ([37.17, 63.77, 0.5759, 0.2410, 28.27, 24.18, 22.26, 47.05, 60.62], 7.78, 10.11),
+    "dwa": ([39.11, 65.31, 0.5510, 0.2285, 27.61, 23.18, 24.17, 50.18, 62.39], 3.57, 6.88),
+    "uw": ([36.87, 63.17, 0.5446, 0.2260, 27.04, 22.61, 23.54, 49.05, 63.65], 4.05, 6.44),
+    "mgda": ([30.47, 59.90, 0.6070, 0.2555, 24.88, 19.45, 29.18, 56.88, 69.36], 1.38, 5.44),
+    "pcgrad": ([38.06, 64.64, 0.5550, 0.2325, 27.41, 22.80, 23.86, 49.83, 63.14], 3.97, 6.88),
+    "graddrop": ([39.39, 65.12, 0.5455, 0.2279, 27.48, 22.96, 23.38, 49.44, 62.87], 3.58, 6.44),
+    "cagrad": ([39.79, 65.49, 0.5486, 0.2250, 26.31, 21.58, 25.61, 52.36, 65.58], 0.20, 3.77),
+    "imtl_g": ([39.35, 65.60, 0.5426, 0.2256, 26.02, 21.19, 26.20, 53.13, 66.24], -0.76, 3.11),
+    "nash_mtl": ([40.13, 65.93, 0.5261, 0.2171, 25.26, 20.08, 28.40, 55.47, 68.15], -4.04, 1.55),
+}
+
+
+def test_delta_m_and_mean_rank_are_those_of_the_paper() -> None:
+    values = [row for row, _, _ in NYUV2.values()]
+    found = dict(zip(NYUV2, statistics.delta_m(values, NYUV2_SINGLE, NYUV2_HIGHER), strict=True))
+    ranks = dict(zip(NYUV2, statistics.mean_rank(values, NYUV2_HIGHER), strict=True))
+    for name, (_, delta_m, rank) in NYUV2.items():
+        assert found[name] == pytest.approx(delta_m, abs=0.2 if name == "imtl_g" else 0.02), name
+        assert ranks[name] == pytest.approx(rank, abs=0.12), name  # one rank in one metric: the table is rounded
+
+
+def test_delta_p_is_over_tasks_and_of_the_other_sign() -> None:
+    """What LibMTL's definition makes of two rows of the paper."""
+    rows = [NYUV2["nash_mtl"][0], NYUV2["ls"][0]]
+    found = statistics.delta_p(rows, NYUV2_SINGLE, NYUV2_HIGHER, NYUV2_TASKS)
+    np.testing.assert_allclose(found, [7.65, 0.88], atol=0.02)
+    one_metric_each = statistics.delta_p(rows, NYUV2_SINGLE, NYUV2_HIGHER, [str(k) for k in range(9)])
+    np.testing.assert_allclose(one_metric_each, -statistics.delta_m(rows, NYUV2_SINGLE, NYUV2_HIGHER))
+
+
+def test_equal_values_share_their_ranks() -> None:
+    # First metric: 1.5, 1.5, 3 (higher is better); second: 3, 1, 2.
+    np.testing.assert_allclose(statistics.mean_rank([[5, 9], [5, 1], [4, 2]], [True, False]), [2.25, 1.25, 2.5])
+
+
+def test_baselines_that_nothing_can_be_relative_to() -> None:
+    with pytest.raises(ValueError, match="differ from zero"):
+        statistics.delta_m([1.0], [0.0], [True])
+    with pytest.raises(ValueError, match="finite"):
+        statistics.delta_m([float("nan")], [1.0], [True])

@@ -132,7 +132,7 @@ class SupervisedConfig(RunConfig):
     evaluation: EvaluationConfig = EvaluationConfig()
     """Evaluation."""
 
-    may_differ = RunConfig.may_differ | {"data", "threads", "checkpoint_every_epochs"}
+    may_differ = RunConfig.may_differ | {"data", "epochs", "threads", "checkpoint_every_epochs"}
 
     @model_validator(mode="after")
     def _the_toy_has_no_batches(self) -> Self:

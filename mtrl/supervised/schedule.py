@@ -23,8 +23,9 @@ class Schedule:
         elif config.kind == "multi_step":
             self._scheduler = MultiStepLR(optimizer, config.milestones, config.factor)
         elif config.kind == "plateau":
+            # Any fall of the step size is made (eps), be it below torch's 1e-8.
             self._scheduler = ReduceLROnPlateau(
-                optimizer, factor=config.factor, patience=config.patience_epochs, min_lr=config.minimum
+                optimizer, factor=config.factor, patience=config.patience_epochs, min_lr=config.minimum, eps=0
             )
 
     def end_epoch(self, score: float | None) -> None:

@@ -96,5 +96,5 @@ class ToyJob:
 
 def gap_to_front(points: Tensor, factors: Tensor) -> Tensor:
     """Distance of scaled losses to the Pareto front, `[..., 2]` and `[2]` to `[...]`."""
-    front = toy_losses(pareto_set(torch.linspace(-7, 7, 2_001, dtype=torch.float64))) * factors
+    front = toy_losses(pareto_set(torch.linspace(-7, 7, 14_001, dtype=torch.float64))) * factors
     return torch.cdist((toy_losses(points) * factors).reshape(-1, 2), front).amin(-1).view(points.shape[:-1])

@@ -1,0 +1,309 @@
+"""The frame: exact resume, what a run writes, which epochs count, what is compared where, and the one-line failures."""
+
+import copy
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mtrl import aggregation
+from mtrl.gradients import loss_gradients
+from mtrl.report.metric_runs import parse_metric_result
+from mtrl.runs.errors import UserError
+from mtrl.supervised import MultiMNIST, SupervisedConfig, train
+from mtrl.supervised.benchmark import Metric
+from mtrl.supervised.benchmark_job import BenchmarkJob
+from mtrl.supervised.config import (
+    EvaluationConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    SupervisedMethodConfig,
+)
+from mtrl.supervised.learner import Learner
+from mtrl.supervised.selection import Selection
+from tests.supervised.idx_files import write_idx_folder
+
+CPU = torch.device("cpu")
+SMALL: dict[str, Any] = {"epochs": 3, "batch_size": 64, "threads": 1}
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_idx_folder(tmp_path_factory.mktemp("idx")))
+
+
+def config(data: str, method: str = "nash_mtl", **fields: Any) -> SupervisedConfig:
+    return SupervisedConfig(data=data, method=SupervisedMethodConfig(name=method), **(SMALL | fields))
+
+
+def job(config: SupervisedConfig, seed: int = 0) -> BenchmarkJob:
+    return BenchmarkJob(config, config.benchmark, seed, CPU)
+
+
+def drive(job: BenchmarkJob, start: int, stop: int) -> list[dict[str, Any]]:
+    """Steps `start` to `stop` of the run, and the events of the epochs that end in between."""
+    events = []
+    for step in range(start, stop):
+        epoch, index = divmod(step, job.steps_per_epoch)
+        job.step(epoch + 1, index)
+        if index + 1 == job.steps_per_epoch:
+            events += job.end_epoch(epoch + 1)
+    return events
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """Of `metrics.jsonl`, without what the clock says; without start lines."""
+    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in event.items() if k != "wall_s"} for event in read if event["kind"] != "start"]
+
+
+METHODS = ["mean", "nash_mtl", "pcgrad", "famo", "moco", "grad_norm", "uncertainty_weighting", "grad_drop"]
+
+
+@pytest.mark.parametrize("method", [*METHODS, "single_task"])
+def test_resume_is_exact_in_the_middle_of_an_epoch(data: str, method: str, tmp_path: Path) -> None:
+    """With dropout, momentum, a schedule, a validation split: 12 steps, or 6, a checkpoint on disk, and 6."""
+    benchmark = MultiMNIST(validation_pairs=40)
+    settings = config(
+        data,
+        method,
+        batch_size=40,
+        benchmark=benchmark,
+        schedule=ScheduleConfig(kind="plateau", patience_epochs=0),
+        evaluation=EvaluationConfig(select="best_validation"),
+    )
+    whole = job(settings)
+    events = drive(whole, 0, 12)
+    first = job(settings)
+    before = drive(first, 0, 6)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    torch.manual_seed(1)  # what else the process drew does not matter
+    second = job(settings)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=False))
+    assert whole.steps_per_epoch == 4
+    assert before + drive(second, 6, 12) == events
+    assert second.result() == whole.result()
+    for one, other in zip(whole.learners, second.learners, strict=True):
+        for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_a_run_that_was_asked_to_stop_goes_on_to_the_same_bytes(data: str, tmp_path: Path) -> None:
+    settings = config(data)
+    straight = train(settings, 0, tmp_path / "straight")
+    assert not straight.interrupted
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["kind"] == "train":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    stopped = train(settings, 0, tmp_path / "stopped", on_event=stop)
+    assert stopped.interrupted
+    assert stopped.evaluation is None
+    assert not (tmp_path / "stopped" / "evaluation.json").exists()
+    # A line of an epoch that the checkpoint does not know, as of a run that was killed, comes again.
+    with (tmp_path / "stopped" / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"kind": "train", "step": 999}) + '\n{"kind": "tr')
+    resumed = train(settings, 0, tmp_path / "stopped", resume=True)
+    assert lines(tmp_path / "stopped") == lines(tmp_path / "straight")
+    assert straight.evaluation is not None
+    assert resumed.evaluation is not None
+    different = {key for key in straight.evaluation if straight.evaluation[key] != resumed.evaluation[key]}
+    assert different <= {"wall_s"}
+    # A finished run is evaluated again to the same bytes, not trained.
+    before = (tmp_path / "stopped" / "evaluation.json").read_bytes()
+    (tmp_path / "stopped" / "evaluation.json").unlink()
+    train(settings, 0, tmp_path / "stopped", resume=True)
+    assert (tmp_path / "stopped" / "evaluation.json").read_bytes() == before
+
+
+def test_seeds_decide_all_and_leave_the_callers_random_numbers_alone(data: str, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one, two, other = (train(config(data), seed, tmp_path / name) for seed, name in ((0, "a"), (0, "b"), (1, "c")))
+    assert torch.equal(torch.rand(3), expected)
+    assert lines(one.folder) == lines(two.folder)
+    assert lines(one.folder) != lines(other.folder)
+
+
+def test_what_a_run_writes(data: str, tmp_path: Path) -> None:
+    train(config(data), 0, tmp_path / "run")
+    events = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [event["kind"] for event in events] == ["start"] + ["train", "evaluation"] * 3
+    assert events[0]["data"]["source"].startswith("pairs of idx files in")
+    assert [event["step"] for event in events] == [0, 4, 4, 8, 8, 12, 12]
+    for event in events[1::2]:
+        for key in ("loss", "weights", "gradient_norm"):
+            assert event[key].keys() == {"top_left", "bottom_right"}
+            assert all(value > 0 for value in event[key].values())
+        assert event["conflict_rate"] in (0.0, 1.0)
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert evaluation["checkpoint"] == {"step": 12, "epoch": 3}
+    assert {row["name"]: row["value"] for row in evaluation["metrics"]} == events[-1]["metrics"]
+    assert parse_metric_result(evaluation).values.tolist() == [row["value"] for row in evaluation["metrics"]]
+    assert len(list((tmp_path / "run" / "checkpoints").glob("*.pt"))) == 2
+
+
+def test_the_mean_of_the_last_epochs_counts(data: str, tmp_path: Path) -> None:
+    rule = EvaluationConfig(mean_last_epochs=2, every_epochs=3)
+    evaluation = train(config(data, epochs=4, evaluation=rule), 0, tmp_path / "run").evaluation
+    tested = [line for line in lines(tmp_path / "run") if line["kind"] == "evaluation"]
+    assert [line["epoch"] for line in tested] == [3, 4]
+    assert evaluation is not None
+    assert evaluation["epochs_that_count"] == [[3, 4]]
+    for row in evaluation["metrics"]:
+        assert row["value"] == pytest.approx(sum(line["metrics"][row["name"]] for line in tested) / 2)
+
+
+METRICS = (Metric("error", "a", higher_is_better=False), Metric("accuracy", "b", higher_is_better=True))
+
+
+def values(error: float, accuracy: float) -> dict[str, float]:
+    return {"error": error, "accuracy": accuracy}
+
+
+def test_the_best_validation_epoch_counts_and_patience_ends() -> None:
+    rule = EvaluationConfig(select="best_validation", patience_epochs=1)
+    selection = Selection(rule, METRICS, None)
+    # Against the first epoch: delta_m 0, -10 (error down by a fifth), +5, then +50.
+    for epoch, (seen, score) in enumerate(
+        [(values(1, 50), 0), (values(0.8, 50), -10), (values(1, 45), 5), (values(2, 50), 50)], start=1
+    ):
+        assert selection.validate(epoch, seen) == pytest.approx(score)
+        assert selection.is_best(epoch) == (epoch <= 2)
+        assert selection.is_stale(epoch) == (epoch == 4)
+        selection.add(epoch, values(epoch, 10 * epoch))
+    assert selection.result() == values(2, 20)
+    assert selection.epochs == [2]
+
+
+def test_a_reference_of_zero_is_left_out_of_the_score() -> None:
+    selection = Selection(EvaluationConfig(), METRICS, values(0, 50))
+    assert selection.validate(1, values(3, 25)) == pytest.approx(50)
+
+
+def test_early_stopping_ends_the_run(data: str, tmp_path: Path) -> None:
+    settings = config(
+        data,
+        epochs=30,
+        benchmark=MultiMNIST(validation_pairs=40),
+        optimizer=OptimizerConfig(learning_rate=1e-9),  # nothing is learned: the first epoch stays the best
+        evaluation=EvaluationConfig(select="best_validation", patience_epochs=2),
+    )
+    result = train(settings, 0, tmp_path / "run")
+    assert result.evaluation is not None
+    assert result.evaluation["checkpoint"]["epoch"] == 4
+    assert result.evaluation["epochs_that_count"] == [[1]]
+    assert train(settings, 0, tmp_path / "run", resume=True).step == result.step
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        (ScheduleConfig(), [1, 1, 1, 1]),
+        (ScheduleConfig(kind="step", every_epochs=2, factor=0.5), [1, 1, 0.5, 0.5]),
+        (ScheduleConfig(kind="multi_step", milestones=(1, 3), factor=0.1), [1, 0.1, 0.1, 0.01]),
+        (ScheduleConfig(kind="plateau", patience_epochs=0, factor=0.5, minimum=0.3e-9), [1, 1, 0.5, 0.3]),
+    ],
+)
+def test_the_step_size_falls(data: str, schedule: ScheduleConfig, rates: list[float], tmp_path: Path) -> None:
+    benchmark = MultiMNIST(validation_pairs=40)
+    optimizer = OptimizerConfig(name="sgd", learning_rate=1e-9)
+    train(config(data, epochs=4, benchmark=benchmark, optimizer=optimizer, schedule=schedule), 0, tmp_path / "run")
+    found = [line["learning_rate"] for line in lines(tmp_path / "run") if line["kind"] == "train"]
+    assert found == pytest.approx([1e-9 * rate for rate in rates])
+
+
+def learner_and_batch(settings: SupervisedConfig, tasks: tuple[int, ...] = (0, 1)) -> tuple[Learner, Any]:
+    learner = Learner(settings, settings.benchmark, tasks, CPU, 0)
+    data = settings.benchmark.data(Path(settings.data), 0)
+    return learner, data.train.batch(torch.arange(32), None)
+
+
+def test_features_are_where_mgda_ub_compares(data: str) -> None:
+    """The weights are MGDA's at the representation, whole with its batch axis; the trunk takes the combination of the
+    tasks' gradients with these weights."""
+    plain = MultiMNIST(dropout=0.0)
+    settings = config(data, "mgda", gradients="features", benchmark=plain, optimizer=OptimizerConfig(name="sgd"))
+    learner, batch = learner_and_batch(settings)
+    model = copy.deepcopy(learner.model)
+    taken = learner.step(batch, measure=True)
+
+    representation = model.represent(batch.inputs)
+    losses = plain.losses(model.predict(representation), batch)
+    at_features = [torch.autograd.grad(loss, representation, retain_graph=True)[0] for loss in losses]
+    flat = torch.stack([gradient.flatten() for gradient in at_features])
+    weights = aggregation.MGDA()(flat @ flat.T)
+    torch.testing.assert_close(taken.weights, weights)
+    torch.testing.assert_close(taken.measured.gradient_norm, flat.norm(dim=-1))
+    by_name = {str(i): p for i, p in enumerate(model.shared_parameters())}
+    gradients, _ = loss_gradients(losses, by_name)
+    expected = gradients.combine(weights)
+    for name, parameter in zip(by_name, learner.shared, strict=True):
+        torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_that_are_logged_are_the_same_whatever_the_method(data: str) -> None:
+    found = []
+    for method in ("mean", "nash_mtl", "grad_drop"):
+        learner, batch = learner_and_batch(config(data, method))
+        torch.manual_seed(0)
+        found.append(learner.step(batch, measure=True).measured)
+    for other in found[1:]:
+        torch.testing.assert_close(found[0], other)
+
+
+def test_a_single_task_model_learns_its_task_alone(data: str) -> None:
+    settings = config(data, "single_task")
+    learners = job(settings).learners
+    assert [learner.tasks for learner in learners] == [(0,), (1,)]
+    for a, b in zip(learners[0].model.parameters(), learners[1].model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    learner, batch = learner_and_batch(settings, (1,))
+    before = copy.deepcopy(learner.model)
+    learner.step(batch, measure=False)
+    for name, parameter in learner.model.named_parameters():
+        same = torch.equal(parameter, dict(before.named_parameters())[name])
+        assert same == name.startswith("heads.0.")
+
+
+def test_the_trunks_gradient_is_clipped(data: str) -> None:
+    settings = config(data, optimizer=OptimizerConfig(name="sgd", max_grad_norm=0.01))
+    learner, batch = learner_and_batch(settings)
+    learner.step(batch, measure=False)
+    assert torch.stack([p.grad.norm() for p in learner.shared]).norm() == pytest.approx(0.01, rel=1e-4)
+
+
+def test_failures_are_one_line(data: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(UserError, match=r"nowhere is no folder"):
+        train(config(str(tmp_path / "nowhere")), 0, folder)
+    for fields in (
+        {"schedule": ScheduleConfig(kind="plateau")},
+        {"evaluation": EvaluationConfig(select="best_validation")},
+        {"evaluation": EvaluationConfig(patience_epochs=1)},
+    ):
+        with pytest.raises(UserError, match="need a validation split, and multimnist has none here"):
+            train(config(data, **fields), 0, folder)
+    assert not folder.exists()
+    train(config(data, epochs=1), 0, folder)
+    with pytest.raises(UserError, match="exists and is never overwritten: add --resume"):
+        train(config(data, epochs=1), 0, folder)
+    with pytest.raises(UserError, match="another config: batch_size is 64 there and 32 here"):
+        train(config(data, epochs=1, batch_size=32), 0, folder, resume=True)
+    huge = OptimizerConfig(name="sgd", learning_rate=1e30)
+    with pytest.raises(UserError, match="the loss of task top_left is not finite") as caught:
+        train(config(data, "mean", optimizer=huge), 0, tmp_path / "huge")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_longer_budget_continues(data: str, tmp_path: Path) -> None:
+    train(config(data, epochs=2), 0, tmp_path / "short")
+    train(config(data, epochs=3), 0, tmp_path / "short", resume=True)
+    train(config(data, epochs=3), 0, tmp_path / "long")
+    assert lines(tmp_path / "short") == lines(tmp_path / "long")
