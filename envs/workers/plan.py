@@ -14,7 +14,7 @@ class Share:
     names: str
     """Its tasks, for messages."""
     specification: dict[str, Any]
-    """Plain JSON values, read by the worker's `main`; the channel and the memory are added."""
+    """Plain JSON values, read by the worker's `main`, its `rows` among them; the channel and the memory are added."""
 
 
 @dataclass(frozen=True)
