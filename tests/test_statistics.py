@@ -130,7 +130,7 @@ def test_delta_m_and_mean_rank_are_those_of_the_paper() -> None:
     ranks = dict(zip(NYUV2, statistics.mean_rank(values, NYUV2_HIGHER), strict=True))
     for name, (_, delta_m, rank) in NYUV2.items():
         assert found[name] == pytest.approx(delta_m, abs=0.2 if name == "imtl_g" else 0.02), name
-        assert ranks[name] == pytest.approx(rank, abs=0.12), name  # one rank in one metric: the table is rounded
+        assert ranks[name] == pytest.approx(rank, abs=0.13), name  # one rank in one metric: the table is rounded
 
 
 def test_delta_p_is_over_tasks_and_of_the_other_sign() -> None:

@@ -58,14 +58,19 @@ def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = 
     given = given or {}
     tree = read_yaml(path)
     options: dict[str, Option] = {}
+    chosen: dict[str, str] = {}
     for section in sections(kind):
-        chosen = _chosen(tree, section, given) if section.choices else ""
-        options |= {option.key: option for option in section.with_choice(chosen)}
+        if section.choices:
+            chosen[section.key] = _chosen(tree, section, given)
+        options |= {option.key: option for option in section.with_choice(chosen.get(section.key, ""))}
     for key, texts in given.items():
         option = options.get(key) or Option(key, Any, None, "")
         _assign(tree, key, option.parse(texts), path)
     for option in options.values():
         _make_exact(tree, option)
+    for key, name in chosen.items():
+        if isinstance(part := tree.get(key), dict):
+            part.setdefault("name", name)
     try:
         # Through JSON, because its arrays may be tuples even where types are strict.
         return kind.model_validate_json(json.dumps(tree, default=str))
@@ -112,8 +117,6 @@ def _chosen(tree: Tree, section: Section, given: dict[str, list[str]]) -> str:
     chosen = given.get(f"{section.key}.name", [name])[0]
     if chosen != name:
         tree[section.key] = {}
-    elif isinstance(in_file, dict):
-        in_file.setdefault("name", chosen)
     return chosen
 
 

@@ -71,7 +71,7 @@ class Option:
     def _scalar(text: str, kinds: tuple[Any, ...]) -> Any:
         if type(None) in kinds and text == "null":
             return None
-        textual = any(kind is str or get_origin(kind) is Literal for kind in kinds)
+        textual = any(kind is str or any(isinstance(word, str) for word in get_args(kind)) for kind in kinds)
         return text if textual else parse_scalar(text)  # a name such as 007 stays as it is
 
 

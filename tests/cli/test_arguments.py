@@ -1,5 +1,6 @@
 """The arguments of `mtrl train`: what they make, and the one line for each that cannot be used."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -217,7 +218,8 @@ def test_help_lists_every_field() -> None:
         assert f"--{option.key} " in text
         assert option.doc
         assert " ".join(option.doc.split()) in words
-    assert "Units of each hidden layer. [384]" in words  # the critic's own default, not that of its class
+    # The critic's own default, not that of its class.
+    assert re.search(r"--agent\.critic\.width INT Units of each hidden layer[^\[]*\[384\]", words)
     for name in aggregation.METHODS:
         assert f"{name}: " in text
         for parameter in aggregation.hyperparameters(name):
