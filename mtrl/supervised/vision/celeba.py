@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import NonNegativeFloat, Positive, Section
-from mtrl.supervised.benchmark import Batch, Data, Metric, Split
+from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.vision.celeba_files import LAYOUT, NAMES, Table, read_tables
 from mtrl.supervised.vision.files import is_full, read_picture, require_folder, source
 from mtrl.supervised.vision.meters import Attributes
@@ -82,7 +82,7 @@ class CelebA(Section):
 
         return FileSplit(read, len(rows), _batch, self.cache_gib)
 
-    def model(self) -> nn.Module:
+    def model(self) -> MultiTaskModel:
         if self.network == "resnet18":
             return AttributeNetwork(SmallResNet18(self.width), len(NAMES), 2, self.image_size)
         return AttributeNetwork(PlainCNN(self.width), len(NAMES), 1, self.image_size)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtrl.runs.section import NonNegativeFloat, Positive, Section
-from mtrl.supervised.benchmark import Batch, Data, Metric, Split
+from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.vision import mtan_files, scene_tasks
 from mtrl.supervised.vision.files import is_full, require_folder, source
 from mtrl.supervised.vision.samples import FileSplit
@@ -81,7 +81,7 @@ class Cityscapes2(Section):
         make = scene_tasks.maker(self.augment, lambda zoom: 1 / zoom if self.published_zoom else zoom)
         return FileSplit(read, count, make, self.cache_gib)
 
-    def model(self) -> nn.Module:
+    def model(self) -> MultiTaskModel:
         return scene_tasks.network(self.network, CLASSES, normals=False, width=self.width)
 
     def losses(self, outputs: Sequence[Tensor], batch: Batch) -> list[Tensor]:

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import NonNegative, NonNegativeFloat, Positive, Section
-from mtrl.supervised.benchmark import Batch, Data, Metric, Split
+from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.vision import cityscapes_files
 from mtrl.supervised.vision.augmentation import draw_angles, draw_flips, flip, flip_vectors, turn, turn_offsets
 from mtrl.supervised.vision.files import is_full, picture_size, read_map, read_picture, require_folder, source
@@ -125,7 +125,7 @@ class Cityscapes3(Section):
             self._split(train, mean), validation, self._split(test, mean), source("Cityscapes", root, images), full
         )
 
-    def model(self) -> nn.Module:
+    def model(self) -> MultiTaskModel:
         trunk = DilatedResNet50(self.width)
         if self.weights is not None:
             _load(trunk, Path(self.weights))

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtrl.runs.section import NonNegativeFloat, Positive, Section
-from mtrl.supervised.benchmark import Batch, Data, Metric, Split
+from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.vision import mtan_files, scene_tasks
 from mtrl.supervised.vision.files import is_full, require_folder, source
 from mtrl.supervised.vision.samples import FileSplit
@@ -83,7 +83,7 @@ class NYUv2(Section):
         # Twice as large is half as far away.
         return FileSplit(read, count, scene_tasks.maker(self.augment, lambda zoom: 1 / zoom), self.cache_gib)
 
-    def model(self) -> nn.Module:
+    def model(self) -> MultiTaskModel:
         return scene_tasks.network(self.network, CLASSES, normals=True, width=self.width)
 
     def losses(self, outputs: Sequence[Tensor], batch: Batch) -> list[Tensor]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 
-from mtrl.supervised.benchmark import Batch
+from mtrl.supervised.benchmark import Batch, MultiTaskModel
 from mtrl.supervised.vision.augmentation import draw_crops, draw_flips, flip, flip_vectors
 from mtrl.supervised.vision.losses import absolute_loss, has_value, normal_loss, segmentation_loss
 from mtrl.supervised.vision.meters import AbsoluteError, Angles, Segmentation
@@ -80,7 +80,7 @@ def _augmented(
     return Batch(flip(crops.bilinear(image), mirrored), Targets(classes, depth, normal))
 
 
-def network(kind: Network, classes: int, normals: bool, width: int) -> nn.Module:
+def network(kind: Network, classes: int, normals: bool, width: int) -> MultiTaskModel:
     """The published networks; `width` 64 is theirs."""
     heads = [Head(width, classes), Head(width, 1)] + [Head(width, 3, unit_length=True)] * normals
     if kind == "segnet":

@@ -1,8 +1,9 @@
-"""Stand-ins, made once."""
+"""Stand-ins, made once; a seed for every test."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
 from mtrl.supervised import standin
 
@@ -16,3 +17,9 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, size in SIZES.items():
         standin.generate(name, root / name, seed=0, count=8, size=size)
     return root
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """Networks of the tests are the same every time."""
+    torch.manual_seed(0)

@@ -111,6 +111,6 @@ def test_an_image_does_not_see_the_others() -> None:
 
 
 def test_normals_have_unit_length() -> None:
-    model = scene_tasks.network("segnet", 13, True, width=2)
+    model = scene_tasks.network("segnet", 13, True, width=8)
     normal = model.predict(model.represent(torch.rand(2, 3, 32, 32)))[2]
     torch.testing.assert_close(normal.norm(dim=1), torch.ones(2, 32, 32))

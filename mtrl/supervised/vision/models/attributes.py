@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import Parameter
 
+from mtrl.supervised.benchmark import MultiTaskModel
 from mtrl.supervised.vision.models.attribute_heads import AttributeHeads
 from mtrl.supervised.vision.models.plain_cnn import PlainCNN
 from mtrl.supervised.vision.models.resnet import SmallResNet18
 
 
-class AttributeNetwork(nn.Module):
-    """`MultiTaskModel` of images `[B, 3, H, W]` whose outputs are `[T, B, K]`.
+class AttributeNetwork(MultiTaskModel):
+    """Of images `[B, 3, H, W]` whose outputs are `[T, B, K]`.
 
     Args:
         trunk: makes the representation.

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 from torch.nn import Parameter, functional
 
+from mtrl.supervised.benchmark import MultiTaskModel
 from mtrl.supervised.vision.models.segnet import initialise
 from mtrl.supervised.vision.models.segnet_mtan import SegNetMTAN
 
 
-class DenseNetwork(nn.Module):
-    """`MultiTaskModel` whose heads all read the trunk's output."""
+class DenseNetwork(MultiTaskModel):
+    """The heads all read the trunk's output."""
 
     def __init__(self, trunk: nn.Module, heads: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -33,8 +34,8 @@ class DenseNetwork(nn.Module):
         return self.trunk.parameters()
 
 
-class MTANNetwork(nn.Module):
-    """`MultiTaskModel` on MTAN's SegNet; the representation is what each task's prediction reads.
+class MTANNetwork(MultiTaskModel):
+    """On MTAN's SegNet; the representation is what each task's prediction reads.
 
     Args:
         trunk: the SegNet and its masks.
