@@ -1,0 +1,136 @@
+#!/usr/bin/env python
+"""What an update costs with every aggregation method, alone and for seeds side by side; and whole runs.
+
+    python scripts/bench_learner.py [--methods all] [--seeds 1 5] [--threads N] [--json FILE] [--out FILE] ...
+
+Updates are measured on made-up batches of ten tasks, for the networks of configs/mt10/quick.yaml (residual, 32 rows a
+task) and configs/mt10/paper-modern.yaml (3x400, 128 rows). Each method takes turns with the mean, so that both meet the
+same load; the ratio is the median over rounds. Every method is measured at one seed in the network's own precision;
+the main ones also in the other precision and with seeds side by side. Whole runs then show how much of the time goes
+to the update, to waiting for the simulators and to the rest, beside stable-baselines3's SAC on one task.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from learner_bench import end_to_end
+from learner_bench.updates import Row, Setting, compare
+from machine import machine_line
+
+from mtrl.aggregation import METHODS
+from mtrl.runs.devices import available_cores
+
+MAIN = ["mean", "mgda", "pcgrad", "cagrad", "nash_mtl"]
+OWN_PRECISION = {"residual": "bfloat16", "3x400": "float32"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    torch.set_num_threads(options.threads)
+    rows: list[Row] = []
+    for row in measure(options):
+        rows.append(row)
+        print(line(row), flush=True)
+        if options.json is not None:
+            options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    text = f"{tables(rows)}\n\n{machine_line({'stable-baselines3'}, options.devices)}"
+    print("\n" + text)
+    if options.out is not None:
+        options.out.write_text(text + "\n")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--methods", nargs="+", default=["all"], help=f"of {', '.join(sorted(METHODS))}; or all, main")
+    parser.add_argument("--networks", nargs="+", default=list(OWN_PRECISION), choices=list(OWN_PRECISION))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 5], help="numbers of seeds side by side")
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
+    parser.add_argument("--devices", nargs="+", default=["cpu"] + ["cuda"] * torch.cuda.is_available())
+    parser.add_argument("--threads", type=int, default=max(1, available_cores() - 1))
+    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--eager", action="store_true", help="without torch.compile")
+    parser.add_argument("--vector-steps", type=int, default=300, help="of a whole run; 0 for none")
+    parser.add_argument("--json", type=Path, help="also write the rows here")
+    parser.add_argument("--out", type=Path, help="also write the tables here")
+    options = parser.parse_args(arguments)
+    if options.methods in (["all"], ["main"]):
+        options.methods = list(METHODS) if options.methods == ["all"] else MAIN
+    unknown = [name for name in options.methods if name not in METHODS]
+    if unknown:
+        parser.error(f"--methods needs names of methods, got {' '.join(unknown)}")
+    for name in ("threads", "tasks", "rounds"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
+    return options
+
+
+def measure(options: argparse.Namespace) -> Iterator[Row]:
+    for device in options.devices:
+        for network in options.networks:
+            for precision in options.precisions:
+                for num_seeds in options.seeds:
+                    everything = precision == OWN_PRECISION[network] and num_seeds == 1
+                    methods = [m for m in options.methods if everything or m in MAIN]
+                    torch._dynamo.reset()
+                    setting = Setting(network, precision, num_seeds, device, not options.eager, options.tasks)
+                    yield from compare(methods, setting, options.rounds)
+        if options.vector_steps:
+            for num_seeds in options.seeds:
+                for method in ("mean", "nash_mtl"):
+                    yield end_to_end.training("mt10/quick.yaml", method, num_seeds, device, options.vector_steps)
+            yield end_to_end.stable_baselines3(options.vector_steps, device)
+
+
+def line(row: Row) -> str:
+    """A row as it is found."""
+    what = row.get("network") or row["config"]
+    ratio = f", {row['times_mean']:.2f} times the mean" if "times_mean" in row else ""
+    text = f"{row['device']} {what} {row['precision']} S={row['num_seeds']} {row['method']}:"
+    return f"{text} {row['updates_per_s']:.1f} updates/s{ratio}"
+
+
+def tables(rows: list[Row]) -> str:
+    """Markdown."""
+    updates, runs = ([row for row in rows if ("network" in row) == flag] for flag in (True, False))
+    lines = [
+        "| network | device, precision | seeds | method | updates/s | ms | times the mean | compiling, s |",
+        "|---|---|---:|---|---:|---:|---:|---:|",
+    ]
+    for row in updates:
+        lines.append(
+            f"| {row['network']} | {row['device']}, {row['precision']} | {row['num_seeds']} | {row['method']} "
+            f"| {row['updates_per_s']:.1f} | {row['ms_per_update']:.1f} | {row['times_mean']:.2f} "
+            f"| {row['until_third_update_s']:.0f} |"
+        )
+    if runs:
+        lines += [
+            "",
+            "| whole run | device, precision | seeds | method | updates/s | steps/s of a seed "
+            "| update | wait | act, store | simulation alone, ms | vector step, ms |",
+            "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|",
+        ]
+    return "\n".join([*lines, *(run_line(row) for row in runs)])
+
+
+def run_line(row: dict[str, Any]) -> str:
+    share = row.get("time_share")
+    times = (
+        "| | | "
+        if share is None
+        else "| {update:.0%} | {wait:.0%} | {rest:.0%} ".format(**share, rest=share["act"] + share["store"])
+    )
+    simulation = f"| {row['simulation_alone_ms']:.1f} | {row['vector_step_ms']:.1f} |" if share else "| | |"
+    return (
+        f"| {row['config']} | {row['device']}, {row['precision']} | {row['num_seeds']} | {row['method']} "
+        f"| {row['updates_per_s']:.1f} | {row['steps_per_s']:.0f} {times}{simulation}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
