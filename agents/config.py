@@ -4,12 +4,14 @@ The docstring under a field is its help text. A saved run's `config.yaml` is thi
 Steps are environment transitions summed over tasks unless a name says otherwise.
 """
 
+from operator import attrgetter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 import envs
 from agents.networks import ConditioningConfig, NetworkConfig
+from agents.single_task_rules import RULES
 from mtrl.runs.section import (
     NonNegative,
     NonNegativeFloat,
@@ -52,6 +54,9 @@ class EnvConfig(Section):
 class AgentConfig(Section):
     """Multi-task soft actor-critic."""
 
+    single_task: Literal["none", "ours", "stable_baselines3"] = "none"
+    """An agent of its own for each task, all trained side by side, as the papers' single-task row: `ours`, this agent,
+    or `stable_baselines3`, networks, losses and optimizers of their SAC. `none` is one agent of all tasks."""
     actor: NetworkConfig = NetworkConfig()
     """The policy's trunk."""
     critic: NetworkConfig = NetworkConfig(width=384, depth=2)
@@ -161,6 +166,16 @@ class Config(RunConfig):
     """Final evaluation."""
 
     may_differ = RunConfig.may_differ | {"steps"}  # with a falling learning rate the longer run is another run, though
+
+    @model_validator(mode="after")
+    def _single_task_agents_can(self) -> Self:
+        kind = self.agent.single_task
+        for name, wanted in RULES[kind].items():
+            value = attrgetter(name)(self)
+            if value != wanted:
+                shown, got = ("null" if v is None else str(v).lower() for v in (wanted, value))
+                raise ValueError(f"{name} must be {shown} with agent.single_task={kind}, got {got}")
+        return self
 
     @model_validator(mode="after")
     def _meta_world_steps_no_further(self) -> Self:

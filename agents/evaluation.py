@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import envs
-from agents.learner import Learner
+from agents.learners import AnyLearner
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""
@@ -83,7 +83,7 @@ def evaluate_policy(
     return EvaluationResult(env.tasks, in_turn(any_step), in_turn(final), in_turn(returns), env.simulator)
 
 
-def deterministic_policy(learner: Learner, replica: int) -> Policy:
+def deterministic_policy(learner: AnyLearner, replica: int) -> Policy:
     """The mean actions of one replica for numpy observations `[T, E, O]`."""
 
     def policy(observation: np.ndarray) -> np.ndarray:

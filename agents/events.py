@@ -1,5 +1,6 @@
 """The lines of `metrics.jsonl`. Per-task values are mappings from task name; a step is summed over tasks."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -55,7 +56,7 @@ def train(
     """
 
     def per_task(values: Iterable[float | None] | Tensor | np.ndarray) -> dict[str, float | None]:
-        return {task: None if v is None else float(v) for task, v in zip(tasks, values, strict=True)}
+        return {task: _known(value) for task, value in zip(tasks, values, strict=True)}
 
     event = {
         "kind": "train",
@@ -75,8 +76,13 @@ def train(
         "loss": {name: per_task(c.loss) for name, c in components.items()},
         "weights": {name: per_task(c.weights) for name, c in components.items()},
         "gradient_norm": {name: per_task(c.gradient_norm) for name, c in components.items()},
-        "conflict_rate": {name: float(c.conflict_rate) for name, c in components.items()},
+        "conflict_rate": {name: _known(c.conflict_rate) for name, c in components.items()},
     }
+
+
+def _known(value: float | Tensor | None) -> float | None:
+    """None for what is not known, NaN say: JSON has no such number."""
+    return None if value is None or math.isnan(value) else float(value)
 
 
 def evaluation(step: int, wall_s: float, horizon: int, episodes: int, result: EvaluationResult) -> Event:

@@ -14,6 +14,7 @@ from torch.func import vmap
 from agents.compiling import Function, compiled
 from agents.config import AgentConfig, Config
 from agents.directions import Direction, Directions, Policies
+from agents.learners import ActorFunction
 from agents.losses import Batch, SoftActorCritic
 from agents.metrics import ComponentMetrics, Metrics
 from agents.networks import NetworkParameters, TwinCritic, make_network
@@ -119,6 +120,15 @@ class Learner:
         """Deterministic actions of one replica's policy, `[T, E, O]` to `[T, E, A]`."""
         shared, own = ({name: t[replica : replica + 1] for name, t in group.items()} for group in self.actor)
         return self._act(NetworkParameters(shared, own), observation[None], None)[0]
+
+    def actor_function(self, replica: int) -> ActorFunction:
+        """The deterministic policy of one replica, as a function of its parameters now."""
+        shared, own = ({name: t[replica] for name, t in group.items()} for group in self.actor)
+        return ActorFunction(shared, own, self.mean_action)
+
+    def mean_action(self, shared: dict[str, Tensor], own: dict[str, Tensor], observation: Tensor) -> Tensor:
+        """See `ActorFunction.action`."""
+        return self.functions.policy({}, shared, own, observation).mode
 
     def update(self, batch: Batch) -> Metrics:
         """One update: critics, then (every `actor_every`-th time) actor and temperatures, then targets.

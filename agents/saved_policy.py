@@ -8,7 +8,7 @@ import torch
 import envs
 from agents.config import Config
 from agents.evaluation import Policy, deterministic_policy
-from agents.learner import Learner
+from agents.learners import make_learner
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config
 
@@ -36,7 +36,7 @@ def load_policy(folder: Path, device: str) -> SavedPolicy:
     place = devices.choose(device)
     tasks = envs.task_names(config.env.tasks)
     sizes = envs.sizes(tasks, config.env.one_hot)
-    learner = Learner(config, len(tasks), *sizes, place, config.seeds)
+    learner = make_learner(config, len(tasks), *sizes, place, config.seeds)
     learner.load_state_dict([state["agent"]])
     torch.set_num_threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores
     return SavedPolicy(deterministic_policy(learner, 0), config, tasks, state["step"], state["agent"]["num_updates"])

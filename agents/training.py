@@ -18,7 +18,7 @@ import torch
 import envs
 from agents.config import Config
 from agents.evaluation import deterministic_policy
-from agents.learner import Learner
+from agents.learners import check_installed, make_learner
 from agents.metrics import Metrics
 from agents.replay import Replay
 from agents.replica import Event, Replica, stack_noise
@@ -82,6 +82,7 @@ def train(
                     f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
                 )
             check_same(folder, config, seed)
+    check_installed(config)
     torch.set_num_threads(config.training.threads or max(1, devices.available_cores() - 1))
     results = []
     with stop_signals() as stop:
@@ -160,7 +161,7 @@ class Training:
         env = self.replicas[0].env
         self.tasks = env.tasks
         sizes = env.observation_size, env.action_size
-        self.learner = Learner(config, len(self.tasks), *sizes, device, [r.agent_seed for r in self.replicas])
+        self.learner = make_learner(config, len(self.tasks), *sizes, device, [r.agent_seed for r in self.replicas])
         self.replay = Replay(
             len(self.replicas),
             len(self.tasks),

@@ -54,6 +54,7 @@ class Run:
 
     folder: Path
     name: str
+    """Of the run, labelled if it is a single-task baseline."""
     seed: int
     tasks: tuple[str, ...]
     config: Record
@@ -116,7 +117,7 @@ def read_run(folder: Path, warn: Warn) -> Run:
         evaluations = [record for record in records if record["kind"] == "evaluation"]
         return Run(
             folder=folder,
-            name=str(config["name"]),
+            name=_name(config),
             seed=int(starts[-1]["seed"]),
             tasks=tasks,
             config=config,
@@ -167,6 +168,13 @@ def parse_evaluation(record: Record) -> Evaluation:
         success_final=np.array([task["success_final"] for task in tasks], dtype=np.float64),
         mean_return=np.array([task["mean_return"] for task in tasks], dtype=np.float64),
     )
+
+
+def _name(config: Record) -> str:
+    """The run's name, and whether an agent of its own learned each task."""
+    kind = config.get("agent", {}).get("single_task", "none")
+    label = {"none": "", "ours": " (single-task)"}.get(kind, f" (single-task, {kind})")
+    return f"{config['name']}{label}"
 
 
 def _is_run(path: Path) -> bool:

@@ -194,3 +194,11 @@ def test_evaluation_during_training_is_logged(tmp_path):
     assert event["step"] == 160
     assert set(event["success_any"]) == {"reach-v3", "push-v3"}
     assert 0 < event["wall_s"] < time.monotonic() - started
+
+
+def test_weights_that_no_rule_makes_are_null_in_the_log(tmp_path):
+    """A coordinate-wise rule has none, and JSON has no NaN."""
+    train(make(method={"name": "grad_drop"}, env={"tasks": "Points", "num_workers": 0}), {0: tmp_path})
+    events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert set(events[-1]["weights"]["critic"].values()) == {None}
+    assert None not in events[-1]["gradient_norm"]["critic"].values()

@@ -1,0 +1,106 @@
+"""Agents of their own for every task: the single-task baseline.
+
+Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` action.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.utils._pytree import tree_map
+
+from agents.config import Config
+from agents.learner import Learner
+from agents.learners import ActorFunction
+from agents.losses import Batch
+from agents.metrics import Metrics
+
+
+class SingleTaskLearner:
+    """`S x T` agents of one task each, trained side by side as the replicas of a `Learner`.
+
+    Arguments and methods are those of `Learner`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        num_tasks: int,
+        observation_size: int,
+        action_size: int,
+        device: torch.device,
+        seeds: Sequence[int],
+    ) -> None:
+        self.num_seeds, self.num_tasks = len(seeds), num_tasks
+        own_seeds = [number for seed in seeds for number in task_seeds(seed, num_tasks)]
+        self.learner = Learner(config, 1, observation_size, action_size, device, own_seeds)
+
+    @property
+    def device(self) -> torch.device:
+        """Of all tensors."""
+        return self.learner.device
+
+    @property
+    def num_updates(self) -> int:
+        """Of each agent."""
+        return self.learner.num_updates
+
+    def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+        """See `Learner`."""
+        return self._unfold(self.learner.act(_fold(observation), None if noise is None else _fold(noise)))
+
+    @torch.no_grad()
+    def act_alone(self, replica: int, observation: Tensor) -> Tensor:
+        """See `Learner`."""
+        actor = self.actor_function(replica)
+        return vmap(actor.action, in_dims=(None, 0, 0))(actor.shared, actor.own, observation)
+
+    def actor_function(self, replica: int) -> ActorFunction:
+        """See `Learner`; all parameters are some task's own."""
+        agents = slice(replica * self.num_tasks, (replica + 1) * self.num_tasks)
+        shared, own = self.learner.actor
+        both = {name: t[agents] for name, t in shared.items()} | {name: t[agents, 0] for name, t in own.items()}
+        function = self.learner.mean_action
+
+        def action(_: dict[str, Tensor], parameters: dict[str, Tensor], observation: Tensor) -> Tensor:
+            return function(
+                {name: parameters[name] for name in shared}, {name: parameters[name] for name in own}, observation
+            )
+
+        return ActorFunction({}, both, action)
+
+    def update(self, batch: Batch) -> Metrics:
+        """See `Learner`."""
+        metrics = tree_map(lambda x: x.view(self.num_seeds, self.num_tasks), self.learner.update(_fold(batch)))
+        critic, actor = (c._replace(conflict_rate=c.conflict_rate.mean(-1)) for c in (metrics.critic, metrics.actor))
+        result: Metrics = metrics._replace(critic=critic, actor=actor)
+        return result
+
+    def set_progress(self, share: float) -> None:
+        """See `Learner`."""
+        self.learner.set_progress(share)
+
+    def state_dict(self, replica: int) -> dict[str, Any]:
+        """The states of the agents of one seed."""
+        agents = range(replica * self.num_tasks, (replica + 1) * self.num_tasks)
+        return {"num_updates": self.num_updates, "tasks": [self.learner.state_dict(agent) for agent in agents]}
+
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Inverse of `state_dict`, one a seed."""
+        self.learner.load_state_dict([task for state in states for task in state["tasks"]])
+
+    def _unfold(self, x: Tensor) -> Tensor:
+        return x.view(self.num_seeds, self.num_tasks, *x.shape[2:])
+
+
+def task_seeds(seed: int, num_tasks: int) -> list[int]:
+    """A seed for the agent of each task."""
+    return [int(number) for number in np.random.SeedSequence(seed).generate_state(num_tasks)]
+
+
+def _fold(tree: Any) -> Any:
+    """Tensors `[S, T, ...]` as `[S T, 1, ...]`."""
+    return tree_map(lambda x: x.flatten(0, 1)[:, None], tree)

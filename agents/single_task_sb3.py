@@ -1,0 +1,195 @@
+"""Stable-Baselines3's SAC for every task: somebody else's single-task baseline, in the same run.
+
+Networks, losses and optimizers are theirs: an update is their `SAC.train`. Environments, replay, warm-up and schedule
+are the run's, so what differs from our agents is the agent alone.
+
+Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` action.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from stable_baselines3 import SAC
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.sac.policies import Actor as TheirActor
+from torch import Generator, Tensor
+from torch.func import functional_call, stack_module_state, vmap
+
+from agents.config import Config
+from agents.learners import ActorFunction
+from agents.losses import Batch
+from agents.metrics import ComponentMetrics, Metrics
+from agents.single_task import task_seeds
+
+
+class StableBaselines3Learner:
+    """`S x T` of their SAC. Arguments and methods are those of `agents.Learner`."""
+
+    def __init__(
+        self,
+        config: Config,
+        num_tasks: int,
+        observation_size: int,
+        action_size: int,
+        device: torch.device,
+        seeds: Sequence[int],
+    ) -> None:
+        self.device, self.num_tasks, self.num_updates, self._config = device, num_tasks, 0, config.agent
+        self._rate = config.agent.learning_rate
+        # Theirs draw from torch's own generator: each seed's decides what it is seeded with.
+        self._generators = [Generator().manual_seed(seed) for seed in seeds]
+        spaces = _Spaces(observation_size, action_size)
+        self.models = [[self._model(spaces, number) for number in task_seeds(seed, num_tasks)] for seed in seeds]
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
+        """See `Learner`."""
+        actions = []
+        for models, rows in zip(self.models, observation, strict=True):
+            outputs = [m.actor.get_action_dist_params(x)[:2] for m, x in zip(models, rows, strict=True)]
+            actions.append([torch.stack(parts) for parts in zip(*outputs, strict=True)])
+        mean, log_std = (torch.stack(parts) for parts in zip(*actions, strict=True))
+        return (mean if noise is None else mean + log_std.exp() * noise).tanh()
+
+    @torch.no_grad()
+    def act_alone(self, replica: int, observation: Tensor) -> Tensor:
+        """See `Learner`."""
+        actor = self.actor_function(replica)
+        return vmap(actor.action, in_dims=(None, 0, 0))(actor.shared, actor.own, observation)
+
+    def actor_function(self, replica: int) -> ActorFunction:
+        """See `Learner`; all parameters are some task's own."""
+        modules = [_Mean(model.actor) for model in self.models[replica]]
+        parameters, _ = stack_module_state(modules)
+
+        def action(_: dict[str, Tensor], parameters: dict[str, Tensor], observation: Tensor) -> Tensor:
+            result: Tensor = functional_call(modules[0], parameters, (observation,))
+            return result
+
+        return ActorFunction({}, {name: t.detach() for name, t in parameters.items()}, action)
+
+    def update(self, batch: Batch) -> Metrics:
+        """One of their updates of every model; what they do not tell is NaN."""
+        for models, generator, *of_seed in zip(self.models, self._generators, *batch, strict=True):
+            for model, *rows in zip(models, *of_seed, strict=True):
+                self._train(model, Batch(*rows), int(torch.randint(2**62, (), generator=generator)))
+        self.num_updates += 1
+        temperature = self._gather(lambda model: _log_temperature(model).exp())
+        unknown = torch.full_like(temperature, torch.nan)
+        critic, actor = (
+            ComponentMetrics(
+                loss=self._gather(lambda model, name=name: model.logger.name_to_value[f"train/{name}_loss"]),
+                weights=torch.ones_like(temperature),
+                gradient_norm=unknown,
+                conflict_rate=torch.zeros(len(self.models), device=self.device),
+            )
+            for name in ("critic", "actor")
+        )
+        return Metrics(critic, actor, value=unknown, entropy=unknown, temperature=temperature)
+
+    def set_progress(self, share: float) -> None:
+        """See `Learner`."""
+        self._rate = self._config.learning_rate * (1 - (1 - self._config.final_learning_rate) * share)
+
+    def state_dict(self, replica: int) -> dict[str, Any]:
+        """Parameters and optimizers of the models of one seed, and its generator."""
+        tasks = [
+            deepcopy(model.get_parameters()) | {"log_ent_coef": _log_temperature(model).clone()}
+            for model in self.models[replica]
+        ]
+        generator = self._generators[replica].get_state()
+        return {"num_updates": self.num_updates, "tasks": tasks, "generator": generator}
+
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Inverse of `state_dict`, one a seed."""
+        for models, generator, state in zip(self.models, self._generators, states, strict=True):
+            self.num_updates = state["num_updates"]
+            generator.set_state(state["generator"])
+            for model, saved in zip(models, state["tasks"], strict=True):
+                parameters = {name: part for name, part in saved.items() if name != "log_ent_coef"}
+                model.set_parameters(parameters, exact_match=True, device=self.device)
+                _log_temperature(model).copy_(saved["log_ent_coef"])
+
+    def _model(self, spaces: "_Spaces", seed: int) -> SAC:
+        c = self._config
+        with _seeded(seed, self.device):
+            model = SAC(
+                "MlpPolicy",
+                spaces,
+                learning_rate=lambda _: self._rate,
+                buffer_size=1,  # ours is used
+                tau=c.target_rate,
+                gamma=c.discount,
+                ent_coef=f"auto_{c.initial_temperature}",
+                target_entropy=c.target_entropy,
+                policy_kwargs={
+                    "net_arch": {"pi": [c.actor.width] * c.actor.depth, "qf": [c.critic.width] * c.critic.depth}
+                },
+                device=self.device,
+            )
+        model.set_logger(Logger(folder=None, output_formats=[]))
+        model.replay_buffer = _Drawn()  # type: ignore[assignment]
+        return model
+
+    def _train(self, model: SAC, batch: Batch, seed: int) -> None:
+        model.replay_buffer.batch = batch  # type: ignore[union-attr]
+        with _seeded(seed, self.device):
+            model.train(gradient_steps=1, batch_size=len(batch.reward))
+
+    def _gather(self, value: Any) -> Tensor:
+        values = [[float(value(model)) for model in models] for models in self.models]
+        return torch.tensor(values, device=self.device)
+
+
+def _log_temperature(model: SAC) -> Tensor:
+    """`[1]`, sharing their memory."""
+    assert model.log_ent_coef is not None  # it is learned
+    return model.log_ent_coef.detach()
+
+
+class _Spaces(gymnasium.Env[np.ndarray, np.ndarray]):
+    """What their constructor reads of an environment."""
+
+    def __init__(self, observation_size: int, action_size: int) -> None:
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (observation_size,), np.float32)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
+
+
+class _Drawn:
+    """A replay buffer that hands out the batch that was drawn for it, `[B, ...]`."""
+
+    batch: Batch
+
+    def sample(self, batch_size: int, env: object) -> ReplayBufferSamples:
+        """Theirs multiply the discount by `1 - dones`; in ours both are one factor."""
+        b = self.batch
+        reward, discount = b.reward[:, None], b.discount[:, None]
+        return ReplayBufferSamples(
+            b.observation, b.action, b.next_observation, torch.zeros_like(reward), reward, discount
+        )
+
+
+class _Mean(torch.nn.Module):
+    """The deterministic action of their actor."""
+
+    def __init__(self, actor: TheirActor) -> None:
+        super().__init__()
+        self.actor = actor
+
+    def forward(self, observation: Tensor) -> Tensor:
+        mean, _, _ = self.actor.get_action_dist_params(observation)
+        return mean.tanh()
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's own generators begin with a seed, and are afterwards as they were."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
