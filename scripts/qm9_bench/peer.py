@@ -11,7 +11,7 @@ from mtrl.supervised.qm9.network import ROUNDS, Network
 
 
 class Peer:
-    """Has the parameters of the network that it is compared with."""
+    """Has the parameters of the network that it is compared with (torch_geometric draws the edge network's anew)."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -26,6 +26,8 @@ class Peer:
             self.messages = NNConv(width, width, self.matrices, aggr="mean")
             self.messages.lin.weight, self.messages.bias = network.root.weight, network.root.bias
             self.set2set = Set2Set(width, processing_steps=ROUNDS)
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                setattr(self.set2set.lstm, f"{name}_l0", getattr(network.lstm, name))
 
     def represent(self, graphs: Graphs) -> Tensor:
         """`[B, 64]`, of the graphs as lists of atoms and edges."""

@@ -50,4 +50,5 @@ def cut(
     if len(train) < 2 or not bool((scale > 0).all()):
         constant = [name for name, s in zip(COLUMNS, scale.tolist(), strict=True) if not s > 0]
         raise UserError(f"QM9 needs targets that vary over the {len(train)} training molecules: {constant[0]} does not")
-    return tuple(MoleculeSplit(molecules.part(rows), mean, scale) for rows in (train, validation, test))  # type: ignore[return-value]
+    parts = (MoleculeSplit(molecules.part(rows), mean, scale) for rows in (train, validation, test))
+    return next(parts), next(parts), next(parts)
