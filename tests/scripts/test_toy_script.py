@@ -16,11 +16,13 @@ def test_a_panel_per_method_and_scale(tmp_path: Path) -> None:
     out = tmp_path / "new"
     done = draw("nash_mtl", "mean", "grad_drop", "--steps", "20", "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{out / 'toy.png'}\n"
-    data = (out / "toy.png").read_bytes()
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    width, height = struct.unpack(">II", data[16:24])
-    assert (width, height) == (150 * 10, round(150 * 6.1))  # three columns and two rows of panels
+    pictures = [out / "toy.png", out / "toy_paths.png"]
+    assert done.stdout.splitlines() == [str(picture) for picture in pictures]
+    for picture in pictures:
+        data = picture.read_bytes()
+        assert data[:8] == b"\x89PNG\r\n\x1a\n"
+        width, height = struct.unpack(">II", data[16:24])
+        assert (width, height) == (150 * 10, round(150 * 6.1))  # three columns and two rows of panels
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
