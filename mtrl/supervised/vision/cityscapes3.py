@@ -8,6 +8,7 @@ it). The losses of offsets and disparity are mean absolute errors as in the code
 Axes: `B` batch, `H` rows and `W` columns of pixels.
 """
 
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -233,6 +234,6 @@ def _load(trunk: DilatedResNet50, path: Path) -> None:
         load_imagenet_weights(trunk, torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError as error:
         raise UserError(f"weights: {path} is missing") from error
-    except Exception as error:  # whatever unpickling and load_state_dict raise
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, AttributeError) as error:
         line = str(error).splitlines()[0]
         raise UserError(f"weights: {path} does not hold a ResNet-50 of this width ({line})") from error

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtrl.supervised.benchmark import Batch
-from mtrl.supervised.vision import Cityscapes2, NYUv2
+from mtrl.supervised.vision import Cityscapes2, NYUv2, cityscapes3
 from mtrl.supervised.vision.losses import has_value
 from mtrl.supervised.vision.meters import AbsoluteError, Angles, Attributes, Segmentation
 from mtrl.supervised.vision.scene_tasks import SceneMeter, Targets
@@ -142,6 +142,24 @@ def test_perfect_predictions_have_no_error(benchmark: NYUv2 | Cityscapes2, norma
     meter.update(outputs, Batch(None, truth))
     best = {metric.name: 100.0 if metric.higher_is_better else 0.0 for metric in benchmark.metrics}
     assert meter.result() == best
+
+
+def test_perfect_predictions_have_no_error_with_instances() -> None:
+    classes = torch.randint(-1, 19, (2, 4, 5), generator=generator())
+    counted = torch.rand(2, 1, 4, 5, generator=generator(1)) < 0.5
+    disparity = torch.randn(2, 1, 4, 5, generator=generator(2))
+    offsets = 100 * torch.randn(2, 2, 4, 5, generator=generator(3)) * counted
+    truth = cityscapes3.Targets(classes, offsets, counted, disparity, disparity != 0)
+    logits = functional.one_hot(classes.clamp(min=0), 19).permute(0, 3, 1, 2).float()
+    meter = cityscapes3.Cityscapes3().meter(None)  # type: ignore[arg-type]
+    meter.update([logits, offsets, disparity], Batch(None, truth))
+    assert meter.result() == {"mean_iou": 100, "instance_error": 0, "disparity_error": 0}
+    # One pixel of offset in one of two directions is half a pixel; a deviation is 2729.068 / 256 pixels of disparity.
+    off = cityscapes3.Cityscapes3().meter(None)  # type: ignore[arg-type]
+    off.update([logits, offsets + torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), disparity - 1], Batch(None, truth))
+    assert off.result() == pytest.approx(
+        {"mean_iou": 100, "instance_error": 0.5, "disparity_error": 10.66042}, rel=1e-5
+    )
 
 
 def test_every_evaluation_begins_with_empty_counts() -> None:

@@ -1,11 +1,13 @@
 """Sizes of the networks as published, what they share, and that width is all that makes them small."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from mtrl.runs.errors import UserError
 from mtrl.supervised.vision import CelebA, Cityscapes3, NYUv2, scene_tasks
 from mtrl.supervised.vision.models import (
     AttributeHeads,
@@ -14,7 +16,6 @@ from mtrl.supervised.vision.models import (
     PyramidPooling,
     SegNet,
     SmallResNet18,
-    load_imagenet_weights,
 )
 
 
@@ -56,15 +57,22 @@ def test_dilation_keeps_an_eighth_of_the_resolution() -> None:
     assert dilations == [1] * 7 + [1] + [2] * 5 + [2] + [4] * 2
 
 
-def test_imagenet_weights_are_torchvisions() -> None:
+def test_imagenet_weights_are_torchvisions(tmp_path: Path) -> None:
     names = DilatedResNet50(width=4).state_dict()
     assert {"conv1.weight", "layer1.0.downsample.0.weight", "layer4.2.bn3.running_var"} <= names.keys()
     state = {name: torch.full_like(x, 2) for name, x in names.items()} | {"fc.weight": torch.zeros(3)}
-    trunk = DilatedResNet50(width=4)
-    load_imagenet_weights(trunk, state)
-    assert all(bool((x == 2).all()) for x in trunk.state_dict().values())
-    with pytest.raises(RuntimeError):
-        load_imagenet_weights(DilatedResNet50(width=8), state)
+    path = tmp_path / "weights.pth"
+    torch.save(state, path)
+    loaded = Cityscapes3(width=4, weights=str(path)).model()
+    assert all(bool((x == 2).all()) for x in loaded.trunk.state_dict().values())
+    with pytest.raises(UserError, match=f"{path} does not hold a ResNet-50 of this width"):
+        Cityscapes3(width=8, weights=str(path)).model()
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=f"{path} does not hold"):
+        Cityscapes3(width=4, weights=str(path)).model()
+    path.unlink()
+    with pytest.raises(UserError, match=f"{path} is missing"):
+        Cityscapes3(width=4, weights=str(path)).model()
 
 
 def test_masks_belong_to_their_tasks() -> None:

@@ -1,0 +1,143 @@
+#!/usr/bin/env python
+"""What a step of MGDA and of MGDA-UB costs beside one of the mean, by the number of tasks, at CelebA's shapes.
+
+    python scripts/bench_mgda_ub.py [--tasks 2 5 10 20 40] [--batch N] [--rounds 3] [--json FILE] [--smoke]
+
+ResNet-18 at 64x64, two outputs per task (Sener and Koltun 2018, section 5.2; by them MGDA-UB costs hardly more than the
+mean). A step is the forward pass, the losses, all backward passes, the method and Adam. The variants take turns, so
+that they meet the same load: milliseconds are medians over rounds, ratios medians of the rounds' ratios to the mean.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import machine_line
+
+from mtrl import backward
+from mtrl.aggregation import MGDA, LinearScalarization, Method
+from mtrl.supervised import Batch
+from mtrl.supervised.vision import CelebA
+from mtrl.supervised.vision.models import AttributeNetwork, SmallResNet18
+
+SIZE, OUTPUTS = 64, 2
+TARGET = "MGDA-UB within 1.3 times the mean at 40 tasks"
+
+
+class Workload:
+    """A network of `tasks` attributes and a batch of noise."""
+
+    def __init__(self, tasks: int, batch: int, width: int, device: str) -> None:
+        torch.manual_seed(0)
+        self.tasks = tasks
+        self.model = AttributeNetwork(SmallResNet18(width), tasks, OUTPUTS, SIZE).to(device)
+        self.batch = Batch(torch.rand(batch, 3, SIZE, SIZE), torch.rand(batch, tasks) < 0.5).to(torch.device(device))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-6)
+
+    def variants(self) -> dict[str, Callable[[], None]]:
+        """By name, the mean first."""
+        return {
+            "mean": lambda: self.step(LinearScalarization()),
+            "MGDA-UB": lambda: self.step(MGDA(), at_features=True, chunk_size=self.tasks),
+            "MGDA-UB, heads one by one": lambda: self.step(MGDA(), at_features=True),
+            "MGDA": lambda: self.step(MGDA()),
+        }
+
+    def step(self, method: Method, at_features: bool = False, chunk_size: int = 1) -> None:
+        self.optimizer.zero_grad()
+        z = self.model.represent(self.batch.inputs)
+        losses = CelebA().losses(self.model.predict(z), self.batch)
+        backward(
+            losses,
+            method,
+            self.model.shared_parameters(),
+            features=z if at_features else None,
+            heads=self.model.heads,
+            chunk_size=chunk_size,
+        )
+        self.optimizer.step()
+
+
+def measure(workload: Workload, rounds: int, device: str) -> list[dict[str, Any]]:
+    """A row per variant: seconds of every round, their median, and that of the ratios to the mean."""
+    variants = workload.variants()
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for run in variants.values():  # warm-up
+        timed(run, device)
+    for _ in range(rounds):
+        for name, run in variants.items():
+            seconds[name].append(timed(run, device))
+    rows = []
+    for name, times in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(times, seconds["mean"], strict=True))
+        row = {"tasks": workload.tasks, "variant": name, "seconds": times}
+        rows.append(row | {"median_s": statistics.median(times), "times_mean": ratio})
+    return rows
+
+
+def timed(run: Callable[[], None], device: str) -> float:
+    """Seconds of a call."""
+    synchronise(device)
+    start = time.perf_counter()
+    run()
+    synchronise(device)
+    return time.perf_counter() - start
+
+
+def synchronise(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, a row per number of tasks: milliseconds, and in brackets how many times the mean's."""
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    lines = [f"| tasks | {' | '.join(f'{name}, ms' for name in names)} |", "|---:|" + "---:|" * len(names)]
+    for tasks in dict.fromkeys(row["tasks"] for row in rows):
+        cells = [f"{1000 * row['median_s']:.0f} ({row['times_mean']:.2f})" for row in rows if row["tasks"] == tasks]
+        lines.append(f"| {tasks} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def parse(arguments: Sequence[str] | None, device: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--tasks", type=int, nargs="+", default=[2, 5, 10, 20, 40], help="numbers of tasks")
+    default = 256 if device == "cuda" else 8
+    parser.add_argument("--batch", type=int, default=default, help="images; 256 as published on a GPU, else 8")
+    parser.add_argument("--width", type=int, default=64, help="channels of the first layer; published: 64")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--smoke", action="store_true", help="a second's run that shows no more than that it runs")
+    options = parser.parse_args(arguments)
+    if options.smoke:
+        options.tasks, options.batch, options.width, options.rounds = [2, 3], 2, 2, 1
+    for name in ("batch", "width", "threads", "rounds"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
+    if min(options.tasks) < 1:
+        parser.error(f"--tasks needs numbers of at least 1, got {min(options.tasks)}")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    options = parse(arguments, device)
+    torch.set_num_threads(options.threads)
+    rows: list[dict[str, Any]] = []
+    for tasks in options.tasks:
+        rows += measure(Workload(tasks, options.batch, options.width, device), options.rounds, device)
+    machine = machine_line((), [device])
+    print(f"ResNet-18 of width {options.width}, batch {options.batch}\n\n{table(rows)}\n\n{machine}")
+    if options.json is not None:
+        figures = {"machine": machine, "batch": options.batch, "width": options.width, "target": TARGET, "rows": rows}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
