@@ -131,8 +131,9 @@ def generate(name: str, folder: Path, seed: int = 0, count: int = 24, size: int 
         raise UserError(f"{folder} is not empty: a stand-in needs a folder of its own")
     kind = KINDS[name]
     size = kind.size if size is None else size
-    if count < 1 or size < 8:
-        raise UserError(f"a stand-in needs count >= 1 and size >= 8, got count={count}, size={size}")
+    if count < 1 or size < 8 or seed < 0:
+        given = f"count={count}, size={size}, seed={seed}"
+        raise UserError(f"a stand-in needs count >= 1, size >= 8 and seed >= 0, got {given}")
     folder.mkdir(parents=True, exist_ok=True)
     # First: a folder that was left half-way says what it is, too.
     text = f"This is a stand-in for {name}, made by `python -m mtrl.supervised.standin`; no result from it is real."

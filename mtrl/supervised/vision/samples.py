@@ -36,7 +36,8 @@ class FileSplit:
     ) -> None:
         self._read, self._count, self._make = read, count, make
         self._limit = cache_gib * 2**30
-        self._kept: Arrays = ()
+        self._fits: bool | None = None  # known once the first sample is
+        self._kept: list[NDArray[Any]] = []
         self._known = np.zeros(count, bool)
 
     def __len__(self) -> int:
@@ -45,18 +46,22 @@ class FileSplit:
     def batch(self, indices: Tensor, generator: Generator | None) -> Batch:
         """See `Split`."""
         wanted = indices.numpy()
-        if not self._kept:
-            first = self._read(int(wanted[0]))
-            if self._count * sum(array.nbytes for array in first) > self._limit:
-                return self._batch(_stacked(self._all(wanted)), generator)
-            # Pages of memory are taken when they are first written, so this costs nothing yet.
-            self._kept = tuple(np.empty((self._count, *array.shape), array.dtype) for array in first)
+        if self._fits is None:
+            self._make_room(self._read(int(wanted[0])))
+        if not self._fits:
+            samples = self._all(wanted)
+            return self._batch([np.stack(arrays) for arrays in zip(*samples, strict=True)], generator)
         missing = np.unique(wanted[~self._known[wanted]])
         for index, arrays in zip(missing, self._all(missing), strict=True):
             for kept, array in zip(self._kept, arrays, strict=True):
                 kept[index] = array
         self._known[missing] = True
-        return self._batch(tuple(kept[wanted] for kept in self._kept), generator)
+        return self._batch([kept[wanted] for kept in self._kept], generator)
+
+    def _make_room(self, sample: Arrays) -> None:
+        self._fits = self._count * sum(array.nbytes for array in sample) <= self._limit
+        if self._fits:  # pages of memory are taken when they are first written, so this costs nothing yet
+            self._kept = [np.empty((self._count, *array.shape), array.dtype) for array in sample]
 
     def _all(self, indices: NDArray[np.int64]) -> list[Arrays]:
         workers = min(len(indices), torch.get_num_threads())
@@ -65,9 +70,5 @@ class FileSplit:
         with ThreadPoolExecutor(workers) as pool:  # decoding releases the interpreter
             return list(pool.map(self._read, indices.tolist()))
 
-    def _batch(self, arrays: Arrays, generator: Generator | None) -> Batch:
+    def _batch(self, arrays: Sequence[NDArray[Any]], generator: Generator | None) -> Batch:
         return self._make([torch.from_numpy(array) for array in arrays], generator)
-
-
-def _stacked(samples: list[Arrays]) -> Arrays:
-    return tuple(np.stack(arrays) for arrays in zip(*samples, strict=True))

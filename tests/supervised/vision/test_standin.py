@@ -34,6 +34,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert len(list((tmp_path / "rooms" / "train" / "normal").iterdir())) == 2
     assert standin.main(words) == 2
     assert "is not empty" in capsys.readouterr().err
+    assert standin.main(["nyuv2", str(tmp_path / "other"), "--seed", "-1"]) == 2
+    assert "seed >= 0, got count=24, size=288, seed=-1" in capsys.readouterr().err
 
 
 def test_the_formats_are_the_real_ones(stand_ins: Path) -> None:
