@@ -32,7 +32,8 @@ def read(path: Path) -> Molecules:
         x: dict[str, Tensor] = {name: stored[name] for name in ("z", "pos", "edge_index", "edge_attr", "y")}
         atoms, bonds = slices["z"].diff(), slices["edge_index"].diff()
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is not torch_geometric's processed QM9 ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"{path} is not torch_geometric's processed QM9 ({reason})") from error
     count, size = len(atoms), int(atoms.max())
     of_atoms = torch.repeat_interleave(torch.arange(count), atoms)
     within = torch.arange(len(of_atoms)) - slices["z"][of_atoms]

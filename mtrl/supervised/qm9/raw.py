@@ -95,7 +95,10 @@ def read_structures(path: Path) -> Structures:
     first = np.concatenate([[0], last[:-1] + 1])
     lines.require(last - first >= 5, first, "a record of at least five lines before $$$$")
     atoms, bonds = lines.integers(first + 3, 0, 3), lines.integers(first + 3, 3, 6)
-    lines.require(first + 4 + atoms + bonds < last, first + 3, "a record as long as its counts of atoms and bonds say")
+    after = first + 4 + atoms + bonds
+    fits = (atoms > 0) & (bonds >= 0) & (after < last)
+    lines.require(fits, first + 3, "counts of atoms and bonds that the record has lines for")
+    lines.require(lines.start_with(b"M  ")[after], after, "the properties (M  END) after as many lines as were counted")
 
     of_atoms = _ranges(first + 4, atoms)
     symbols = np.char.strip(lines.columns(of_atoms, 31, 34))

@@ -46,9 +46,9 @@ def cut(
     order = torch.randperm(count, generator=Generator().manual_seed(seed))
     test, validation, train = order.split([num_test, num_validation, count - num_test - num_validation])
     targets = molecules.targets[train]
-    mean, scale = targets.mean(0), targets.std(0)
-    if len(train) < 2 or not bool((scale > 0).all()):
-        constant = [name for name, s in zip(COLUMNS, scale.tolist(), strict=True) if not s > 0]
+    mean, scale = targets.mean(0), targets.std(0, correction=min(1, len(train) - 1))
+    if not bool((scale > 0).all()):
+        constant = [name for name, s in zip(COLUMNS, scale.tolist(), strict=True) if s == 0]
         raise UserError(f"QM9 needs targets that vary over the {len(train)} training molecules: {constant[0]} does not")
     parts = (MoleculeSplit(molecules.part(rows), mean, scale) for rows in (train, validation, test))
     return next(parts), next(parts), next(parts)

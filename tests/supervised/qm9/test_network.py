@@ -70,6 +70,19 @@ def test_a_molecule_is_represented_the_same_in_any_company(molecules, network):
     assert_close(backwards.flip(0), together, atol=1e-6, rtol=0)
 
 
+def test_a_single_atom_receives_nothing(molecules, network):
+    graphs = molecules.graphs(torch.arange(3))
+    alone = graphs._replace(present=graphs.present & (torch.arange(graphs.present.shape[1]) < 1))
+    x = network.lift(graphs.atoms[:, 0]).relu()
+    for _ in range(3):
+        x = network.gru(network.root(x).relu(), x)
+    pooled, state = x.new_zeros(3, 128), None
+    for _ in range(3):
+        state = network.lstm(pooled, state)
+        pooled = torch.cat([state[0], x], 1)
+    assert_close(network.represent(alone), network.join(pooled).relu(), atol=1e-6, rtol=0)
+
+
 def test_the_order_of_atoms_does_not_matter(molecules, network):
     graphs = molecules.graphs(torch.tensor([5]))
     shuffled = torch.randperm(graphs.atoms.shape[1], generator=torch.Generator().manual_seed(1))

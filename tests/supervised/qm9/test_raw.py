@@ -118,8 +118,19 @@ DAMAGES = {
     "a count too many": (
         SDF,
         lambda text: text.replace("  5  4  0", "  9  4  0"),
-        "line 4: expected a record as long as",
+        "line 4: expected counts",
     ),
+    "an atom that is not counted": (
+        SDF,
+        lambda text: text.replace("  5  4  0", "  4  4  0"),
+        "line 13: expected the properties",
+    ),
+    "a bond that is not counted": (
+        SDF,
+        lambda text: text.replace("  5  4  0", "  5  3  0"),
+        "line 13: expected the properties",
+    ),
+    "no atoms": (SDF, lambda text: text.replace("  5  4  0", "  0  0  0"), "line 4: expected counts"),
     "counts that are none": (SDF, lambda text: text.replace("  5  4  0", "  5  x  0"), "line 4: expected an integer"),
     "an atom line that is short": (
         SDF,
