@@ -4,6 +4,7 @@ from agents.config import Config
 from agents.evaluation import EvaluationResult, evaluate_policy
 from agents.final_evaluation import evaluate
 from agents.learner import Learner
+from agents.model import MultiTaskSAC
 from agents.recording import Recording, record_episodes
 from agents.training import TrainResult, train
 from mtrl.runs.errors import UserError
@@ -12,6 +13,7 @@ __all__ = [
     "Config",
     "EvaluationResult",
     "Learner",
+    "MultiTaskSAC",
     "Recording",
     "TrainResult",
     "UserError",

@@ -193,10 +193,15 @@ class Training:
         self._stack.close()
 
     def run(self, until_step: int, goes_on: Callable[[], bool]) -> None:
-        """Vector steps until a step is reached, for as long as `goes_on()`. Time between two calls does not count."""
+        """Vector steps until a step is reached, or until `goes_on()`, asked after each, is false.
+
+        Time between two calls does not count.
+        """
         self.clock = time.monotonic()
-        while self.step < until_step and goes_on():
+        while self.step < until_step:
             self.vector_step()
+            if not goes_on():
+                break
         self.wall_s, self.clock = self._now(), time.monotonic()
 
     def vector_step(self) -> None:

@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mtrl.cli.options import Option, Section, members_by_name, sections
-from mtrl.cli.yaml_file import read_yaml
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import RunConfig
+from mtrl.runs.yaml_file import read_yaml
 
 Tree = dict[str, Any]
 C = TypeVar("C", bound=RunConfig)

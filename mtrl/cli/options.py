@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from mtrl import aggregation
 from mtrl.aggregation import METHODS
-from mtrl.cli.yaml_file import parse_scalar
 from mtrl.runs.section import MethodConfig
+from mtrl.runs.yaml_file import parse_scalar
 
 _LISTS = (tuple, Sequence)
 

@@ -19,15 +19,24 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> None:
         OSError: the disk is full, say; what was there before is still there.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    write(folder / _name(step), state)
+    for old in _all(folder)[:-KEPT]:
+        old.unlink()
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Writes one file through a temporary one.
+
+    Raises:
+        OSError: the disk is full, say; what was there before is still there.
+    """
     try:
-        with replacing(folder / _name(step)) as file:
+        with replacing(path) as file:
             torch.save(state, file)
     except RuntimeError as error:
         if isinstance(error.__context__, OSError):  # torch trips over the file that the disk did not take
             raise error.__context__ from error
         raise
-    for old in _all(folder)[:-KEPT]:
-        old.unlink()
 
 
 def load_newest(folder: Path) -> dict[str, Any]:
@@ -48,15 +57,26 @@ def load(folder: Path, step: int) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read.
     """
-    path = folder / _name(step)
+    try:
+        return read(folder / _name(step))
+    except UserError as error:
+        older = [other for other in steps(folder) if other < step]
+        fix = f"; remove it to use {_name(older[-1])}" if older else ""
+        raise UserError(f"checkpoint {error}{fix}") from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The state in a file, on the CPU.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         # Our own file: it holds generators' states and numpy arrays besides tensors.
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
-        older = [other for other in steps(folder) if other < step]
-        fix = f"; remove it to use {_name(older[-1])}" if older else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"checkpoint {path} is damaged ({reason}){fix}") from error
+        raise UserError(f"{path} is damaged ({reason})") from error
     return state
 
 

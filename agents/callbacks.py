@@ -1,0 +1,36 @@
+"""What `MultiTaskSAC.learn` tells while it learns, in the forms that Stable-Baselines3 has."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    Names = dict[str, Any]
+    Callback = Callable[[Names, Names], bool | None] | BaseCallback | Sequence[BaseCallback] | None
+
+
+@contextmanager
+def following(callback: "Callback", model: Any, total_timesteps: int) -> Iterator[Callable[[], bool]]:
+    """Yields what is to be called after every step of all environments; it says whether to go on.
+
+    Args:
+        callback: a function of `{"self": model, "total_timesteps": ...}` and `{}` that stops the training by returning
+            False; or their `BaseCallback`, or several.
+        model: that learns.
+        total_timesteps: of this call.
+    """
+    names = {"self": model, "total_timesteps": total_timesteps}
+    if callback is None:
+        yield lambda: True
+    elif callable(callback):
+        yield lambda: callback(names, {}) is not False
+    else:
+        from stable_baselines3.common.callbacks import CallbackList
+
+        theirs = CallbackList(list(callback) if isinstance(callback, Sequence) else [callback])
+        theirs.init_callback(model)
+        theirs.on_training_start(names, {})
+        yield theirs.on_step
+        theirs.on_training_end()

@@ -1,0 +1,269 @@
+"""The agent as an object, with the methods that users of Stable-Baselines3 know.
+
+Axes: `T` tasks, `E` environments of each, `O` observation, `A` action.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+
+import envs
+from agents.callbacks import following
+from agents.config import Config
+from agents.learners import check_installed, make_learner
+from agents.replica import streams
+from agents.training import Listener, Training
+from mtrl.runs import checkpoint, devices
+from mtrl.runs.errors import UserError
+from mtrl.runs.folder import load_config
+from mtrl.runs.stop_signals import stop_signals
+from mtrl.runs.yaml_file import read_yaml
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.logger import Logger
+
+    from agents.callbacks import Callback
+
+
+class MultiTaskSAC:
+    """One agent that learns by calls, without a run folder; the training is that of `agents.train`.
+
+        model = MultiTaskSAC("configs/mt10/quick.yaml", seed=0)
+        model.learn(100_000)
+        action, _ = model.predict(obs)  # [T, E, O], or [T * E, O] task by task
+        model.save("mt10.pt")
+        model = MultiTaskSAC.load("mt10.pt")
+
+    Simulators start with the first `learn` and live until `close`; loading and predicting needs none.
+
+    Args:
+        config: a configuration, or a YAML file with one; by default that of the fields.
+        seed: decides all that is drawn; by default the configuration's first.
+        fields: of `Config`, e.g. `env={"tasks": "MT1:reach-v3"}, device="cpu"`; they override those of `config`, key by
+            key in a section.
+
+    Raises:
+        ValueError: a field is not as it must be; the text names it.
+        UserError: no such file or device.
+    """
+
+    def __init__(self, config: Config | str | Path | None = None, *, seed: int | None = None, **fields: Any) -> None:
+        self._begin(_make_config(config, seed, fields), None)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Self:
+        """What `save` wrote, or the newest checkpoint of a run.
+
+        Args:
+            path: the file, or the folder of one seed of a run, e.g. `runs/mt10-quick/seed_0`.
+            device: that the agent is put on.
+
+        Raises:
+            UserError: there is no such file, run or device, or it is damaged.
+        """
+        path = Path(path)
+        if path.is_dir():
+            config, state = load_config(path, Config), checkpoint.load_newest(path / "checkpoints")
+        else:
+            saved = checkpoint.read(path)
+            if saved.keys() != {"config", "state"}:
+                raise UserError(f"{path} was not written by MultiTaskSAC.save")
+            config, state = Config.model_validate_json(saved["config"]), saved["state"]
+        model = cls.__new__(cls)
+        model._begin(config.model_copy(update={"device": device}), state)
+        return model
+
+    def _begin(self, config: Config, state: dict[str, Any] | None) -> None:
+        check_installed(config)
+        self.config, self.seed, self.device = config, config.seeds[0], devices.choose(config.device)
+        self.tasks = envs.task_names(config.env.tasks)
+        self.sizes = envs.sizes(self.tasks, config.env.one_hot)
+        agent_seed, _, noise_seed = streams(self.seed)
+        self._learner = make_learner(config, len(self.tasks), *self.sizes, self.device, [agent_seed])
+        if state:
+            self._learner.load_state_dict([state["agent"]])
+        self._state = state  # of the training when there is none
+        self._training: Training | None = None
+        self._logger: Logger | None = None
+        self._on_event: Listener = lambda event, seed: None
+        self._noise = torch.Generator(self.device).manual_seed(noise_seed)
+
+    def learn(
+        self,
+        total_timesteps: int | None = None,
+        callback: "Callback" = None,
+        *,
+        on_event: Listener = lambda event, seed: None,
+    ) -> Self:
+        """Goes on learning; called twice with half the steps, it does what one call does.
+
+        Ctrl-C finishes the step and then raises KeyboardInterrupt; the model can be saved or go on. The step size falls
+        over the configuration's `steps`, where it falls.
+
+        Args:
+            total_timesteps: environment steps summed over tasks; by default what is left of the configuration's.
+            callback: a function of two mappings, Stable-Baselines3's `BaseCallback`, or several of them; asked after
+                each step of all environments whether to go on.
+            on_event: told of metrics and progress, see `agents.train`.
+
+        Raises:
+            UserError: a loss is not finite.
+        """
+        training = self._started()
+        left = max(0, self.config.steps - training.step)
+        until = training.step + (left if total_timesteps is None else total_timesteps)
+        self._on_event = on_event
+        threads = self.config.training.threads or max(1, devices.available_cores() - 1)
+        with (
+            _threads(threads),
+            following(callback, self, until - training.step) as goes_on,
+            stop_signals() as stop,
+        ):
+            training.run(until, lambda: goes_on() and not stop)
+        if stop:
+            raise KeyboardInterrupt
+        return self
+
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, None]:
+        """Actions.
+
+        Args:
+            observation: `[T, E, O]`; or `[T * E, O]`, task by task, as `envs.views.as_stable_baselines3` has it; or, of
+                one task, `[O]`. Any `E`.
+            state: there is none.
+            episode_start: not needed.
+            deterministic: the mean action; otherwise one is drawn.
+
+        Returns:
+            Actions in (-1, 1), float32, with the leading axes of `observation`; None.
+
+        Raises:
+            ValueError: the shape fits none of these.
+        """
+        rows = torch.as_tensor(self._by_task(np.asarray(observation)), dtype=torch.float32).to(self.device)
+        shape = *rows.shape[:-1], self.sizes.action
+        if deterministic:
+            action = self._learner.act_alone(0, rows)
+        else:
+            noise = torch.randn(shape, generator=self._noise, device=self.device)
+            action = self._learner.act(rows[None], noise[None])[0]
+        return action.cpu().numpy().reshape(*np.shape(observation)[:-1], self.sizes.action), None
+
+    def save(self, path: str | Path, *, replay: bool = True) -> None:
+        """Writes everything that learning goes on from into one file, whole or not at all.
+
+        Args:
+            path: of the file; one that is there is replaced.
+            replay: with what was collected: 340 MB for a million transitions of MT10. Without it learning goes on, too,
+                but not exactly as if it had not stopped.
+        """
+        state = self._started().state(0) if self._state is None else self._state
+        if not replay:
+            none = [rows[:, :0].clone() for rows in state["replay"]["rows"]]  # a view would bring all of its memory
+            state = state | {"replay": {"written": 0, "rows": none}}
+        checkpoint.write(Path(path), {"config": self.config.model_dump_json(), "state": state})
+
+    def close(self) -> None:
+        """Ends the simulators; learning again goes on where it was."""
+        if self._training is not None:
+            self._state = self._training.state(0)
+            self._training.__exit__()
+            self._training = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def num_timesteps(self) -> int:
+        """Environment steps so far, summed over tasks."""
+        if self._training is not None:
+            return self._training.step
+        return self._state["step"] if self._state else 0
+
+    @property
+    def logger(self) -> "Logger":
+        """Stable-Baselines3's, for its callbacks; it writes nothing."""
+        from stable_baselines3.common.logger import Logger
+
+        if self._logger is None:
+            self._logger = Logger(folder=None, output_formats=[])
+        return self._logger
+
+    def get_env(self) -> Any:
+        """The environments that it learns from as a `VecEnv`, for Stable-Baselines3's callbacks: to look at."""
+        return envs.views.as_stable_baselines3(self._started().replicas[0].env)
+
+    def get_vec_normalize_env(self) -> None:
+        """There is none: rewards are scaled when they are sampled."""
+
+    def _started(self) -> Training:
+        if self._training is None:
+            states = [self._state] if self._state else []
+            self._training = Training(self.config, {self.seed: None}, self.device, states, self._tell)
+            self._learner, self._state = self._training.learner, None
+        return self._training
+
+    def _tell(self, event: dict[str, Any], seed: int | None) -> None:
+        self._on_event(event, seed)
+
+    def _by_task(self, observation: np.ndarray) -> np.ndarray:
+        """`[T, E, O]`"""
+        num_tasks, size, shape = len(self.tasks), self.sizes.observation, observation.shape
+        fits = len(shape) in (1, 2, 3) and shape[-1] == size and np.prod(shape[:-1]) % num_tasks == 0
+        if not fits or (len(shape) == 3 and shape[0] != num_tasks):
+            one = f", or [{size}]" if num_tasks == 1 else ""
+            raise ValueError(
+                f"observations must be [{num_tasks}, E, {size}] or [{num_tasks} * E, {size}], task by task{one}; "
+                f"got {list(shape)}"
+            )
+        return observation.reshape(num_tasks, -1, size)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _make_config(config: Config | str | Path | None, seed: int | None, fields: Mapping[str, Any]) -> Config:
+    """The configuration with these fields and one seed."""
+    if isinstance(config, Config):
+        tree = config.model_dump(mode="json")
+    else:
+        tree = {} if config is None else read_yaml(Path(config))
+    for name, value in fields.items():
+        given = value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
+        merged = isinstance(given, Mapping) and not (name == "method" and "name" in given)
+        tree[name] = _merged(tree.get(name, {}), given) if merged else given
+    if seed is not None:
+        tree["seeds"] = [seed]
+    made = Config.model_validate_json(json.dumps(tree))
+    return made.model_copy(update={"seeds": made.seeds[:1]})
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The new mapping over the old one, key by key at every depth."""
+    inner = {k: _merged(old.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in new.items()}
+    return {**old, **inner}

@@ -1,0 +1,186 @@
+"""The agent as an object: it is the training of `agents.train`, and what Stable-Baselines3's users expect."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback, StopTrainingOnRewardThreshold
+from stable_baselines3.common.evaluation import evaluate_policy as their_evaluate_policy
+
+import envs
+from agents import MultiTaskSAC, UserError, evaluate_policy, train
+from agents.environments import evaluation_env
+from agents.saved_policy import load_policy
+from tests.agents.test_agent_training import final_tensors, make
+
+POINTS = {"tasks": "Points", "num_envs_per_task": 2, "num_workers": 0}
+
+
+def points(**changes) -> MultiTaskSAC:
+    return MultiTaskSAC(make(env=POINTS, **changes), seed=3)
+
+
+def tensors_of(model: MultiTaskSAC, path) -> list[torch.Tensor]:
+    """As `final_tensors` of a run."""
+    model.save(path)
+    state = torch.load(path, weights_only=False)["state"]
+    tensors = [t for part in state["agent"]["parameters"].values() for t in part] + state["replay"]["rows"]
+    return [*tensors, state["noise"]["current"], state["agent"]["generator"], state["batches"]]
+
+
+def equal(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_learning_by_calls_saved_and_loaded_between_them_is_the_run_of_train(tmp_path):
+    """Real simulator, stopped in the middle of an episode; once loaded, once closed, once simply called again."""
+    train(make(), {3: tmp_path / "run"})
+    expected = final_tensors(tmp_path / "run")
+    model = MultiTaskSAC(make(), seed=3).learn(92)
+    assert model.num_timesteps == 92
+    model.save(tmp_path / "model.pt")
+    model.close()
+    with MultiTaskSAC.load(tmp_path / "model.pt", device="cpu") as loaded:
+        assert equal(tensors_of(loaded.learn(100).learn(), tmp_path / "a.pt"), expected)
+        assert loaded.num_timesteps == 240
+    with model.learn():
+        assert equal(tensors_of(model, tmp_path / "b.pt"), expected)
+    saved = load_policy(tmp_path / "run", "cpu")
+    observation = np.random.default_rng(0).normal(size=(2, 5, 39))
+    for other in (model, MultiTaskSAC.load(tmp_path / "run", device="cpu")):
+        np.testing.assert_array_equal(other.predict(observation)[0], saved.policy(observation))
+
+
+def test_learning_past_the_budget_goes_on_quietly():
+    told = []
+    with points(steps=160) as model:
+        model.learn()
+        assert model.num_timesteps == 160
+        model.learn(on_event=lambda event, seed: told.append(event))
+        assert model.num_timesteps == 160
+        model.learn(24, on_event=lambda event, seed: told.append(event))
+        assert model.num_timesteps == 184
+    assert not [event for event in told if event["kind"] == "train"]
+
+
+def test_evaluate_policy_of_stable_baselines3_finds_our_returns():
+    config, episodes = make(), 4
+    with MultiTaskSAC(config, seed=3) as model:
+        model.learn(120)
+        with evaluation_env(config, 3, episodes) as env:
+            ours = evaluate_policy(lambda observation: model.predict(observation)[0], env, episodes)
+        with evaluation_env(config, 3, episodes) as env:
+            view, count = envs.views.as_stable_baselines3(env), 2 * episodes
+            theirs, lengths = their_evaluate_policy(model, view, count, return_episode_rewards=True, warn=False)
+    assert lengths == [config.evaluation.horizon] * count
+    np.testing.assert_allclose(theirs, ours.returns.flatten(), rtol=1e-5)
+
+
+def test_predict_takes_all_layouts_and_draws_when_asked():
+    model = MultiTaskSAC(make(), seed=0)
+    observation = np.random.default_rng(0).normal(size=(2, 3, 39))
+    action, state = model.predict(observation)
+    assert (action.shape, action.dtype, state) == ((2, 3, 4), np.float32, None)
+    flat, _ = model.predict(observation.reshape(6, 39), state=None, episode_start=np.ones(6, bool))
+    np.testing.assert_array_equal(flat, action.reshape(6, 4))
+    again = [model.predict(observation, deterministic=False)[0] for model in (model, MultiTaskSAC(make(), seed=0))]
+    np.testing.assert_array_equal(*again)
+    assert not np.allclose(again[0], action)
+    assert not np.allclose(model.predict(observation, deterministic=False)[0], again[0])
+    for shape in ((39,), (3, 39), (3, 2, 39), (2, 3, 38), (1, 2, 3, 39)):
+        with pytest.raises(ValueError, match=r"must be \[2, E, 39\] or \[2 \* E, 39\], task by task; got"):
+            model.predict(np.zeros(shape))
+    alone = MultiTaskSAC(make(env={"tasks": "MT1:reach-v3"}))
+    np.testing.assert_array_equal(alone.predict(observation[0, 0])[0], alone.predict(observation[:1])[0][0, 0])
+
+
+def test_predicting_after_loading_needs_no_simulator(tmp_path):
+    with MultiTaskSAC(make(), seed=0) as model:
+        model.save(tmp_path / "model.pt", replay=False)
+    code = (
+        "import sys, numpy as np; from agents import MultiTaskSAC\n"
+        f"MultiTaskSAC.load({str(tmp_path / 'model.pt')!r}).predict(np.zeros((2, 39)))\n"
+        "print({'mujoco', 'metaworld', 'stable_baselines3'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_small_file_goes_on_with_an_empty_replay(tmp_path):
+    with points() as model:
+        model.learn(160)
+        model.save(tmp_path / "whole.pt")
+        model.save(tmp_path / "small.pt", replay=False)
+        observation = np.random.default_rng(0).normal(size=(4, 2, model.sizes.observation))
+        with MultiTaskSAC.load(tmp_path / "small.pt") as loaded:
+            np.testing.assert_array_equal(loaded.predict(observation)[0], model.predict(observation)[0])
+            assert loaded.learn(80).num_timesteps == 240
+    assert (tmp_path / "small.pt").stat().st_size < (tmp_path / "whole.pt").stat().st_size
+
+
+def test_constructor_takes_a_config_a_file_or_fields(tmp_path):
+    model = MultiTaskSAC("configs/mt10/quick.yaml", seed=4, device="cpu", training={"compile": False})
+    assert (model.seed, len(model.tasks), model.config.training.compile) == (4, 10, False)
+    assert (model.config.training.batch_per_task, model.config.agent.learning_rate) == (32, 1e-3)
+    model = MultiTaskSAC(make(), agent={"critic": {"width": 24}}, method={"name": "cagrad", "c": 0.5})
+    assert (model.config.agent.critic.width, model.config.agent.critic.depth) == (24, 1)
+    assert model.config.method.arguments == {"c": 0.5}
+    assert MultiTaskSAC(env=make().env, device="cpu").tasks == ("reach-v3", "push-v3")
+    with pytest.raises(ValidationError, match="stepz"):
+        MultiTaskSAC(make(), stepz=3)
+    with pytest.raises(UserError, match=r"none\.yaml: No such file"):
+        MultiTaskSAC("none.yaml")
+
+
+def test_load_tells_what_is_wrong(tmp_path):
+    with pytest.raises(UserError, match="is not the folder of a run"):
+        MultiTaskSAC.load(tmp_path)
+    with pytest.raises(UserError, match=r"none\.pt is damaged .*No such file"):
+        MultiTaskSAC.load(tmp_path / "none.pt")
+    torch.save({"other": 1}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match=r"other\.pt was not written by MultiTaskSAC\.save"):
+        MultiTaskSAC.load(tmp_path / "other.pt")
+
+
+def test_callbacks_of_stable_baselines3(tmp_path):
+    with points() as model, evaluation_env(model.config, 3, 2) as env:
+        stop = StopTrainingOnRewardThreshold(-1e9, verbose=0)
+        watch = EvalCallback(
+            envs.views.as_stable_baselines3(env),
+            callback_on_new_best=stop,
+            n_eval_episodes=8,
+            eval_freq=5,
+            best_model_save_path=str(tmp_path),
+            verbose=0,
+            warn=False,
+        )
+        model.learn(callback=[CheckpointCallback(save_freq=3, save_path=str(tmp_path), name_prefix="at"), watch])
+        assert model.num_timesteps == 5 * 8  # eight environments
+        observation = np.zeros((8, model.sizes.observation))
+        best = MultiTaskSAC.load(tmp_path / "best_model")
+        np.testing.assert_array_equal(best.predict(observation)[0], model.predict(observation)[0])
+        assert MultiTaskSAC.load(tmp_path / "at_24_steps.zip").num_timesteps == 24
+
+
+def test_a_function_may_stop_it_and_so_may_ctrl_c():
+    seen = []
+
+    def stop_at_once(names, _):
+        seen.append(names["self"].num_timesteps)
+        return len(seen) < 3
+
+    def interrupt(names, _):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with points() as model:
+        model.learn(callback=stop_at_once)
+        assert seen == [8, 16, 24]
+        with pytest.raises(KeyboardInterrupt):
+            model.learn(callback=interrupt)
+        assert model.num_timesteps == 32
+        assert model.learn(8).num_timesteps == 40
