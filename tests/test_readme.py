@@ -8,6 +8,7 @@ import torch
 from agents.config import Config
 from mtrl.aggregation import METHODS
 from mtrl.cli.arguments import parse_arguments
+from mtrl.supervised import SupervisedConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,4 +48,6 @@ def test_training_commands_are_valid(monkeypatch):
     assert len(commands) >= 2
     for command in commands:
         parse_arguments(command.split(), Config, "")
+    for command in re.findall(r"^mtrl supervised (.*?)(?: +#.*)?$", README, re.MULTILINE):
+        parse_arguments(command.split(), SupervisedConfig, "")
     assert all((ROOT / script).is_file() for script in re.findall(r"^bash (\S+)", README, re.MULTILINE))

@@ -150,8 +150,9 @@ class BenchmarkJob:
     def _measure(self, split: Split) -> dict[str, float]:
         """All metrics, each of the model that learns its task."""
         values: dict[str, float] = {}
+        batch_size = self.config.evaluation.batch_size or self.config.batch_size
         for learner in self.learners:
-            found = measure(self.benchmark, learner.model, split, self.config.evaluation.batch_size, self.device)
+            found = measure(self.benchmark, learner.model, split, batch_size, self.device)
             values |= {metric.name: found[metric.name] for metric in self._metrics(learner)}
         return values
 

@@ -82,8 +82,8 @@ class EvaluationConfig(Section):
 
     every_epochs: Positive = 1
     """Metrics of the test (and validation) split are logged every so many epochs; always in those that count."""
-    batch_size: Positive = 256
-    """Examples in a batch; metrics do not depend on it."""
+    batch_size: Positive | None = None
+    """Examples in a batch, on which no metric depends; null for the training's."""
     select: Literal["last", "best_validation"] = "last"
     """Which model counts: that of the last epoch, or of the epoch with the best validation delta_m (against the
     published single-task metrics where they hold, else against those of the first evaluation)."""

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from mtrl.runs.errors import UserError
 from mtrl.supervised.benchmark import Benchmark, MultiTaskModel, Split
 
 
@@ -14,7 +15,7 @@ def measure(
     """Every metric of the benchmark by name, in its order; the model is left in evaluation mode.
 
     Raises:
-        ValueError: the meter does not give what the benchmark promises.
+        UserError: one is not finite.
     """
     model.eval()
     meter = benchmark.meter(split)
@@ -25,5 +26,5 @@ def measure(
     values = {metric.name: float(result[metric.name]) for metric in benchmark.metrics}
     for name, value in values.items():
         if not math.isfinite(value):
-            raise ValueError(f"metric {name} of {benchmark.name} is {value}")
+            raise UserError(f"metric {name} is not finite ({value}): the model has diverged, stopped")
     return values
