@@ -256,6 +256,7 @@ def test_real_mnist_within_five_epochs(tmp_path: Path) -> None:
     """Uniform weights, no dropout: above 0.95 and 0.93."""
     config = SupervisedConfig(
         data=DATA,
+        threads=2,
         epochs=5,
         benchmark=MultiMNIST(dropout=0.0),
         optimizer=OptimizerConfig(name="sgd", learning_rate=0.05),
