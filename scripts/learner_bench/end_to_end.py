@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import envs
 from agents import Config, train
 from agents.environments import training_env
+from envs import views
 from mtrl.cli.arguments import load_config
 from mtrl.runs.section import MethodConfig
 
@@ -77,7 +79,7 @@ def stable_baselines3(steps: int, device: str) -> Row:
     """stable-baselines3's SAC with its defaults (256 rows, two layers of 256) on one task, one environment."""
     from stable_baselines3 import SAC
 
-    with envs.as_stable_baselines3(envs.make("MT1:reach-v3", num_envs_per_task=1, horizon=200)) as env:
+    with closing(views.as_stable_baselines3(envs.make("MT1:reach-v3", num_envs_per_task=1, horizon=200))) as env:
         model = SAC("MlpPolicy", env, learning_starts=100, seed=0, device=device)
         model.learn(200)
         start = time.perf_counter()

@@ -1,0 +1,142 @@
+#!/usr/bin/env python
+"""What each choice of a recipe is worth: the recipe with one change at a time, several seeds each.
+
+    python scripts/ablate.py [--base FILE] [--steps 165000] [--seeds 0 1 2] [--jobs 3] [--only NAME ...]
+
+Every run is a `mtrl train` of its own on one thread, `--jobs` at a time; seeds outermost, so that all variants are
+there early. Stopped and called again, it goes on where it was. The table is of all runs that are finished; none is left
+out.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from machine import machine_line
+
+ROOT = Path(__file__).parents[1]
+
+VARIANTS: dict[str, str] = {
+    "recipe": "",
+    "horizon 100": "--env.horizon 100",
+    "horizon 500": "--env.horizon 500",
+    "scalar critic": "--agent.value scalar",
+    "HL-Gauss critic": "--agent.value hl_gauss",
+    "scalar critic, raw rewards": "--agent.value scalar --agent.reward_scaling none",
+    "scalar critic, rewards over their deviation": "--agent.value scalar --agent.reward_scaling deviation",
+    "batch of 16 a task": "--training.batch_per_task 16",
+    "batch of 64 a task": "--training.batch_per_task 64",
+    "2 updates a step": "--training.updates_per_vector_step 2",
+    "8 updates a step": "--training.updates_per_vector_step 8",
+    "plain MLPs": "--agent.actor.kind mlp --agent.actor.depth 3 --agent.critic.kind mlp --agent.critic.depth 3",
+    "SimBa blocks": "--agent.actor.kind simba --agent.critic.kind simba",
+    "critic 512 wide": "--agent.critic.width 512",
+    "no task embedding": "--agent.conditioning.encoding none",
+    "one head for all tasks": "--agent.conditioning.heads false",
+    "3-step returns": "--agent.n_step 3",
+    "white exploration noise": "--agent.noise_correlation 0.0",
+    "first temperature 0.1": "--agent.initial_temperature 0.1",
+    "discount 0.99": "--agent.discount 0.99",
+    "constant learning rate 3e-4": "--agent.learning_rate 3e-4 --agent.final_learning_rate 1.0",
+    "mean in place of Nash-MTL": "--method.name mean",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    chosen = {name: VARIANTS[name] for name in options.only or VARIANTS}
+    with ThreadPoolExecutor(options.jobs) as pool:
+        jobs = [
+            (name, seed, pool.submit(run, command(options, name, changes, seed), folder(options, name)))
+            for seed in options.seeds
+            for name, changes in chosen.items()
+        ]
+        failed = 0
+        for name, seed, job in jobs:
+            status = job.result()
+            failed += status != 0
+            print(f"{name}, seed {seed}: {'done' if status == 0 else f'exit code {status}'}", flush=True)
+            write(options)
+    sys.exit(1 if failed else 0)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--base", type=Path, default=ROOT / "configs/mt10/quick.yaml", help="the recipe")
+    parser.add_argument("--steps", type=int, default=165_000, help="environment steps of a run, summed over tasks")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=3, help="runs at a time, one thread each")
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), metavar="NAME", help="; ".join(VARIANTS))
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablations"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=Path("results/ablations.md"), help="the table")
+    return parser.parse_args(arguments)
+
+
+def folder(options: argparse.Namespace, name: str) -> Path:
+    return options.runs / slug(name)
+
+
+def slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
+
+
+def command(options: argparse.Namespace, name: str, changes: str, seed: int) -> list[str]:
+    """One run of one variant."""
+    where = ["--name", slug(name), "--out", str(options.runs), "--seeds", str(seed), "--steps", str(options.steps)]
+    return ["mtrl", "train", str(options.base), *where, "--training.threads", "1", *shlex.split(changes), "--resume"]
+
+
+def run(words: list[str], root: Path) -> int:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "output.txt").open("a") as output:
+        one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        return subprocess.run(words, env=os.environ | one_thread, stdout=output, stderr=output).returncode
+
+
+def write(options: argparse.Namespace) -> None:
+    """The table of what is finished."""
+    torch.set_num_threads(1)
+    lines = [
+        f"`{options.base.name}` with {options.steps:,} environment steps over the ten tasks, one change at a time. Success of",
+        "the final policy, protocol modern, mean over tasks. Differences within the spread of the seeds say nothing.",
+        "",
+        "| variant | change | any-step: mean | seeds | final-step | updates | minutes |",
+        "|---|---|---:|---|---:|---:|---:|",
+    ]
+    for name, changes in VARIANTS.items():
+        found = [row for seed in options.seeds if (row := result(folder(options, name) / f"seed_{seed}"))]
+        if not found:
+            continue
+        any_step, final, updates, seconds = (np.array(column) for column in zip(*found, strict=True))
+        seeds = " ".join(f"{value:.2f}" for value in any_step)
+        lines.append(
+            f"| {name} | {f'`{changes}`' if changes else ''} | {any_step.mean():.2f} | {seeds} | {final.mean():.2f} "
+            f"| {updates.mean():,.0f} | {seconds.mean() / 60:.1f} |"
+        )
+    lines += ["", machine_line({"metaworld", "mujoco"}, ["cpu"])]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text("\n".join(lines) + "\n")
+
+
+def result(run_folder: Path) -> tuple[float, float, int, float] | None:
+    """Any-step and final-step success, updates and seconds of a finished run."""
+    path = run_folder / "evaluation.json"
+    if not path.exists():
+        return None
+    evaluation = json.loads(path.read_text())
+    events = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    seconds = max(event["wall_s"] for event in events if event["kind"] == "train")
+    mean = evaluation["mean"]
+    return mean["success_any"], mean["success_final"], evaluation["checkpoint"]["updates"], seconds
+
+
+if __name__ == "__main__":
+    main()
