@@ -8,7 +8,7 @@ import torch
 import envs
 from agents.config import Config
 from agents.evaluation import Policy, deterministic_policy
-from agents.learners import make_learner
+from agents.learners import ActorFunction, make_learner
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config
 
@@ -23,10 +23,18 @@ class SavedPolicy(NamedTuple):
     step: int
     """Environment steps, summed over tasks, at the checkpoint."""
     updates: int
+    sizes: envs.Sizes
+    actor: ActorFunction
+    """The policy as a function of its parameters."""
 
 
-def load_policy(folder: Path, device: str) -> SavedPolicy:
+def load_policy(folder: Path, device: str, precision: str | None = None) -> SavedPolicy:
     """The policy of the newest checkpoint in the folder of one seed of a run, finished or running.
+
+    Args:
+        folder: of the seed.
+        device: that it runs on.
+        precision: of its matrix products; by default as in training.
 
     Raises:
         UserError: there is no run, no readable checkpoint or no such device.
@@ -36,7 +44,18 @@ def load_policy(folder: Path, device: str) -> SavedPolicy:
     place = devices.choose(device)
     tasks = envs.task_names(config.env.tasks)
     sizes = envs.sizes(tasks, config.env.one_hot)
+    if precision:
+        training = config.training.model_copy(update={"precision": precision})
+        config = config.model_copy(update={"training": training})
     learner = make_learner(config, len(tasks), *sizes, place, config.seeds)
     learner.load_state_dict([state["agent"]])
     torch.set_num_threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores
-    return SavedPolicy(deterministic_policy(learner, 0), config, tasks, state["step"], state["agent"]["num_updates"])
+    return SavedPolicy(
+        policy=deterministic_policy(learner, 0),
+        config=config,
+        tasks=tasks,
+        step=state["step"],
+        updates=state["agent"]["num_updates"],
+        sizes=sizes,
+        actor=learner.actor_function(0),
+    )

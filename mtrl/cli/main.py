@@ -12,6 +12,7 @@ _COMMANDS = {
     "evaluate": "evaluate the newest checkpoint of a run",
     "report": "table and learning curves of runs",
     "record": "film the newest checkpoint of a run: an MP4 per task",
+    "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",
 }
 _HELP = "\n".join(
     [

@@ -20,8 +20,8 @@ from envs.metaworld import graphics
 from envs.metaworld.cameras import CAMERAS
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
+from mtrl.cli.seed_folder import seed_folder
 from mtrl.cli.tables import print_plain
-from mtrl.report import find_runs
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.folder import load_config
@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
     """Write an MP4 for each task and episode of a run's newest checkpoint, and a page of stills of all."""
     arguments = _parse(words)
     _check_encoder()
-    folder = _seed_folder(arguments.run, arguments.seed)
+    folder = seed_folder(arguments.run, arguments.seed)
     _check_config(folder, arguments.episodes)
     os.environ["MUJOCO_GL"] = _graphics()  # for the processes that draw
     console = Console()
@@ -110,16 +110,6 @@ def _graphics() -> str:
         return graphics.choose()
     except graphics.GraphicsError as error:
         raise UserError(str(error)) from error
-
-
-def _seed_folder(run: Path, seed: int | None) -> Path:
-    folders = find_runs([run])
-    if seed is None:
-        return folders[0]
-    for folder in folders:
-        if folder.name == f"seed_{seed}":
-            return folder
-    raise UserError(f"--seed {seed}: {run} has {', '.join(folder.name for folder in folders)}")
 
 
 def _check_config(folder: Path, episodes: int) -> None:

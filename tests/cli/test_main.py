@@ -22,7 +22,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--agent.critic.width INT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["evaluate", "report", "record"])
+@pytest.mark.parametrize("command", ["evaluate", "report", "record", "export"])
 def test_help_of_the_small_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -42,7 +42,10 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("trian x.yaml", "mtrl: error: unknown command 'trian'; there are train, supervised, evaluate, report, record"),
+        (
+            "trian x.yaml",
+            "mtrl: error: unknown command 'trian'; there are train, supervised, evaluate, report, record, export",
+        ),
         ("train", "mtrl train: error: one configuration file is needed, e.g. configs/mt10/quick.yaml"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),
         ("train x.yaml --stepz 3", "mtrl train: error: --stepz: unknown option; did you mean --steps?"),
