@@ -105,8 +105,9 @@ def write(options: argparse.Namespace) -> None:
     """The table of what is finished."""
     torch.set_num_threads(1)
     lines = [
-        f"`{options.base.name}` with {options.steps:,} environment steps over the ten tasks, one change at a time. Success of",
-        "the final policy, protocol modern, mean over tasks. Differences within the spread of the seeds say nothing.",
+        f"`{options.base.name}` with {options.steps:,} environment steps over the ten tasks, one change at a time.",
+        "Success of the final policy, protocol modern, mean over tasks. Differences within the spread of the seeds say",
+        "nothing.",
         "",
         "| variant | change | any-step: mean | seeds | final-step | updates | minutes |",
         "|---|---|---:|---|---:|---:|---:|",
