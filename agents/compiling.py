@@ -1,5 +1,6 @@
 """torch.compile, and what to do where it cannot."""
 
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +15,11 @@ Function = Callable[..., Any]
 def compiled(*functions: Function, cuda_graphs: bool = False) -> tuple[Function, ...]:
     """The functions, each compiled at its first call; all as they are, with one warning, once compiling fails.
 
-    Shapes never change within a run, and each is one graph, so that a break shows here and not as a slow run.
+    Shapes never change within a run, and each is one graph, so that a break shows here and not as a slow run. What is
+    compiled is a copy: torch counts compilations by a function's code, for all its instances, and gives up after eight.
 
     Args:
-        functions: of tensors.
+        functions: bound methods, of tensors.
         cuda_graphs: replay each as a CUDA graph. Its outputs are copied, or the next replay would overwrite them.
     """
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
@@ -25,14 +27,14 @@ def compiled(*functions: Function, cuda_graphs: bool = False) -> tuple[Function,
     failed = False
 
     def compile_one(function: Function) -> Function:
-        fast = torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
+        fast = torch.compile(_copy(function), dynamic=False, fullgraph=True, mode=mode)
 
         def call(*arguments: Any) -> Any:
             nonlocal failed
             if not failed:
                 try:
                     return _copied(fast(*arguments)) if cuda_graphs else fast(*arguments)
-                except torch._dynamo.exc.TorchDynamoException as error:
+                except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
                     failed = True
                     warnings.warn(
                         f"cannot compile the update, so it runs slower ({str(error).strip().splitlines()[0]}); "
@@ -45,6 +47,16 @@ def compiled(*functions: Function, cuda_graphs: bool = False) -> tuple[Function,
         return call
 
     return tuple(compile_one(function) for function in functions)
+
+
+def _copy(method: Function) -> Function:
+    """The same method of the same object, with code of its own."""
+    function: Any = method.__func__  # type: ignore[attr-defined]
+    code = function.__code__.replace()
+    copy = types.FunctionType(
+        code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    return types.MethodType(copy, method.__self__)  # type: ignore[attr-defined]
 
 
 def _copied(tree: Any) -> Any:

@@ -10,8 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 import envs
+from agents import legacy_rules
 from agents.networks import ConditioningConfig, NetworkConfig
 from agents.single_task_rules import RULES
+from mtrl.protocols import LEGACY
 from mtrl.runs.section import (
     NonNegative,
     NonNegativeFloat,
@@ -40,7 +42,7 @@ class EnvConfig(Section):
     goal_seed: Seed | None = None
     """Decides the goals, as in `metaworld.MT10(seed)`; null for the run's seed."""
     num_goals: Annotated[int, Field(ge=1, le=50)] = 50
-    """Goals of each task; 1 is the fixed goal of older papers. Evaluation visits the same ones."""
+    """Goals of each task; 1 is the fixed goal of older papers. Evaluations during training visit the same ones."""
     goals_visible: bool = True
     """Whether the observation holds the goal; zeros stand there otherwise."""
     one_hot: bool = False
@@ -139,8 +141,11 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """The evaluation at the end of a run (protocol `modern`)."""
+    """The evaluation at the end of a run."""
 
+    protocol: Literal["modern", "legacy"] = "modern"
+    """`modern`: the final policy, V2 rewards, the benchmark's 50 goals. `legacy`: the best of the evaluations during
+    training, with the settings of configs/mt10/paper-legacy.yaml; biased upwards, to be read beside old tables only."""
     episodes: Positive = 50
     """Episodes per task; 50 visits every goal of the benchmark once."""
     horizon: Positive = 500
@@ -175,6 +180,12 @@ class Config(RunConfig):
             if value != wanted:
                 shown, got = ("null" if v is None else str(v).lower() for v in (wanted, value))
                 raise ValueError(f"{name} must be {shown} with agent.single_task={kind}, got {got}")
+        return self
+
+    @model_validator(mode="after")
+    def _old_settings_for_the_old_protocol(self) -> Self:
+        if self.evaluation.protocol == LEGACY and (different := legacy_rules.differences(self)):
+            raise ValueError(f"with evaluation.protocol=legacy {'; '.join(different)}")
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from agents.losses import Batch, SoftActorCritic
 from agents.metrics import ComponentMetrics
 from agents.networks import NetworkParameters
 from mtrl.aggregation import CoordinateMethod, Method
-from mtrl.conflict import conflict_rate, norms
+from mtrl.conflict import conflict_rate, cosines, norms
 from mtrl.gradients import TaskGradients, linear_task_gradients
 
 
@@ -144,10 +144,12 @@ class Directions:
         gradients = TaskGradients(leaves, leading=1)
         if weights is None:
             shared, weights, gram = gradients.aggregate(method, losses)
-            metrics = ComponentMetrics(losses, weights, norms(gram), conflict_rate(gram))
+            metrics = ComponentMetrics(losses, weights, norms(gram), conflict_rate(gram), cosines(gram))
         else:
             unknown = torch.full_like(losses, torch.nan)
-            shared, metrics = gradients.combine(weights), ComponentMetrics(losses, weights, unknown, unknown[..., 0])
+            pairs = unknown.unsqueeze(-1).expand(*unknown.shape, unknown.shape[-1])
+            metrics = ComponentMetrics(losses, weights, unknown, unknown[..., 0], pairs)
+            shared = gradients.combine(weights)
         if self.max_grad_norm is not None:
             shared, own = _clipped(self.max_grad_norm, shared, own)
         return Direction(shared, own, metrics)

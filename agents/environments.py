@@ -26,7 +26,7 @@ def training_env(section: EnvConfig, seed: int) -> envs.VectorEnv:
 
 
 def evaluation_env(config: Config, seed: int, episodes: int, num_workers: int = 0) -> envs.VectorEnv:
-    """Protocol `modern`: the run's tasks on the reference backend, observed and rewarded as in training.
+    """An evaluation's: the run's tasks on the reference backend, observed and rewarded as the configuration says.
 
     Args:
         config: of the run.

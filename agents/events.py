@@ -77,7 +77,13 @@ def train(
         "weights": {name: per_task(c.weights) for name, c in components.items()},
         "gradient_norm": {name: per_task(c.gradient_norm) for name, c in components.items()},
         "conflict_rate": {name: _known(c.conflict_rate) for name, c in components.items()},
+        "cosines": {name: [[_rounded(x) for x in row] for row in c.cosines.tolist()] for name, c in components.items()},
     }
+
+
+def _rounded(cosine: float) -> float | None:
+    """To what a picture shows: there are `T * T` of them."""
+    return None if math.isnan(cosine) else round(cosine, 3)
 
 
 def _known(value: float | Tensor | None) -> float | None:

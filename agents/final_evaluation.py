@@ -1,4 +1,4 @@
-"""The evaluation that counts: the newest checkpoint of a run under the modern protocol."""
+"""The evaluation that counts, under one of two protocols."""
 
 import json
 import time
@@ -9,28 +9,39 @@ from typing import Any
 
 import numpy as np
 
+from agents import legacy_rules
+from agents.config import Config, EvaluationConfig
 from agents.environments import evaluation_env
 from agents.evaluation import evaluate_policy
 from agents.saved_policy import load_policy
+from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
-from mtrl.runs.folder import write_atomically
+from mtrl.runs.errors import UserError
+from mtrl.runs.folder import load_config, read_events, write_atomically
+
+_GOALS, _REWARD = 50, "v2"  # of protocol modern
+
+Event = dict[str, Any]
 
 
 def evaluate(
     folder: Path,
     *,
+    protocol: str | None = None,
     episodes: int | None = None,
     device: str = "auto",
-    on_event: Callable[[dict[str, Any]], None] = lambda event: None,
-) -> dict[str, Any]:
-    """Evaluates the newest checkpoint and writes `evaluation.json`.
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Event:
+    """Evaluates a run and writes `evaluation.json`, or `evaluation-legacy.json`.
 
-    Protocol `modern`: the run's tasks on the reference backend, observed and rewarded as in training, the
-    benchmark's goals, horizon 500, deterministic policy, the *final* policy, any-step beside final-step success.
+    Protocol `modern`: the newest checkpoint; the run's tasks on the reference backend, V2 rewards, the benchmark's 50
+    goals, horizon 500, deterministic policy, any-step beside final-step success.
+    Protocol `legacy`: of the evaluations that were logged during training, the one with the best mean any-step success.
 
     Args:
         folder: of one seed of a run.
-        episodes: per task; by default the run's `evaluation.episodes`.
+        protocol: `modern` or `legacy`; the run's `evaluation.protocol` by default.
+        episodes: per task, of `modern`; by default the run's `evaluation.episodes`.
         device: that the policy runs on.
         on_event: told `{"kind": "progress", "share": x}` now and then.
 
@@ -38,10 +49,23 @@ def evaluate(
         What was written.
 
     Raises:
-        UserError: there is no run or no readable checkpoint.
+        UserError: there is no run; no readable checkpoint (`modern`); it was not trained and evaluated with the
+            settings of the old tables, or has logged no evaluation (`legacy`).
     """
+    config = load_config(folder, Config)
+    protocol = protocol or config.evaluation.protocol
+    if protocol == LEGACY and episodes:
+        raise UserError("episodes are of protocol modern: legacy takes the evaluations that the run has logged")
+    evaluation = _best_logged(folder, config) if protocol == LEGACY else _final(folder, episodes, device, on_event)
+    write_atomically(folder / EVALUATION_FILES[protocol], json.dumps(evaluation, indent=2) + "\n")
+    return evaluation
+
+
+def _final(folder: Path, episodes: int | None, device: str, on_event: Callable[[Event], None]) -> Event:
+    """Under protocol `modern`."""
     saved = load_policy(folder, device)
-    seed, settings = saved.config.seeds[0], saved.config.evaluation
+    config = _modern(saved.config)
+    seed, count = config.seeds[0], episodes or config.evaluation.episodes
     started = last_told = time.monotonic()
 
     def progress(share: float) -> None:
@@ -50,14 +74,13 @@ def evaluate(
             last_told = time.monotonic()
             on_event({"kind": "progress", "share": share, "wall_s": last_told - started})
 
-    count = episodes or settings.episodes
-    with evaluation_env(saved.config, seed, count) as env:
+    with evaluation_env(config, seed, count) as env:
         result = evaluate_policy(saved.policy, env, count, progress)
     rows = result.per_task()
-    evaluation = {
+    return {
         "protocol": {
-            "name": "modern",
-            "horizon": settings.horizon,
+            "name": MODERN,
+            "horizon": config.evaluation.horizon,
             "episodes": count,
             "policy": "deterministic, the last checkpoint",
             "goals": result.simulator.goals,
@@ -69,9 +92,57 @@ def evaluate(
         "wall_s": time.monotonic() - started,
         "versions": versions.packages(),
         "tasks": rows,
-        "mean": {
-            key: float(np.mean([row[key] for row in rows])) for key in ("success_any", "success_final", "mean_return")
-        },
+        "mean": _mean(rows),
     }
-    write_atomically(folder / "evaluation.json", json.dumps(evaluation, indent=2) + "\n")
-    return evaluation
+
+
+def _modern(config: Config) -> Config:
+    """The run's configuration with the protocol's reward and goals, whatever it was trained with."""
+    env = config.env.model_copy(update={"reward_version": _REWARD, "num_goals": _GOALS})
+    settings = EvaluationConfig() if config.evaluation.protocol == LEGACY else config.evaluation
+    return config.model_copy(update={"env": env, "evaluation": settings})
+
+
+def _best_logged(folder: Path, config: Config) -> Event:
+    """Under protocol `legacy`; where several are best, the first of them."""
+    if different := legacy_rules.differences(config):
+        raise UserError(f"{folder} has no score under protocol legacy: {'; '.join(different)}")
+    events = read_events(folder / "metrics.jsonl")
+    logged = [event for event in events if event["kind"] == "evaluation"]
+    if not logged:
+        raise UserError(f"{folder} has no score under protocol legacy: it has logged no evaluation yet")
+    started = [event for event in events if event["kind"] == "start"][-1]
+    means = [float(np.mean([*event["success_any"].values()])) for event in logged]
+    best = logged[int(np.argmax(means))]
+    rows = [
+        {
+            "name": name,
+            "episodes": best["protocol"]["episodes"],
+            "success_any": best["success_any"][name],
+            "success_final": best["success_final"][name],
+            "mean_return": best["return"][name],
+        }
+        for name in best["success_any"]
+    ]
+    return {
+        "protocol": {
+            "name": LEGACY,
+            "horizon": best["protocol"]["horizon"],
+            "episodes": best["protocol"]["episodes"],
+            "policy": f"deterministic, the best of {len(logged)} evaluations during training ({BIAS})",
+            "goals": best["simulator"]["goals"],
+            "reward": best["simulator"]["reward"],
+        },
+        "simulator": best["simulator"],
+        "checkpoint": {"step": best["step"]},
+        "evaluations": {"steps": [event["step"] for event in logged], "success_any": means},
+        "seed": started["seed"],
+        "wall_s": best["wall_s"],
+        "versions": started["versions"],
+        "tasks": rows,
+        "mean": _mean(rows),
+    }
+
+
+def _mean(rows: list[Event]) -> dict[str, float]:
+    return {key: float(np.mean([row[key] for row in rows])) for key in ("success_any", "success_final", "mean_return")}

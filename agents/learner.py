@@ -4,7 +4,7 @@ Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,6 +53,14 @@ def _value_head(config: AgentConfig) -> ValueHead:
     return kind(config.num_atoms, config.value_limit)
 
 
+class _Functions(NamedTuple):
+    """Those of `Directions`."""
+
+    critic: Function
+    actor: Function
+    critic_losses: Function
+
+
 class Learner:
     """Soft actor-critics, one a seed, whose shared parameters follow aggregated per-task gradients.
 
@@ -95,10 +103,10 @@ class Learner:
         self.generators = [Generator(device).manual_seed(seed) for seed in self.seeds]
         self.num_updates = 0
         directions = Directions(self.functions, self.critic_method, self.actor_method, config.agent.max_grad_norm)
-        functions: tuple[Function, ...] = (directions.critic, directions.actor, directions.critic_losses)
+        self._as_written = self._compiled = _Functions(directions.critic, directions.actor, directions.critic_losses)
         if config.training.compile:
-            functions = compiled(*functions, cuda_graphs=config.training.cuda_graphs and device.type == "cuda")
-        self._critic_direction, self._actor_direction, self._critic_losses = functions
+            cuda_graphs = config.training.cuda_graphs and device.type == "cuda"
+            self._compiled = _Functions(*compiled(*self._as_written, cuda_graphs=cuda_graphs))
         self._last_critic: ComponentMetrics | None = None
         self._last_actor: tuple[ComponentMetrics, Tensor] | None = None
 
@@ -142,11 +150,11 @@ class Learner:
         alpha = self.log_alpha.detach().exp().expand(-1, self.num_tasks)
         critic_inputs = self.critic, Policies(self.target, self.actor), batch, alpha, self.noise(batch.action.shape[1:])
         held = self._held(self._last_critic, self.num_updates)
-        direction, value = self._critic_direction(*critic_inputs, held)
+        direction, value = self._now.critic(*critic_inputs, held)
         self._last_critic = critic_metrics = _known(direction.metrics, self._last_critic, held)
         _step(self.critic, direction, self.critic_optimizer)
         if held is None and isinstance(self.critic_method, Method) and self.critic_method.needs_update:
-            self.critic_method.update(self._critic_losses(*critic_inputs))
+            self.critic_method.update(self._now.critic_losses(*critic_inputs))
         if self._last_actor is None or self.num_updates % self.config.actor_every == 0:
             self._last_actor = self._update_actor(batch, alpha)
         with torch.no_grad():
@@ -246,6 +254,11 @@ class Learner:
         for optimizer in self._optimizers():
             optimizer.state.clear()
 
+    @property
+    def _now(self) -> "_Functions":
+        """The first update gives the methods' states their shapes: compiled before, all would be compiled twice."""
+        return self._compiled if self.num_updates else self._as_written
+
     def _held(self, last: ComponentMetrics | None, count: int) -> Tensor | None:
         """Weights to use once more; None where the method is to be asked."""
         return None if last is None or count % self.update_every == 0 else last.weights
@@ -254,7 +267,7 @@ class Learner:
         last = self._last_actor[0] if self._last_actor else None
         held = self._held(last, self.num_updates // self.config.actor_every)
         noise = self.noise(batch.action.shape[1:])
-        direction, entropy = self._actor_direction(self.actor, self.critic, batch.observation, alpha, noise, held)
+        direction, entropy = self._now.actor(self.actor, self.critic, batch.observation, alpha, noise, held)
         _step(self.actor, direction, self.actor_optimizer)
         # Haarnoja et al. 2018b, eq. 18, in log(alpha) as every public code has it.
         excess = entropy - self.config.target_entropy

@@ -16,6 +16,8 @@ class ComponentMetrics(NamedTuple):
     """`[S, T]`, of the shared parameters, when the weights were made."""
     conflict_rate: Tensor
     """Share of task pairs whose gradients pointed against each other then, `[S]`."""
+    cosines: Tensor
+    """Between the tasks' gradients then, `[S, T, T]`; 0 for a gradient that is zero."""
 
 
 class Metrics(NamedTuple):

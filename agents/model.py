@@ -116,10 +116,10 @@ class MultiTaskSAC:
         Raises:
             UserError: a loss is not finite.
         """
+        self._on_event = on_event
         training = self._started()
         left = max(0, self.config.steps - training.step)
         until = training.step + (left if total_timesteps is None else total_timesteps)
-        self._on_event = on_event
         threads = self.config.training.threads or max(1, devices.available_cores() - 1)
         with (
             _threads(threads),

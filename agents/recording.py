@@ -39,7 +39,7 @@ class Recording:
 def record_episodes(
     folder: Path, *, episodes: int, device: str = "auto", on_progress: Callable[[float], None] = lambda share: None
 ) -> Recording:
-    """Runs the newest checkpoint's deterministic policy on Meta-World as `evaluate` does and keeps what it did.
+    """Runs the newest checkpoint's deterministic policy on Meta-World as evaluations do and keeps what it did.
 
     Args:
         folder: of one seed of a run, finished or running.

@@ -75,7 +75,10 @@ class SingleTaskLearner:
     def update(self, batch: Batch) -> Metrics:
         """See `Learner`."""
         metrics = tree_map(lambda x: x.view(self.num_seeds, self.num_tasks), self.learner.update(_fold(batch)))
-        critic, actor = (c._replace(conflict_rate=c.conflict_rate.mean(-1)) for c in (metrics.critic, metrics.actor))
+        critic, actor = (
+            c._replace(conflict_rate=c.conflict_rate.mean(-1), cosines=torch.diag_embed(c.cosines))
+            for c in (metrics.critic, metrics.actor)
+        )
         result: Metrics = metrics._replace(critic=critic, actor=actor)
         return result
 

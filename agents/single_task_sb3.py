@@ -88,6 +88,7 @@ class StableBaselines3Learner:
                 weights=torch.ones_like(temperature),
                 gradient_norm=unknown,
                 conflict_rate=torch.zeros(len(self.models), device=self.device),
+                cosines=torch.diag_embed(torch.ones_like(temperature)),
             )
             for name in ("critic", "actor")
         )

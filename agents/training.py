@@ -23,6 +23,7 @@ from agents.metrics import Metrics
 from agents.replay import Replay
 from agents.replica import Event, Replica, stack_noise
 from agents.stopwatch import Stopwatch
+from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import check_same, disk_errors, save_config
@@ -284,7 +285,8 @@ class Training:
             self.logged = (self.step, self.learner.num_updates, self._now())
             for index, replica in enumerate(self.replicas):
                 replica.log_train(counters, self.metrics, index)
-        if due(settings.eval_every_steps) and self.step < self.config.steps:
+        apart = self.step >= self.config.steps and self.config.evaluation.protocol == MODERN  # is its own evaluation
+        if due(settings.eval_every_steps) and not apart:
             for index, replica in enumerate(self.replicas):
                 policy = deterministic_policy(self.learner, index)
                 replica.log_evaluation(self.step, self._now(), policy)
