@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -202,3 +203,7 @@ def test_weights_that_no_rule_makes_are_null_in_the_log(tmp_path):
     events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert set(events[-1]["weights"]["critic"].values()) == {None}
     assert None not in events[-1]["gradient_norm"]["critic"].values()
+    cosines = np.array(events[-1]["cosines"]["critic"])
+    np.testing.assert_allclose(np.diagonal(cosines), 1, atol=1e-3)
+    np.testing.assert_array_equal(cosines, cosines.T)
+    assert np.mean(cosines[np.triu_indices(4, 1)] < 0) == pytest.approx(events[-1]["conflict_rate"]["critic"])
