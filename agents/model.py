@@ -178,10 +178,10 @@ class MultiTaskSAC:
 
     def close(self) -> None:
         """Ends the simulators; learning again goes on where it was."""
-        if self._training is not None:
-            self._state = self._training.state(0)
-            self._training.__exit__()
-            self._training = None
+        training, self._training = self._training, None
+        if training is not None:
+            with training:
+                self._state = training.state(0)
 
     def __enter__(self) -> Self:
         return self

@@ -59,7 +59,9 @@ def test_learning_by_calls_saved_and_loaded_between_them_is_the_run_of_train(tmp
 def test_learning_past_the_budget_goes_on_quietly():
     told = []
     with points(steps=160) as model:
-        model.learn()
+        model.learn(on_event=lambda event, seed: told.append(event))
+        assert [event["kind"] for event in told if event["kind"] != "progress"] == ["start", "train", "train"]
+        told.clear()
         assert model.num_timesteps == 160
         model.learn(on_event=lambda event, seed: told.append(event))
         assert model.num_timesteps == 160
