@@ -1,4 +1,4 @@
-"""`mtrl evaluate RUN [--episodes N] [--device D]`."""
+"""`mtrl evaluate RUN [--protocol modern|legacy] [--episodes N] [--device D]`."""
 
 import argparse
 from pathlib import Path
@@ -9,21 +9,34 @@ import agents
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.success import show_evaluation
+from mtrl.protocols import EVALUATION_FILES
 from mtrl.report import find_runs
+
+_DOES = (
+    "Evaluate a run. Protocol modern: the newest checkpoint, V2 rewards, 50 goals. Protocol legacy: the best of the "
+    "evaluations logged during training, for runs with the settings of the old tables; biased upwards."
+)
 
 
 def run(words: list[str]) -> int:
-    """Evaluate the newest checkpoint of every seed of a run and print a table for each."""
-    parser = OneLineParser("mtrl evaluate", "Evaluate the newest checkpoint of a run (protocol modern).")
+    """Evaluate every seed of a run and print a table for each."""
+    parser = OneLineParser("mtrl evaluate", _DOES)
     parser.add_argument("run", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
-    parser.add_argument("--episodes", type=_positive, metavar="N", help="per task; the run's own number by default")
+    parser.add_argument("--protocol", choices=tuple(EVALUATION_FILES), help="the run's own by default")
+    parser.add_argument(
+        "--episodes", type=_positive, metavar="N", help="per task, of modern; the run's own number by default"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto (the default)")
     arguments = parser.parse_args(words)
     console = Console()
     for folder in find_runs([arguments.run]):
         with Progress(console, f"evaluate {folder.name}") as progress:
             record = agents.evaluate(
-                folder, episodes=arguments.episodes, device=arguments.device, on_event=progress.update
+                folder,
+                protocol=arguments.protocol,
+                episodes=arguments.episodes,
+                device=arguments.device,
+                on_event=progress.update,
             )
         show_evaluation(console, folder, record)
     return 0

@@ -18,6 +18,7 @@ from mtrl.cli.success import show_report, warn
 from mtrl.cli.tables import print_plain
 from mtrl.cli.tracking import Tracker
 from mtrl.cli.train_help import train_help
+from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 
@@ -92,8 +93,10 @@ def _check(config: Config, folders: Iterable[Path], resume: bool) -> None:
 
 def _is_evaluated(folder: Path, config: Config, step: int) -> bool:
     """Whether there is a whole evaluation of this step, with the episodes and the horizon asked for."""
+    if config.evaluation.protocol == LEGACY:
+        return False  # it is read off the log, in no time
     try:
-        record: Mapping[str, Any] = json.loads((folder / "evaluation.json").read_text())
+        record: Mapping[str, Any] = json.loads((folder / EVALUATION_FILES[MODERN]).read_text())
         protocol = record["protocol"]
         wanted = (step, config.evaluation.episodes, config.evaluation.horizon)
         return (record["checkpoint"]["step"], protocol["episodes"], protocol["horizon"]) == wanted

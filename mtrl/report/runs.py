@@ -13,6 +13,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from mtrl.protocols import evaluation_file
+
 Warn = Callable[[str], None]
 Record = Mapping[str, Any]
 
@@ -107,7 +109,7 @@ def read_run(folder: Path, warn: Warn) -> Run:
     config = parse_file(folder / "config.yaml", yaml.safe_load)
     metrics = folder / "metrics.jsonl"
     records = parse_file(metrics, lambda text: list(read_records(text, metrics, warn)))
-    evaluation = folder / "evaluation.json"
+    evaluation = evaluation_file(folder)
     try:
         starts = [record for record in records if record["kind"] == "start"]
         if not starts:

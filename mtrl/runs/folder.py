@@ -70,6 +70,14 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events of a `metrics.jsonl`; none if there is no file. A line that is not whole is left out."""
+    if not path.exists():
+        return []
+    found = (_parsed(line) for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    return [event for event in found if event is not None]
+
+
 class MetricsLog:
     """Appends events to `metrics.jsonl`, a JSON object a line, and passes them on.
 
@@ -93,10 +101,17 @@ class MetricsLog:
 
 
 def _until(line: str, step: int) -> bool:
+    event = _parsed(line)
+    return event is not None and bool(event.get("step", 0) <= step)
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """None for a line that was being written when the run was killed, or is still."""
     try:
-        return bool(json.loads(line).get("step", 0) <= step)
+        event = json.loads(line)
     except json.JSONDecodeError:
-        return False  # a line that was being written when the run was killed
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
 
 
 @contextlib.contextmanager

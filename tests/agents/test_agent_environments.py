@@ -118,10 +118,12 @@ def test_options_of_meta_world_reach_training_and_evaluation(tmp_path):
         np.testing.assert_array_equal(one.reward, other.reward)
     train(config, {3: tmp_path})
     (first, *_) = (json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
-    result = evaluate(tmp_path)
-    for label in (first["simulator"], result["simulator"]):
-        assert label["reward"] == "Meta-World V1"
-        assert label["goals"].startswith("1 per task of goal seed 7")
+    assert first["simulator"]["reward"] == "Meta-World V1"
+    assert first["simulator"]["goals"].startswith("1 per task of goal seed 7")
+    final = evaluate(tmp_path)["simulator"]  # its own reward and goals; the run's goal seed
+    assert final["reward"] == "Meta-World V2"
+    assert final["goals"].startswith("the benchmark's 50 per task of goal seed 7")
+    for label in (first["simulator"], final):
         assert label["goals"].endswith("not visible")
     state = checkpoint.load_newest(tmp_path / "checkpoints")
     assert state["replay"]["rows"][0].shape[-1] == 41
