@@ -27,6 +27,7 @@ from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import check_same, disk_errors, save_config
+from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 
 PROGRESS_EVERY_S = 0.5
@@ -124,6 +125,7 @@ def _train_group(
             return TrainResult(states[0]["step"], updates, complete=True, interrupted=False)
         for seed, folder in folders.items():
             folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder))
             save_config(folder, config, seed)
         training = stack.enter_context(Training(config, folders, device, states, on_event))
         training.run(config.steps, lambda: not stop)

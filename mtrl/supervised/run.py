@@ -13,6 +13,7 @@ import torch
 from mtrl.runs import checkpoint, devices, versions
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import MetricsLog, check_same, disk_errors, save_config, write_atomically
+from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.supervised.benchmark_job import BenchmarkJob
 from mtrl.supervised.config import SupervisedConfig
@@ -69,9 +70,10 @@ def train(
     with torch.random.fork_rng(), disk_errors(folder):  # the caller's random numbers stay as they were
         job = _job(config, seed, device)
         folder.mkdir(parents=True, exist_ok=True)
-        state = checkpoint.load_newest(folder / "checkpoints") if checkpoint.exists(folder / "checkpoints") else None
-        save_config(folder, config, seed)
-        with stop_signals() as stop:
+        with locked(folder), stop_signals() as stop:
+            kept = folder / "checkpoints"
+            state = checkpoint.load_newest(kept) if checkpoint.exists(kept) else None
+            save_config(folder, config, seed)
             run = _Run(config, seed, folder, device, job, state, on_event)
             while not run.is_over and not stop:
                 run.step()

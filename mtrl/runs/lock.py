@@ -1,0 +1,45 @@
+"""Who trains in a run folder: a lock that the system takes back when the process ends, however it ends."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mtrl.runs.errors import UserError
+
+_FILE = "lock"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in a run folder. Where the disk knows no locks, it keeps none.
+
+    Raises:
+        UserError: a process trains there already.
+    """
+    with (folder / _FILE).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UserError(f"run {folder} is being trained, by process {file.read().strip()}") from error
+        except OSError:
+            yield
+            return
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def is_locked(folder: Path) -> bool | None:
+    """Whether a process trains there now; None if that cannot be told: no lock was ever taken, or there are none."""
+    try:
+        with (folder / _FILE).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
