@@ -26,6 +26,8 @@ def cagrad_offset(gram: Tensor, c: float) -> Tensor:
         `o`, `[..., T]`: `d = g_0 + sum_i o_i g_i`; 0 for a zero gradient.
     """
     xp = library(gram)
+    # Summed in different orders, the two halves differ in their last digits, and no guess would be certain.
+    gram = (gram + gram.swapaxes(-1, -2)) / 2
     norms, live = lengths(gram)
     # A ridge as large as the rounding, so that a support can hold duplicates.
     ridge = xp.where(live, gram.shape[-1] * torch.finfo(torch.float64).eps, 1.0)

@@ -59,8 +59,12 @@ class TaskGradients:
     """Number of leading axes."""
 
     def gram(self) -> Tensor:
-        """Inner products of the tasks' gradients, `[..., T, T]`, in the parameters' dtype (float32 for 16-bit ones)."""
-        return torch.stack([_leaf_gram(leaf, self.leading) for leaf in self.leaves.values()]).sum(0)
+        """Inner products of the tasks' gradients, `[..., T, T]`, in the parameters' dtype (float32 for 16-bit ones).
+
+        Symmetric to the last digit.
+        """
+        gram = torch.stack([_leaf_gram(leaf, self.leading) for leaf in self.leaves.values()]).sum(0)
+        return (gram + gram.mT) / 2
 
     def combine(self, weights: Tensor) -> dict[str, Tensor]:
         """The update direction `sum_i w_i g_i`.

@@ -35,6 +35,18 @@ def test_cagrad_of_the_device(T: int, c: float) -> None:
         assert dict(zip(families, (residuals > 1e-9).tolist(), strict=True)) == dict.fromkeys(families, False), seed
 
 
+def test_cagrad_guesses_ordinary_matrices_right_also_where_rounding_made_them_asymmetric(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cone program takes fifty times longer than a guess that is certain."""
+    monkeypatch.setattr("mtrl.aggregation.cagrad_offset.program", lambda *_: pytest.fail("no guess was certain"))
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        J = torch.randn(10, 40, generator=generator, dtype=torch.float64)
+        rounding = 1 + 1e-7 * torch.randn(10, 10, generator=generator, dtype=torch.float64)
+        assert CAGrad().solve(J @ J.mT * rounding).weights.isfinite().all()
+
+
 @pytest.mark.parametrize("T", [2, 3, 10, 50])
 def test_nash_gains_and_norm(T: int) -> None:
     for name, J in solvable(T):

@@ -88,4 +88,5 @@ def test_in_bfloat16_the_gram_matrix_stays_semidefinite():
     own = {"head": own["head"][:1].expand(T, -1, -1)}
     gram = linear_task_gradients(rounded, shared, own, x, y, num_rows=B)[0].gram()
     assert gram.dtype == torch.float32
+    assert torch.equal(gram, gram.mT)
     assert torch.linalg.eigvalsh(gram.double()).min() >= -1e-5 * gram.trace()
