@@ -76,6 +76,11 @@ def test_empty_replay_and_too_small_capacity_are_errors():
         filled(0, capacity=1)
 
 
+def test_a_million_transitions_of_ten_tasks_fit_into_450_megabytes():
+    replay = Replay(1, 10, 100_000, 4, 39, 4, torch.device("meta"), discount=0.99)
+    assert sum(rows.nbytes for rows in replay.rows) < 450e6
+
+
 def test_replay_state_round_trip():
     replay, other = filled(7), filled(0)
     other.load_state_dict([replay.state_dict(seed) for seed in range(SEEDS)])
