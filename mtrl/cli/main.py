@@ -10,6 +10,8 @@ _COMMANDS = {
     "train": "train an agent, evaluate it and report the run",
     "supervised": "train on a supervised benchmark, evaluate it and report the run",
     "evaluate": "evaluate the newest checkpoint of a run",
+    "status": "where runs stand: step, rate, time left, success so far",
+    "watch": "refresh the report of runs while they train",
     "report": "table and learning curves of runs",
     "record": "film the newest checkpoint of a run: an MP4 per task",
     "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",

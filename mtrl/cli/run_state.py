@@ -1,0 +1,164 @@
+"""Where a run stands, read off its folder while it goes on or later."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from mtrl.protocols import EVALUATION_FILES, LEGACY
+from mtrl.report.runs import ReportError, find_runs, parse_file
+from mtrl.runs.folder import read_events
+from mtrl.runs.lock import is_locked
+
+RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+_FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
+_SHOWN_METRICS, _SHOWN_LENGTH = 3, 60
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One seed of a run."""
+
+    name: str
+    """With the seed, `mt10/seed_0`."""
+    state: str
+    """`RUNNING`, `FINISHED` or `INTERRUPTED`."""
+    done: int
+    """Steps, or epochs of a supervised run, as last logged."""
+    budget: int
+    unit: str
+    """`steps` or `epochs`."""
+    so_far: str
+    """Success or metrics; empty if there are none yet."""
+    rate: float | None
+    """Units a second; None before the second log line."""
+    age_s: float | None
+    """Since it was last written to; None if it has written nothing."""
+    evaluation: str
+    """What its evaluations say, with the protocol; empty without one."""
+
+    @property
+    def share(self) -> float:
+        """Of the budget, in [0, 1]."""
+        return min(1.0, self.done / self.budget)
+
+    @property
+    def left_s(self) -> float | None:
+        """Until the end; None if it does not go on or its rate is not known."""
+        if self.state != RUNNING or not self.rate:
+            return None
+        return max(0, self.budget - self.done) / self.rate
+
+    @property
+    def is_complete(self) -> bool:
+        """Trained and evaluated."""
+        return self.state == FINISHED and bool(self.evaluation)
+
+
+def all_runs(paths: Iterable[Path]) -> list[Path]:
+    """The seeds' folders behind paths: as `find_runs`, and those in a folder of runs too.
+
+    Raises:
+        ReportError: there is none behind a path.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        names = sorted({config.parents[1] for config in path.glob("*/seed_*/config.yaml")})
+        found |= dict.fromkeys(find_runs(names or [path]))
+    return list(found)
+
+
+def read_state(folder: Path) -> RunState:
+    """Where the run in the folder of one seed stands.
+
+    Raises:
+        ReportError: its configuration cannot be read.
+    """
+    config = parse_file(folder / "config.yaml", yaml.safe_load)
+    metrics = folder / "metrics.jsonl"
+    events = read_events(metrics)
+    train = [event for event in events if event["kind"] == "train"]
+    try:
+        name, seed, is_supervised = config["name"], config["seeds"][0], "benchmark" in config
+        budget = int(config["epochs" if is_supervised else "steps"])
+        done = int(train[-1]["epoch" if is_supervised else "step"]) if train else 0
+        evaluations = _evaluations(folder, done, is_supervised)
+        age_s = max(0.0, time.time() - metrics.stat().st_mtime) if events else None
+        is_over = done >= budget or (is_supervised and bool(evaluations))
+        return RunState(
+            name=f"{name}/seed_{seed}",
+            state=_state(folder, is_over, age_s, train),
+            done=done,
+            budget=budget,
+            unit="epochs" if is_supervised else "steps",
+            so_far=(_metrics if is_supervised else _success)(events),
+            rate=_epochs_per_s(train) if is_supervised else float(train[-1]["steps_per_s"]) if train else None,
+            age_s=age_s,
+            evaluation=", ".join(evaluations),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ReportError(f"{folder} is not as a run writes it: {error!r}") from error
+
+
+def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Event]) -> str:
+    held = is_locked(folder)
+    if held:
+        return RUNNING
+    if is_over:
+        return FINISHED
+    between_s = (train[-1]["wall_s"] - train[0]["wall_s"]) / (len(train) - 1) if len(train) > 1 else 0.0
+    is_fresh = age_s is not None and age_s < max(_FRESH_S, _FRESH_LINES * between_s)
+    return RUNNING if held is None and is_fresh else INTERRUPTED
+
+
+def _success(events: list[Event]) -> str:
+    """Mean success of the recent training episodes, over the tasks that have some."""
+    lines = [event["success"] for event in events if event["kind"] == "train"]
+    known = [rate for rates in lines[-1:] for rate in rates.values() if rate is not None]
+    return f"success {np.mean(known):.2f}" if known else ""
+
+
+def _metrics(events: list[Event]) -> str:
+    """The metrics of the last evaluated epoch; before the first, the losses."""
+    tests = [event["metrics"] for event in events if event["kind"] == "evaluation" and event["split"] == "test"]
+    losses = [event["loss"] for event in events if event["kind"] == "train"]
+    known = [f"{name} {value:.4g}" for name, value in (tests or losses or [{}])[-1].items() if value is not None]
+    count = 1 if len(", ".join(known[:_SHOWN_METRICS])) > _SHOWN_LENGTH else _SHOWN_METRICS
+    more = f" and {len(known) - count} more" if len(known) > count else ""
+    return ("" if tests or not known else "loss ") + ", ".join(known[:count]) + more
+
+
+def _epochs_per_s(train: list[Event]) -> float | None:
+    if len(train) < 2:
+        return None
+    first, last = train[-min(5, len(train))], train[-1]
+    elapsed = float(last["wall_s"] - first["wall_s"])
+    return (last["epoch"] - first["epoch"]) / elapsed if elapsed > 0 else None
+
+
+def _evaluations(folder: Path, done: int, is_supervised: bool) -> list[str]:
+    """What each evaluation says."""
+    found = []
+    for protocol, file in EVALUATION_FILES.items():
+        if not (folder / file).exists():
+            continue
+        try:
+            record = json.loads((folder / file).read_text(encoding="utf-8"))
+            if is_supervised:
+                found.append("evaluated")
+                continue
+            success, step = record["mean"]["success_any"], record["checkpoint"]["step"]
+            if protocol == LEGACY:
+                found.append(f"legacy {success:.2f} (biased)")
+            else:
+                found.append(f"{protocol} {success:.2f}" + (f" at step {step:,}" if step != done else ""))
+        except (ValueError, KeyError, TypeError):
+            found.append(f"{file} cannot be read")
+    return found

@@ -1,0 +1,65 @@
+"""`mtrl status [RUNS ...]`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from mtrl.cli.one_line_parser import OneLineParser
+from mtrl.cli.progress import duration
+from mtrl.cli.run_state import RunState, all_runs, read_state
+from mtrl.cli.success import warn
+from mtrl.cli.tables import show_table
+from mtrl.report import ReportError
+from mtrl.report.markdown import NOTHING
+
+_CAPTION = (
+    "So far: mean success of the recent training episodes, with the exploring policy; metrics of a supervised run. "
+    "Left: at the last rate. Seen: since the run last wrote something."
+)
+
+
+def run(words: list[str]) -> int:
+    """Print a line for every seed of every run."""
+    parser = OneLineParser("mtrl status", "Print where runs stand.")
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        default=[Path("runs")],
+        metavar="RUN",
+        help="a seed's folder, a folder of seeds, or a folder of runs; runs by default",
+    )
+    folders = all_runs(parser.parse_args(words).runs)
+    states = []
+    for folder in folders:
+        try:
+            states.append(read_state(folder))
+        except ReportError as error:
+            warn(f"left out: {error}")
+    show_table(Console(), "Runs", table(states), _CAPTION)
+    return 0
+
+
+def table(states: Iterable[RunState]) -> tuple[list[str], list[list[str]]]:
+    """Header and text cells, a row a seed."""
+    header = ["run", "state", "done", "share", "so far", "rate", "left", "seen", "evaluation"]
+    return header, [_row(state) for state in states]
+
+
+def _row(state: RunState) -> list[str]:
+    return [
+        state.name,
+        state.state,
+        f"{state.done:,} {state.unit}",
+        f"{state.share:.0%}",
+        state.so_far or NOTHING,
+        NOTHING if state.rate is None else _rate(state.rate, state.unit),
+        NOTHING if state.left_s is None else duration(state.left_s),
+        NOTHING if state.age_s is None else f"{duration(state.age_s)} ago",
+        state.evaluation or NOTHING,
+    ]
+
+
+def _rate(rate: float, unit: str) -> str:
+    return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{60 * rate:.3g} {unit}/min"

@@ -1,0 +1,81 @@
+"""`mtrl watch RUN [RUN ...] --out FOLDER [--every S]`."""
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from mtrl.cli.one_line_parser import OneLineParser
+from mtrl.cli.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_state
+from mtrl.cli.success import warn
+from mtrl.cli.tables import print_plain
+from mtrl.report import ReportError, write_report
+from mtrl.report.runs import Warn
+
+_DOES = (
+    "Write the report of runs again and again while they train, until all are trained and evaluated, or until Ctrl-C. "
+    "Seeds that begin meanwhile are taken up."
+)
+
+
+def run(words: list[str]) -> int:
+    """Refresh a report; 0 also when it is interrupted, which is how it ends."""
+    parser = OneLineParser("mtrl watch", _DOES)
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="a seed's folder, a folder of seeds, or a folder of runs"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--every", type=_seconds, default=30.0, metavar="S", help="seconds between reports; default 30")
+    arguments = parser.parse_args(words)
+    console, told = Console(), set[str]()
+
+    def warn_once(line: str) -> None:
+        if line not in told:
+            told.add(line)
+            warn(line)
+
+    all_runs(arguments.runs)  # a path that holds none is a mistake now, and later a run that was moved
+    try:
+        while True:
+            states = _states(arguments.runs, warn_once)
+            _refresh(console, arguments.runs, arguments.out, states, warn_once)
+            if states and all(state.is_complete for state in states):
+                return 0
+            time.sleep(arguments.every)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _states(paths: Sequence[Path], warn_once: Warn) -> list[RunState]:
+    try:
+        return [read_state(folder) for folder in all_runs(paths)]
+    except ReportError as error:
+        warn_once(str(error))
+        return []
+
+
+def _refresh(console: Console, paths: Sequence[Path], out: Path, states: Sequence[RunState], warn_once: Warn) -> None:
+    """Write the report once and say so in a line."""
+    try:
+        report = write_report(all_runs(paths), out, warn_once)
+    except ReportError as error:
+        warn_once(f"no report yet: {error}")
+        return
+    counts = Counter(state.state for state in states)
+    text = ", ".join(f"{counts[name]} {name}" for name in (RUNNING, FINISHED, INTERRUPTED) if counts[name])
+    page = next((path for path in report.files if path.suffix == ".html"), report.files[0])
+    print_plain(console, f"{datetime.now():%H:%M:%S} {text}: {page}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text}")
+    return seconds

@@ -1,0 +1,133 @@
+"""`mtrl status`: of runs really trained, of one while it trains, and of folders with chosen numbers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mtrl.cli.main import main
+from mtrl.cli.run_state import read_state
+from mtrl.report import ReportError
+from mtrl.runs.lock import locked
+from tests.cli.conftest import POINTS
+from tests.report.run_folders import evaluation, result, start, train, write_run
+
+COMMAND = "import sys; from mtrl.cli.main import main; sys.exit(main())"
+LONG_AGO_S = 3600
+
+
+def rows(printed: str) -> dict[str, list[str]]:
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
+    return {row[0]: row[1:] for row in cells}
+
+
+def age(folder: Path) -> None:
+    then = time.time() - LONG_AGO_S
+    os.utime(folder / "metrics.jsonl", (then, then))
+
+
+def test_finished_runs_of_both_kinds(points: Path, toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(points), str(toys / "toy")]) == 0
+    captured = capsys.readouterr()
+    found = rows(captured.out)
+    names = [f"mean/seed_{k}" for k in range(3)] + [f"pcgrad/seed_{k}" for k in range(4)] + ["toy/seed_0"]
+    assert [name for name in found if "seed" in name] == names
+    state, done, share, so_far, rate, left, _, evaluated = found["pcgrad/seed_3"]
+    assert (state, done, share, left) == ("finished", "960 steps", "100%", "–")
+    assert so_far.startswith("success 0.")
+    assert rate.endswith("steps/s")
+    assert evaluated.startswith("modern 0.")
+    assert found["toy/seed_0"][:3] == ["finished", "3 epochs", "100%"]
+    assert found["toy/seed_0"][3].startswith("gap, scale 0.1 from (-8.5, 7.5)")
+    assert found["toy/seed_0"][-1] == "evaluated"
+    assert captured.err == ""
+
+
+def test_a_run_while_it_trains_and_after_it_was_stopped(tmp_path: Path) -> None:
+    (tmp_path / "points.yaml").write_text(POINTS)
+    words = ["train", tmp_path / "points.yaml", "--name", "long", "--out", tmp_path, "--steps", "100000000"]
+    folder = tmp_path / "long" / "seed_0"
+    with subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, words)], stdout=subprocess.DEVNULL) as training:
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until and not (folder.exists() and (state := read_state(folder)).rate):
+                time.sleep(0.1)
+            assert state.state == "running"
+            assert 0 < state.done < state.budget == 100_000_000
+            assert state.left_s is not None
+            assert state.left_s == pytest.approx((state.budget - state.done) / state.rate)
+            age(folder)  # silence proves nothing while the process is there
+            assert read_state(folder).state == "running"
+        finally:
+            training.send_signal(signal.SIGTERM)
+    stopped = read_state(folder)
+    assert stopped.state == "interrupted"
+    assert stopped.left_s is None
+    assert not stopped.is_complete
+
+
+def test_without_a_lock_the_age_of_the_log_decides(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, steps=10_000)
+    assert read_state(folder).state == "running"
+    age(folder)
+    assert read_state(folder).state == "interrupted"
+    slow = [
+        start(0),
+        *(train(1000 * k, 0.5, 0.5) | {"wall_s": 3000.0 * k} for k in range(1, 4)),
+    ]  # 50 minutes a line
+    slow_folder = write_run(tmp_path, "slow", lines=slow, steps=10_000)
+    age(slow_folder)
+    assert read_state(slow_folder).state == "running"
+    with locked(folder):
+        assert read_state(folder).state == "running"
+    assert read_state(folder).state == "interrupted"
+
+
+def test_numbers(tmp_path: Path) -> None:
+    lines = [start(0), train(1000, None, None), train(2000, 0.5, None), evaluation(2000, 1.0, 1.0)]
+    folder = write_run(tmp_path, lines=lines, steps=10_000)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "train", "st')  # being written
+    state = read_state(folder)
+    assert (state.done, state.budget, state.share, state.rate) == (2000, 10_000, 0.2, 100.0)
+    assert state.so_far == "success 0.50"  # of the task that has finished an episode
+    assert state.left_s == 80.0
+    assert state.evaluation == ""
+
+
+def test_both_protocols_are_named_and_the_bias_is_told(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, final=result(2000, 0, (0.5, 1.0), (0.5, 1.0)), steps=3000)
+    (folder / "evaluation-legacy.json").write_text(json.dumps(result(3000, 0, (1.0, 1.0), (1.0, 1.0))))
+    assert read_state(folder).evaluation == "modern 0.75 at step 2,000, legacy 1.00 (biased)"
+
+
+def test_before_the_first_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_run(tmp_path, lines=[], steps=10_000)
+    state = read_state(folder)
+    assert (state.done, state.so_far, state.rate, state.age_s) == (0, "", None, None)
+    assert main(["status", str(folder)]) == 0
+    assert rows(capsys.readouterr().out)["a/seed_0"] == ["interrupted", "0 steps", "0%", "–", "–", "–", "–", "–"]
+
+
+def test_a_damaged_run_is_left_out_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, "good", steps=10_000)
+    bad = write_run(tmp_path, "bad", steps=10_000)
+    (bad / "config.yaml").write_text("steps: 10_000")
+    unreadable = write_run(tmp_path, "half", steps=10_000)
+    (unreadable / "evaluation.json").write_text("{")
+    assert main(["status", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == f"warning: left out: {bad} is not as a run writes it: KeyError('name')\n"
+    assert rows(captured.out)["half/seed_0"][-1] == "evaluation.json cannot be read"
+    with pytest.raises(ReportError):
+        read_state(bad)
+
+
+def test_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"mtrl status: error: {tmp_path} holds no run: no config.yaml, no seed_<k>\n"

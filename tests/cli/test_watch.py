@@ -1,0 +1,93 @@
+"""`mtrl watch`: the report of runs that train meanwhile, really."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mtrl.cli.main import main
+from tests.cli.conftest import POINTS
+from tests.report.run_folders import result, start, train, write_run
+
+COMMAND = "import sys; from mtrl.cli.main import main; sys.exit(main())"
+
+
+def test_until_the_runs_are_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "points.yaml").write_text(POINTS)
+    words = [
+        "train",
+        tmp_path / "points.yaml",
+        "--name",
+        "a",
+        "--out",
+        tmp_path,
+        "--steps",
+        "9600",
+        "--seeds",
+        "0",
+        "1",
+    ]
+    folder = tmp_path / "a" / "seed_1"
+    with subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, words)], stdout=subprocess.DEVNULL) as training:
+        while training.poll() is None and not (folder / "metrics.jsonl").exists():
+            time.sleep(0.05)
+        assert main(["watch", str(tmp_path / "a"), "--out", str(tmp_path / "report"), "--every", "0.3"]) == 0
+    assert training.returncode == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert len(lines) >= 2
+    assert " 2 running: " in lines[0]
+    assert " 2 finished: " in lines[-1]
+    assert len(set(captured.err.splitlines())) == len(captured.err.splitlines())  # a warning is told once
+    table = (tmp_path / "report" / "success.csv").read_text()
+    assert "PointEast-v0" in table  # the last report has the evaluations
+
+
+def test_a_run_that_has_written_nothing_yet_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_run(tmp_path, lines=[], steps=3000)
+
+    def go_on() -> None:
+        time.sleep(1)
+        lines = [start(0), train(3000, 1.0, 0.5)]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (folder / "evaluation.json").write_text(json.dumps(result(3000, 0, (1.0, 0.5), (0.5, 0.0))))
+
+    training = threading.Thread(target=go_on)
+    training.start()
+    assert main(["watch", str(folder), "--out", str(tmp_path / "report"), "--every", "0.2"]) == 0
+    training.join()
+    captured = capsys.readouterr()
+    assert "warning: no report yet: no run is left to report\n" in captured.err
+    assert captured.out.count("1 finished") == 1
+    assert list((tmp_path / "report").iterdir())
+
+
+def test_ctrl_c_ends_it(tmp_path: Path) -> None:
+    write_run(tmp_path, steps=10_000)
+    words = ["watch", tmp_path / "a", "--out", tmp_path / "report", "--every", "600"]
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        assert "1 running: " in watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("nowhere --out r", "nowhere is no folder"),
+        ("a --out r --every 0", "argument --every: must be a number of seconds above 0, got 0"),
+        ("a --out r --every soon", "argument --every: must be a number of seconds above 0, got soon"),
+        ("a", "the following arguments are required: --out"),
+    ],
+)
+def test_failures_are_one_line(words: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", *words.split()]) == 2
+    assert capsys.readouterr().err == f"mtrl watch: error: {line}\n"
