@@ -76,6 +76,10 @@ class Replica:
         rates = [rate for rate in self.recent.success() if rate is not None]
         return float(np.mean(rates)) if rates else None
 
+    def task_success(self) -> dict[str, float | None]:
+        """The training episodes' any-step success, by task; None before the first has ended."""
+        return dict(zip(self.env.tasks, self.recent.success(), strict=True))
+
     def log_train(self, counters: Event, metrics: Metrics | None, index: int) -> None:
         """Write how training stands, with this replica's part of the metrics."""
         own = None if metrics is None else take(metrics, index)

@@ -298,7 +298,10 @@ class Training:
             self.last_progress = time.monotonic()
             self.marks.append((self.step, self.learner.num_updates, self._now()))
             rates = [rate for rate in (replica.success() for replica in self.replicas) if rate is not None]
-            success = {"success_mean": float(np.mean(rates)) if rates else None}
+            success = {
+                "success_mean": float(np.mean(rates)) if rates else None,
+                "success": {replica.seed: replica.task_success() for replica in self.replicas},
+            }
             progress = {"kind": "progress", "steps": self.config.steps, **self._counters(self.marks[0]), **success}
             self.on_event(progress, None)
 

@@ -1,16 +1,20 @@
-"""How a run goes on: a bar on a terminal, a quiet line per logged event otherwise."""
+"""How a run goes on: a bar and the tasks' success on a terminal, a quiet line per logged event otherwise."""
 
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from mtrl.cli.live_table import Success, success_table
 from mtrl.cli.tables import print_plain
 
 Event = Mapping[str, Any]
+
+_AROUND = 4  # lines beside the table's rows: the bar, the header, the prompt
 
 
 class Progress:
@@ -23,23 +27,28 @@ class Progress:
         self._steps = steps
         columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
         detail = TextColumn("{task.fields[detail]}")
-        self._bar = Bar(*columns, detail, console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Bar(*columns, detail, console=console)
         self._task = self._bar.add_task(label, total=1.0, detail="")
+        self._success: Success = {}
+        self._live = Live(console=console, transient=True, get_renderable=self._shown) if console.is_terminal else None
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._live:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._live:
+            self._live.stop()
 
     def update(self, event: Event, label: str | None = None) -> None:
         """Take one event of `agents.train` or `agents.evaluate`; a label of its own if it is one seed's of several."""
         label = label or self._label
         kind = event["kind"]
         if kind == "progress":
+            self._success = event.get("success", {})
             self._bar.update(self._task, completed=self._share(event), detail=self._detail(event))
         elif kind == "train" and not self._console.is_terminal:
             self._print(label, f"step {event['step']:,} ({self._share(event):.0%}), {self._detail(event)}")
@@ -54,7 +63,11 @@ class Progress:
         return event["share"] if "share" in event else event["step"] / self._steps
 
     def _print(self, label: str, text: str) -> None:
-        print_plain(self._bar.console, f"{label}: {text}")
+        print_plain(self._console, f"{label}: {text}")
+
+    def _shown(self) -> Group:
+        height = self._console.height - _AROUND
+        return Group(self._bar, *([success_table(self._success, height)] if self._success else []))
 
     def _detail(self, event: Event) -> str:
         """Speeds, success and time left; an evaluation knows the time alone."""
