@@ -110,7 +110,7 @@ def loss_graph(
     points = [features] if isinstance(features, Tensor) else list(features or ())
     if not all(z.requires_grad for z in points):
         raise ValueError("features need a graph that leads to the shared parameters, got a tensor without one")
-    if heads is not None:
+    if heads is not None and not points:
         return LossGraph(losses, trained, _trained(heads), points, average)
     known = {id(p) for p in trained}
     reached = _leaves(roots, points)
@@ -119,7 +119,7 @@ def loss_graph(
         raise ValueError(
             "features need to be all that the losses see of the shared parameters, but one is used directly"
         )
-    return LossGraph(losses, trained, found, points, average)
+    return LossGraph(losses, trained, found if heads is None else _trained(heads), points, average)
 
 
 def _trained(parameters: Trainable) -> list[Tensor]:

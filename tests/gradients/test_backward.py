@@ -294,3 +294,4 @@ def test_mistakes():
     fails("features need a graph that leads to the shared", losses, MGDA(), shared, features=z.detach())
     direct = losses[0] + model.trunk[0].weight.sum()
     fails("but one is used directly", [direct, *losses[1:]], MGDA(), shared, features=z)
+    fails("but one is used directly", [direct, *losses[1:]], MGDA(), shared, features=z, heads=model.heads.parameters())
