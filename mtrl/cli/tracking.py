@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mtrl.protocols import LEGACY
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import RunConfig
 
@@ -18,7 +19,9 @@ class Tracker:
     """One tracked run; a context manager. A run folder that is resumed goes on in the same tracked run.
 
     `{"kind": "train", "success": {"reach-v3": 0.5}}` is logged as `success/reach-v3`. Evaluations are logged
-    with `evaluation/` in front, because `return` is in both; the final one is in the summary under `final/`.
+    with `evaluation/` in front, because `return` is in both; the final one is in the summary under `final/`, or under
+    `legacy/` if it has that protocol. The seeds of a run are a group, named after the run and its method; the method
+    alone is the job type.
     """
 
     def __init__(self, config: RunConfig, seed: int, folder: Path) -> None:
@@ -63,14 +66,16 @@ class Tracker:
         if self._run is None:
             return
         tasks = {task["name"]: task for task in result["tasks"]}
+        place = LEGACY if result.get("protocol", {}).get("name") == LEGACY else "final"
         for name, value in flat({"mean": result["mean"], **tasks}):
-            self._run.summary[f"final/{name}"] = value
+            self._run.summary[f"{place}/{name}"] = value
 
     def _start(self) -> None:
-        name = self._config.name
+        name, method = self._config.name, self._config.method.name
         self._run = self._wandb.init(
             project=_PROJECT,
-            group=name,
+            group=f"{name}: {method}",
+            job_type=method,
             name=f"{name}/seed_{self._seed}",
             id=self._id(),
             resume="allow",

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from agents.config import Config
-from mtrl.cli.tracking import Tracker
+from mtrl.cli.tracking import Tracker, flat
 from mtrl.runs.errors import UserError
-from tests.report.run_folders import evaluation, result, start, train
+from tests.cli.conftest import train_points
+from tests.report.run_folders import PROTOCOL, evaluation, result, start, train
 
 
 @pytest.fixture
@@ -85,7 +86,8 @@ def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None
 
     first = tracked_run(folder)
     run, lines, summary = read(first)
-    assert (run.project, run.run_group, run.display_name) == ("mtrl", "a", "a/seed_3")
+    assert (run.project, run.run_group, run.job_type) == ("mtrl", "a: nash_mtl", "nash_mtl")
+    assert run.display_name == "a/seed_3"
     logged = {name: value for name, value in lines[0].items() if not name.startswith("_")}
     assert logged == {
         "step": 1000,
@@ -123,6 +125,57 @@ def test_each_folder_has_its_own_run(offline: None, tmp_path: Path) -> None:
             tracker.update(start(seed))
         ids.add(read(tracked_run(folder))[0].run_id)
     assert len(ids) == 2
+
+
+def test_seeds_side_by_side_and_resumed_are_a_run_each(offline: None, tmp_path: Path) -> None:
+    """What is tracked is what is in the run folders, number for number, of the same seed."""
+    words = "--seeds 0 1 --method.name mean --training.eval_every_steps 480 --training.eval_episodes 2 --track true"
+    assert train_points(tmp_path, "a", words) == 0
+    folders = {seed: tmp_path / "a" / f"seed_{seed}" for seed in (0, 1)}
+    first = {seed: tracked_run(folder) for seed, folder in folders.items()}
+    for seed, folder in folders.items():
+        run, lines, summary = read(first[seed])
+        assert (run.run_group, run.job_type, run.display_name) == ("a: mean", "mean", f"a/seed_{seed}")
+        assert tracked(lines) == logged(folder)
+        record = json.loads((folder / "evaluation.json").read_text())
+        assert summary["final/mean/success_any"] == record["mean"]["success_any"]
+        assert summary["final/PointEast-v0/mean_return"] == record["tasks"][0]["mean_return"]
+    assert read(first[0])[0].run_id != read(first[1])[0].run_id
+
+    before = {seed: len(logged(folder)) for seed, folder in folders.items()}
+    assert train_points(tmp_path, "a", f"{words} --steps 1440 --resume") == 0
+    for seed, folder in folders.items():
+        run, lines, _ = read(tracked_run(folder, known=[first[seed]]))
+        assert run.run_id == read(first[seed])[0].run_id
+        assert tracked(lines) == logged(folder)[before[seed] :]
+
+
+def tracked(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The logged lines without what wandb adds."""
+    return [{name: value for name, value in line.items() if not name.startswith("_")} for line in lines]
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """The numbers of `metrics.jsonl` as they are to be tracked."""
+    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found = []
+    for event in events:
+        numbers = dict(flat(event))
+        if event["kind"] == "train":
+            found.append(numbers)
+        elif event["kind"] == "evaluation":
+            found.append({name if name == "step" else f"evaluation/{name}": value for name, value in numbers.items()})
+    return found
+
+
+def test_the_two_protocols_have_names_of_their_own(offline: None, tmp_path: Path) -> None:
+    final = result(1000, 3, (0.5, 1.0), (0.25, 0.5), protocol=PROTOCOL | {"name": "legacy", "episodes": 1})
+    with Tracker(Config(), 3, tmp_path) as tracker:
+        tracker.update(start(3))
+        tracker.finish(final)
+    _, _, summary = read(tracked_run(tmp_path))
+    assert summary["legacy/mean/success_any"] == 0.75
+    assert not any(name.startswith("final/") for name in summary)
 
 
 def test_nothing_is_written_before_the_run_starts(offline: None, tmp_path: Path) -> None:
