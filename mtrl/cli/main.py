@@ -13,6 +13,7 @@ _COMMANDS = {
     "status": "where runs stand: step, rate, time left, success so far",
     "watch": "refresh the report of runs while they train",
     "report": "table and learning curves of runs",
+    "compare": "how two runs differ, in configuration and in result",
     "record": "film the newest checkpoint of a run: an MP4 per task",
     "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",
 }

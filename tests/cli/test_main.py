@@ -22,7 +22,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--agent.critic.width INT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["evaluate", "status", "watch", "report", "record", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "status", "watch", "report", "compare", "record", "export"])
 def test_help_of_the_small_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -45,7 +45,7 @@ def test_help_imports_nothing_heavy() -> None:
         (
             "trian x.yaml",
             "mtrl: error: unknown command 'trian'; there are train, supervised, evaluate, status, watch, report, "
-            "record, export",
+            "compare, record, export",
         ),
         ("train", "mtrl train: error: one configuration file is needed, e.g. configs/mt10/quick.yaml"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),

@@ -1,0 +1,115 @@
+"""`mtrl compare RUN RUN`."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from mtrl.cli import paired_results
+from mtrl.cli.one_line_parser import OneLineParser
+from mtrl.cli.tables import print_plain, show_table
+from mtrl.protocols import EVALUATION_FILES
+from mtrl.report import find_runs
+from mtrl.report.markdown import NOTHING
+from mtrl.report.metric_runs import is_supervised
+from mtrl.report.runs import ReportError, parse_file
+from mtrl.runs.errors import UserError
+from mtrl.runs.folder import read_events
+
+_PLACE = ("name", "out", "seeds", "device", "track", "data")  # where a run is, not what
+_MADE_WITH = ("git_commit", "hardware", "device", "threads", "versions", "simulator", "data")
+
+Tree = Mapping[str, Any]
+
+
+def run(words: list[str]) -> int:
+    """Print how two runs differ."""
+    parser = OneLineParser("mtrl compare", "Print how two runs differ: in configuration, in software, in results.")
+    parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
+    paths = parser.parse_args(words).runs
+    folders = [_by_seed(path) for path in paths]
+    configs = [_config(next(iter(seeds.values()))) for seeds in folders]
+    kinds = [is_supervised(next(iter(seeds.values()))) for seeds in folders]
+    if kinds[0] != kinds[1]:
+        raise UserError(f"{paths[kinds.index(True)]} is a supervised run and {paths[kinds.index(False)]} is none")
+    names = [str(config["name"]) for config in configs]
+    if names[0] == names[1]:
+        names = [str(path) for path in paths]
+    console = Console()
+    _show_differences(console, "Configuration", names, [_without_place(config) for config in configs])
+    _show_differences(console, "Made with", names, [_made_with(next(iter(seeds.values()))) for seeds in folders])
+    protocols = (None,) if kinds[0] else tuple(EVALUATION_FILES)
+    shown = [_show_results(console, names, folders, protocol) for protocol in protocols]
+    if not any(shown):
+        print_plain(console, "\nResults: there is no evaluation under one protocol of both runs.")
+    return 0
+
+
+def _by_seed(path: Path) -> dict[int, Path]:
+    """The folders of a run by seed."""
+    try:
+        return {int(_config(folder)["seeds"][0]): folder for folder in find_runs([path])}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ReportError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
+
+
+def _config(folder: Path) -> Tree:
+    config: Tree = parse_file(folder / "config.yaml", yaml.safe_load)
+    return config
+
+
+def _without_place(config: Tree) -> Tree:
+    return {name: value for name, value in config.items() if name not in _PLACE}
+
+
+def _made_with(folder: Path) -> Tree:
+    """Of the last start; nothing before the first."""
+    starts = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "start"]
+    return {name: starts[-1][name] for name in _MADE_WITH if name in starts[-1]} if starts else {}
+
+
+def _show_differences(console: Console, title: str, names: list[str], trees: list[Tree]) -> None:
+    """A row for each key, dotted, whose values differ."""
+    one, other = (dict(_flat(tree)) for tree in trees)
+    rows = [
+        [key, _text(one, key), _text(other, key)]
+        for key in one | other
+        if (key in one) != (key in other) or one[key] != other[key]
+    ]
+    if rows:
+        show_table(console, title, (["", *names], rows), "")
+    else:
+        print_plain(console, f"\n{title}: the same.")
+
+
+def _show_results(console: Console, names: list[str], folders: list[dict[int, Path]], protocol: str | None) -> bool:
+    """The results under one protocol; False if a run has none."""
+    one, other = (
+        paired_results.success(seeds, protocol) if protocol else paired_results.metrics(seeds) for seeds in folders
+    )
+    if not one or not other:
+        return False
+    found = paired_results.compare(names, one, other, protocol)
+    if isinstance(found, str):
+        print_plain(console, f"\nResults: {found}.")
+    else:
+        title = f"Any-step success, protocol {protocol}" if protocol else "Metrics"
+        show_table(console, title, (found.header, found.rows), found.note)
+    return True
+
+
+def _flat(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(values: Tree, key: str) -> str:
+    if key not in values:
+        return NOTHING
+    value = values[key]
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,123 @@
+"""`mtrl compare`: of runs really trained, and of folders with chosen numbers."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtrl.cli.main import main
+from mtrl.protocols import BIAS
+from tests.report.run_folders import PROTOCOL, result, write_run
+
+
+def rows(printed: str) -> dict[str, list[str]]:
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if line.startswith("|")]
+    return {row[0]: row[1:] for row in cells}
+
+
+def compared(capsys: pytest.CaptureFixture[str], one: Path, other: Path) -> str:
+    assert main(["compare", str(one), str(other)]) == 0
+    return capsys.readouterr().out
+
+
+def success(run: Path, seed: int, task: int) -> float:
+    tasks = json.loads((run / f"seed_{seed}" / "evaluation.json").read_text())["tasks"]
+    return float(tasks[task]["success_any"])
+
+
+def write_scores(out: Path, name: str, scores: dict[int, tuple[float, float]], file: str = "evaluation.json") -> Path:
+    for seed, success in scores.items():
+        folder = out / name / f"seed_{seed}"
+        if not folder.exists():
+            write_run(out, name, seed)
+        (folder / file).write_text(json.dumps(result(3000, seed, success, success)))
+    return out / name
+
+
+def test_trained_runs(points: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = compared(capsys, points / "mean", points / "pcgrad")
+    found = rows(printed)
+    assert found["method.name"] == ["mean", "pcgrad"]
+    assert found["agent.learning_rate"] == ["0.0003", "0.001"]
+    assert not {"name", "out", "seeds", "steps"} & found.keys()  # where it is, not what; and what is the same
+    assert "Made with: the same." in printed
+    assert "Any-step success, protocol modern" in printed
+    assert "Paired over seeds 0, 1, 2; the second less the first." in printed
+    for i, task in enumerate(("PointEast-v0", "PointNorth-v0", "PointWest-v0", "PointSouth-v0")):
+        means = [np.mean([success(points / name, seed, i) for seed in range(3)]) for name in ("mean", "pcgrad")]
+        assert [float(cell) for cell in found[task][:3]] == pytest.approx([*means, means[1] - means[0]], abs=1e-3)
+
+
+def test_supervised_runs(toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = compared(capsys, toys / "toy", toys / "famo")
+    found = rows(printed)
+    assert found["method.name"] == ["mean", "famo"]
+    metrics = json.loads((toys / "famo" / "seed_0" / "evaluation.json").read_text())["metrics"]
+    assert len(metrics) > 1
+    for metric in metrics:
+        assert found[metric["name"]][1] == f"{metric['value']:.4g}"
+    assert "No interval: at least 3 seeds in common are needed." in printed
+
+
+def test_pairs_take_out_what_a_seed_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Seeds differ by far more than the methods do."""
+    base = {0: 0.1, 1: 0.4, 2: 0.7, 3: 0.2, 5: 0.6}
+    one = write_scores(tmp_path, "one", {seed: (rate, rate) for seed, rate in base.items()} | {9: (1.0, 1.0)})
+    better = {seed: (rate + 0.1, rate + 0.2) for seed, rate in base.items()} | {7: (0.0, 0.0)}
+    printed = compared(capsys, one, write_scores(tmp_path, "two", better))
+    found = rows(printed)
+    assert found["reach-v3"] == ["0.4", "0.5", "+0.1", "+0.1 to +0.1"]
+    assert found["push-v3"] == ["0.4", "0.6", "+0.2", "+0.2 to +0.2"]
+    assert found["mean"] == ["0.4", "0.55", "+0.15", "+0.15 to +0.15"]
+    assert "Paired over seeds 0, 1, 2, 3, 5" in printed  # 7 and 9 are one run's alone
+
+
+def test_no_seed_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", {0: (0.0, 0.5), 1: (1.0, 0.5)})
+    printed = compared(capsys, one, write_scores(tmp_path, "two", {2: (1.0, 1.0)}))
+    assert rows(printed)["reach-v3"] == ["0.5", "1", "+0.5", "–"]
+    assert "No seed in common: means of 2 and of 1 seeds, not paired, and no interval." in printed
+
+
+def test_two_seeds_of_one_run(points: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = (points / "mean" / f"seed_{seed}" for seed in (0, 1))
+    printed = compared(capsys, one, other)
+    assert "Configuration: the same." in printed
+    assert f"| {one} | {other} |" in re.sub(" +", " ", printed)
+
+
+def test_protocols_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", {0: (0.5, 0.5)})
+    other = write_scores(tmp_path, "two", {0: (1.0, 1.0)}, "evaluation-legacy.json")
+    assert "there is no evaluation under one protocol of both runs" in compared(capsys, one, other)
+    write_scores(tmp_path, "one", {0: (1.0, 1.0)}, "evaluation-legacy.json")
+    printed = compared(capsys, one, other)
+    assert "Any-step success, protocol legacy" in printed
+    assert BIAS in printed
+    assert "protocol modern" not in printed
+
+
+def test_evaluations_made_otherwise_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", {0: (0.5, 0.5)})
+    final = result(3000, 0, (1.0, 1.0), (1.0, 1.0), protocol=PROTOCOL | {"horizon": 150, "episodes": 10})
+    write_run(tmp_path, "two", final=final)
+    printed = compared(capsys, one, tmp_path / "two")
+    assert "Results: not compared, the evaluations differ in protocol.episodes, protocol.horizon." in printed
+
+
+def test_tasks_that_one_run_alone_has_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", {0: (0.5, 0.5)})
+    write_run(tmp_path, "two", final=result(3000, 0, (1.0, 0.0), (1.0, 0.0), tasks=("push-v3", "door-open-v3")))
+    printed = compared(capsys, one, tmp_path / "two")
+    assert rows(printed)["push-v3"] == ["0.5", "1", "+0.5", "–"]
+    assert "reach-v3" not in rows(printed)
+    assert "Left out, because one run alone has them: door-open-v3, reach-v3." in printed
+
+
+def test_runs_of_two_kinds_are_refused(points: Path, toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(points / "mean"), str(toys / "toy")]) == 2
+    assert capsys.readouterr().err == (
+        f"mtrl compare: error: {toys / 'toy'} is a supervised run and {points / 'mean'} is none\n"
+    )
