@@ -61,7 +61,7 @@ def _states(paths: Sequence[Path], warn_once: Warn) -> list[RunState]:
 def _refresh(console: Console, paths: Sequence[Path], out: Path, states: Sequence[RunState], warn_once: Warn) -> None:
     """Write the report once and say so in a line."""
     try:
-        report = write_report(all_runs(paths), out, warn_once)
+        report = write_report(all_runs(paths), out, _unsaid)
     except ReportError as error:
         warn_once(f"no report yet: {error}")
         return
@@ -69,6 +69,10 @@ def _refresh(console: Console, paths: Sequence[Path], out: Path, states: Sequenc
     text = ", ".join(f"{counts[name]} {name}" for name in (RUNNING, FINISHED, INTERRUPTED) if counts[name])
     page = next((path for path in report.files if path.suffix == ".html"), report.files[0])
     print_plain(console, f"{datetime.now():%H:%M:%S} {text}: {page}")
+
+
+def _unsaid(line: str) -> None:
+    """The report lists what it leaves out; that a run has no evaluation yet is no news."""
 
 
 def _seconds(text: str) -> float:
