@@ -24,10 +24,11 @@ def show_evaluation(console: Console, folder: Path, record: Record) -> None:
 
 
 def show_report(console: Console, report: Report) -> None:
-    """The table of a report, and where its files are."""
+    """The table of a report, and where it is."""
     if report.table is None:
         print_plain(console, "No run has an evaluation yet.")
     else:
         table = report.table
         show_table(console, table.title, (table.header, table.rows), table.caption)
-    print_plain(console, "\nReport: " + "\n        ".join(map(str, report.files)))
+    page, *others = report.files
+    print_plain(console, f"\nReport: {page}, and its tables and plots as {len(others)} files beside it")

@@ -1,9 +1,10 @@
-"""Runs in; a table of success or of metrics, and learning curves, out."""
+"""Runs in; one page, with its tables and plots as files, out."""
 
+from mtrl.report.contents import Shown
 from mtrl.report.markdown import markdown
 from mtrl.report.runs import Evaluation, ReportError, find_runs, parse_evaluation, read_evaluation
 from mtrl.report.tables import caption, evaluation_rows
-from mtrl.report.write import Report, Shown, write_report
+from mtrl.report.write import Report, write_report
 
 __all__ = [
     "Evaluation",

@@ -1,144 +1,182 @@
-"""Learning curves: success against environment steps, mean over tasks and task by task.
+"""Learning curves: success against environment steps and wall time, mean over tasks and task by task.
 
-Training success is what the stochastic policy reached in its recent episodes at the training horizon; circles
-are evaluations of the deterministic policy, the filled one that of the final checkpoint.
+Training success is what the stochastic policy reached in its recent episodes at the training horizon; circles are
+evaluations of the deterministic policy, the filled one that which counts.
+
+Axes: `N` points, `R` seeds, `T` tasks.
 """
 
-import io
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from mtrl.report.groups import Group
-from mtrl.report.runs import Curve, Run
+from mtrl.report.groups import Group, Part
+from mtrl.report.palette import look
+from mtrl.report.plot import WIDE, Panel, Plot, Series
+from mtrl.report.runs import Run
+from mtrl.report.tables import BOOTSTRAP_SEED
+from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Band, bootstrap_band
 
-# Okabe and Ito's colours: told apart with every common colour blindness. Later groups change the line style.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLES = ("-", "--", "-.", ":")
-_DPI = 150
-
-
-def mean_curve_png(groups: Sequence[Group]) -> bytes:
-    """One panel: success, mean over tasks."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for index, group in enumerate(groups):
-        _draw(axes, group, index, task=None)
-    _finish(axes, groups)
-    axes.set_ylabel("success, mean over tasks")
-    tasks = groups[0].runs[0].tasks
-    on = tasks[0] if len(tasks) == 1 else f"{len(tasks)} tasks"
-    axes.set_title(f"Success on {on}\n{_what(groups)}", fontsize=10)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
-    return png(figure)
+Array = NDArray[np.float64]
+_POINTS = 60  # of a curve at most: it is a few hundred pixels wide
+_RESAMPLES = 500
+_EVERY = slice(None)
 
 
-def task_curves_png(groups: Sequence[Group]) -> bytes:
-    """A small panel per task, all on the same axes."""
-    tasks = groups[0].runs[0].tasks
-    columns = min(5, len(tasks))
-    rows = math.ceil(len(tasks) / columns)
-    size = (max(7, 2.6 * columns), 2.0 + 2.1 * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for i, task in enumerate(tasks):
-        for index, group in enumerate(groups):
-            _draw(panels[i], group, index, task=i)
-        _finish(panels[i], groups, label=False)
-        panels[i].set_title(task, fontsize=10)
-    for panel in panels[len(tasks) :]:
-        panel.set_visible(False)
-    lowest = panels[(rows - 1) * columns + (len(tasks) - (rows - 1) * columns) // 2]
-    # The figure's own label would lie under the legend, so a panel has it, short enough to fit below.
-    lowest.set_xlabel("environment steps, all tasks", fontsize=9)
-    figure.supylabel("success", fontsize=10)
-    figure.suptitle(f"Success per task\n{_what(groups)}", fontsize=10)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    return png(figure)
+@dataclass(frozen=True)
+class Line:
+    """A curve of one group."""
+
+    x: Array
+    """`[N]`"""
+    seeds: Array
+    """`[N, R]`"""
+    band: Band | None
+    """95%, of the mean over seeds; None for fewer than `MIN_RUNS_FOR_INTERVAL` of them."""
+
+    @property
+    def mean(self) -> Array:
+        """`[N]`"""
+        return self.seeds.mean(axis=1)
 
 
-def mean_over_runs(
-    curves: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Mean of curves `(steps [N], success [N])`, interpolated where their steps differ.
+@dataclass(frozen=True)
+class _Against:
+    """What a curve is drawn against."""
 
-    It spans the steps that every curve reached, so that no seed drops out of the mean along the way.
-    Points that are NaN are left out.
+    name: str
+    short: str
+    label: str
+    of_run: Callable[[Run], Array]
+    """`[N]`"""
+    is_steps: bool
+    """Thousands of them are shortened, and evaluations are known by them."""
+
+
+_STEPS = _Against(
+    "curve", "steps", "environment steps, all tasks", lambda run: run.training.steps.astype(np.float64), True
+)
+_MINUTES = _Against("curve_time", "wall time", "wall time, minutes", lambda run: run.history.wall_s / 60, False)
+
+
+def learning_plots(part: Part) -> list[Plot]:
+    """The mean and each task, against steps and against minutes."""
+    return [plot for against in (_STEPS, _MINUTES) for plot in _plots(part, against)]
+
+
+def on_one_grid(curves: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Curves `(x [N], y [N, T])` of seeds, interpolated where their points differ: `([G], [G, R, T])`.
+
+    It spans what every curve reached, so that no seed drops out of a mean along the way; but seeds without any point,
+    which have just begun, are left out. So are points with NaN.
     """
-    known = [(steps[~np.isnan(success)], success[~np.isnan(success)]) for steps, success in curves]
-    if not known or any(len(steps) == 0 for steps, _ in known):
-        return np.empty(0, dtype=np.int64), np.empty(0)
-    low = max(steps[0] for steps, _ in known)
-    high = min(steps[-1] for steps, _ in known)
-    grid = np.unique(np.concatenate([steps for steps, _ in known]))
+    known = [(x[rows], y[rows]) for x, y in curves if (rows := ~np.isnan(y).any(axis=1)).any()]
+    if not known:
+        return np.empty(0), np.empty((0, 1, 1))
+    low, high = max(x[0] for x, _ in known), min(x[-1] for x, _ in known)
+    grid = np.unique(np.concatenate([x for x, _ in known]))
     grid = grid[(grid >= low) & (grid <= high)]
-    return grid, np.mean([np.interp(grid, steps, success) for steps, success in known], axis=0)
+    if len(grid) > _POINTS:
+        grid = np.linspace(low, high, _POINTS)
+    values = np.array([[np.interp(grid, x, one_task) for one_task in y.T] for x, y in known])  # [R, T, G]
+    return grid, np.moveaxis(values, -1, 0)
 
 
-def _draw(axes: Axes, group: Group, index: int, task: int | None) -> None:
-    """Draw one group: its mean as a line, its seeds as thin lines, its evaluations as circles."""
-    colour, style = COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]
-    curves = [(run.training.steps, _pick(run.training, task)) for run in group.runs]
-    if len(curves) > 1:
-        for steps, success in curves:
-            axes.plot(steps, success, color=colour, linestyle=style, linewidth=0.7, alpha=0.45)
-    steps, success = mean_over_runs(curves)
-    seeds = f" (mean of {len(curves)} seeds)" if len(curves) > 1 else ""
-    axes.plot(steps, success, color=colour, linestyle=style, linewidth=2.2, label=f"{group.name}{seeds}")
-    for run in group.runs:
-        at, value = run.evaluations.steps, _pick(run.evaluations, task)
-        if len(at):  # an empty line that is not clipped breaks the layout
-            axes.plot(at, value, "o", color=colour, mfc="white", markersize=4.5, clip_on=False, zorder=3)
-        if run.result is not None:
-            final = run.result.success_any.mean() if task is None else run.result.success_any[task]
-            axes.plot([run.result.step], [final], "o", color=colour, markersize=6, clip_on=False, zorder=4)
+def line(grid: Array, values: Array) -> Line:
+    """The mean over tasks of `[N, R, T]`."""
+    band = None
+    if len(grid) and values.shape[1] >= MIN_RUNS_FOR_INTERVAL:
+        band = bootstrap_band(values, generator=np.random.default_rng(BOOTSTRAP_SEED), resamples=_RESAMPLES)
+    return Line(grid, values.mean(axis=2), band)
 
 
-def _pick(curve: Curve, task: int | None) -> NDArray[np.float64]:
-    """Success of one task, or the mean over tasks (NaN as long as some task has none), `[N]`."""
-    return curve.success.mean(axis=1) if task is None else curve.success[:, task]
+def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
+    """Means, with their bands; the seeds themselves where they are too few for one."""
+    for index, each in enumerate(lines):
+        colour, style = look(index)
+        if each.band:
+            axes.fill_between(each.x, each.band.low, each.band.high, color=colour, alpha=0.16, linewidth=0)
+        elif each.seeds.shape[1] > 1:
+            axes.plot(each.x, each.seeds, color=colour, linestyle=style, linewidth=0.7, alpha=0.5)
+        marker = "." if len(each.x) == 1 else None
+        axes.plot(each.x, each.mean, color=colour, linestyle=style, linewidth=1.9, marker=marker)
 
 
-def _finish(axes: Axes, groups: Sequence[Group], *, label: bool = True) -> None:
+def legend(names: Iterable[str]) -> list[Series]:
+    """An entry a group."""
+    return [Series(name, *look(index)) for index, name in enumerate(names)]
+
+
+def _plots(part: Part, against: _Against) -> list[Plot]:
+    grids = [on_one_grid([(against.of_run(run), run.training.success) for run in g.runs]) for g in part.groups]
+
+    def panel(title: str, tasks: slice) -> Panel:
+        lines = [line(grid, values[:, :, tasks]) for grid, values in grids]
+        return Panel(title, partial(_draw, lines=lines, groups=part.groups, tasks=tasks, against=against))
+
+    names = [group.name for group in part.groups]
+    many = len(part.tasks) > 1
+    of_all = f"mean over {len(part.tasks)} tasks" if many else part.tasks[0]
+    alt = f"Training success against {against.label}; a line for each of {', '.join(names)}."
+    what = _what(part.groups, against)
+    plots = [
+        Plot(
+            against.name,
+            f"Success against {against.short}, {of_all}\n{what}",
+            alt,
+            [panel("", _EVERY)],
+            legend(names),
+            WIDE,
+        )
+    ]
+    if many:
+        panels = [panel(task, slice(t, t + 1)) for t, task in enumerate(part.tasks)]
+        title = f"Success of each task against {against.short}\n{what}"
+        plots.append(Plot(f"{against.name}_per_task", title, f"{alt} A panel per task.", panels, legend(names)))
+    return plots
+
+
+def _draw(axes: Axes, lines: Sequence[Line], groups: Sequence[Group], tasks: slice, against: _Against) -> None:
+    draw_lines(axes, lines)
+    if against.is_steps:
+        for index, group in enumerate(groups):
+            _draw_circles(axes, group, look(index)[0], tasks)
     axes.set_ylim(-0.02, 1.02)
-    axes.set_xlim(0, max(1, *(_last_step(run) for group in groups for run in group.runs)))
-    axes.grid(color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
-    axes.xaxis.set_major_locator(MaxNLocator(6 if label else 3))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    if label:
-        axes.set_xlabel("environment steps, summed over tasks")
+    axes.set_xlim(left=0)
+    axes.set_ylabel("success")
+    axes.set_xlabel(against.label)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    if against.is_steps:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _last_step(run: Run) -> int:
-    curves = (run.training.steps, run.evaluations.steps)
-    final = run.result.step if run.result else 0
-    return max(final, *(int(steps.max(initial=0)) for steps in curves))
+def _draw_circles(axes: Axes, group: Group, colour: str, tasks: slice) -> None:
+    """Mean over seeds of the evaluations."""
+    curves = [(run.evaluations.steps.astype(np.float64), run.evaluations.success[:, tasks]) for run in group.runs]
+    at, values = on_one_grid(curves)
+    if len(at):  # an empty line that is not clipped breaks the layout
+        axes.plot(at, values.mean(axis=(1, 2)), "o", color=colour, mfc="none", markersize=3.5, clip_on=False)
+    results = [run.results[0] for run in group.runs if run.results]
+    if results:
+        step = np.mean([result.step for result in results])
+        success = np.mean([result.success_any[tasks] for result in results])
+        axes.plot([step], [success], "o", color=colour, markersize=5, clip_on=False, zorder=4)
 
 
-def _what(groups: Sequence[Group]) -> str:
-    """What is plotted, in one or two lines."""
+def _what(groups: Sequence[Group], against: _Against) -> str:
+    """What is plotted, in a line or two."""
     runs = [run for group in groups for run in group.runs]
-    text = f"training: any-step success, stochastic policy, horizon {_numbers(run.horizon for run in runs)}"
-    tested = [run.evaluation_horizon for run in runs if run.result or len(run.evaluations.steps)]
-    if tested:
-        text += f"\ncircles: any-step success, deterministic policy, horizon {_numbers(tested)}; filled: final"
+    text = f"Lines: any-step success in training, stochastic policy, horizon {_numbers(run.horizon for run in runs)}."
+    tested = [run.evaluation_horizon for run in runs if run.results or len(run.evaluations.steps)]
+    if tested and against.is_steps:
+        text += f"\nCircles: evaluations of the deterministic policy, horizon {_numbers(tested)}; filled: what counts."
     return text
 
 
 def _numbers(values: Iterable[int]) -> str:
     return " or ".join(map(str, sorted(set(values))))
-
-
-def png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()

@@ -1,13 +1,16 @@
-"""Runs of one name are a group of seeds; what cannot be compared is left out, and said."""
+"""Runs of one name are a group of seeds; what cannot be compared stands apart, and that is said."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from mtrl.report.runs import Evaluation, Record, ReportError, Run, Warn, find_runs, read_run
+import numpy as np
+from numpy.typing import NDArray
 
-_OWN_TO_A_SEED = ("seeds", "out", "device", "track", "data", "threads")
+from mtrl.report.runs import Evaluation, Record, ReportError, Run, Warn, read_run
+
+OWN_TO_A_SEED = ("seeds", "out", "device", "track", "data", "threads")
 
 
 @dataclass(frozen=True)
@@ -18,39 +21,104 @@ class Group:
     runs: tuple[Run, ...]
     """Sorted by seed."""
 
+
+@dataclass(frozen=True)
+class Scores:
+    """The evaluations of a group under one protocol. Axes: `R` evaluated seeds, `T` tasks."""
+
+    name: str
+    seeds: tuple[int, ...]
+    """`[R]`, sorted."""
+    results: tuple[Evaluation, ...]
+    """`[R]`"""
+
     @property
-    def results(self) -> tuple[Evaluation, ...]:
-        """The evaluations there are."""
-        return tuple(run.result for run in self.runs if run.result is not None)
+    def any_step(self) -> NDArray[np.float64]:
+        """Success at some step of an episode, `[R, T]`."""
+        return np.array([result.success_any for result in self.results])
+
+    @property
+    def final_step(self) -> NDArray[np.float64]:
+        """Success at the last step, `[R, T]`."""
+        return np.array([result.success_final for result in self.results])
 
 
-def read_groups(paths: Iterable[Path], warn: Warn) -> tuple[Group, ...]:
-    """Read all runs behind `paths`, in the order given.
+@dataclass(frozen=True)
+class Section:
+    """What may stand in one table: the same tasks, protocol and simulator."""
 
-    The first run decides the tasks, and the first evaluation the protocol and the simulator: a run with other
-    tasks is left out, an evaluation under another protocol is not counted.
+    reference: Evaluation
+    """One of its evaluations; the others were made alike."""
+    scores: tuple[Scores, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Runs of the same tasks."""
+
+    tasks: tuple[str, ...]
+    groups: tuple[Group, ...]
+    sections: tuple[Section, ...]
+
+
+def read_parts(folders: Iterable[Path], warn: Warn) -> tuple[Part, ...]:
+    """Read runs, in the order given: a part for each set of tasks, and in it a section for each protocol.
 
     Args:
-        paths: run folders, or folders of some.
-        warn: is given a line for everything left out.
+        folders: of the seeds.
+        warn: is given a line for everything that is left out or stands apart.
 
     Raises:
         ReportError: no run can be read, or two have the same name and seed.
     """
-    runs: list[Run] = []
-    for folder in find_runs(paths):
+    parts: dict[tuple[str, ...], list[Run]] = {}
+    for folder in folders:
         try:
             run = read_run(folder, warn)
         except ReportError as error:
             warn(f"left out: {error}")
             continue
-        if runs and run.tasks != runs[0].tasks:
-            warn(f"left out: {folder} has other tasks than {runs[0].folder}")
-        else:
-            runs.append(run)
-    if not runs:
+        if parts and run.tasks not in parts:
+            first = next(iter(parts.values()))[0]
+            warn(f"{folder} has other tasks than {first.folder}: in a part of its own")
+        parts.setdefault(run.tasks, []).append(run)
+    if not parts:
         raise ReportError("no run is left to report")
-    return tuple(Group(name, seeds) for name, seeds in by_name(_comparable(runs, warn), warn).items())
+    return tuple(_part(tasks, runs, warn) for tasks, runs in parts.items())
+
+
+def _part(tasks: tuple[str, ...], runs: Sequence[Run], warn: Warn) -> Part:
+    groups = tuple(Group(name, seeds) for name, seeds in by_name(runs, warn).items())
+    for run in runs:
+        if not run.results:
+            warn(f"{run.folder} has no evaluation{_progress(run)}: it is in the curves, not in the table")
+    return Part(tasks, groups, tuple(_sections(groups, warn)))
+
+
+def _sections(groups: Sequence[Group], warn: Warn) -> Iterator[Section]:
+    """The evaluations that were made alike, as those that come first."""
+    made: list[tuple[Run, Evaluation, dict[str, dict[int, Evaluation]]]] = []
+    evaluated = [(run, result) for group in groups for run in group.runs for result in run.results]
+    for run, result in evaluated:
+        if result.tasks != run.tasks:
+            warn(f"{run.folder}: its evaluation has other tasks, not counted")
+            continue
+        alike = next((each for each in made if not _different_protocol(each[1], result)), None)
+        if alike is None:
+            if made:
+                apart = f"differs from that of {made[0][0].folder} in {_different_protocol(made[0][1], result)}"
+                warn(f"{run.folder}: its evaluation {apart}: in a table of its own")
+            made.append(alike := (run, result, {}))
+        alike[2].setdefault(run.name, {})[run.seed] = result
+    for _, reference, names in made:
+        scores = (Scores(name, tuple(seeds), tuple(seeds.values())) for name, seeds in names.items())
+        yield Section(reference, tuple(scores))
+
+
+def _progress(run: Run) -> str:
+    """How far a run is that has not ended."""
+    planned = run.config.get("steps")
+    return f" (step {run.steps:,} of {planned:,})" if isinstance(planned, int) and run.steps < planned else ""
 
 
 class Seed(Protocol):
@@ -88,27 +156,6 @@ def by_name(runs: Iterable[S], warn: Warn) -> dict[str, tuple[S, ...]]:
     return {name: tuple(seeds[k] for k in sorted(seeds)) for name, seeds in members.items()}
 
 
-def _comparable(runs: list[Run], warn: Warn) -> list[Run]:
-    """The same runs; an evaluation that differs from the first in how it was made is taken away."""
-    reference: Run | None = None
-    kept = []
-    for run in runs:
-        result = run.result
-        if result is None:
-            warn(f"{run.folder} has no evaluation: it is in the curves, not in the table")
-        elif result.tasks != run.tasks:
-            warn(f"{run.folder}: its evaluation has other tasks, not counted")
-            result = None
-        elif reference is None or reference.result is None:
-            reference = run
-        elif different := _different_protocol(reference.result, result):
-            other = f"that of {reference.folder}"
-            warn(f"{run.folder}: its evaluation differs from {other} in {different}, not counted")
-            result = None
-        kept.append(replace(run, result=result))
-    return kept
-
-
 def _different_protocol(one: Evaluation, other: Evaluation) -> str:
     pairs = [("protocol", one.protocol, other.protocol), ("simulator", one.simulator, other.simulator)]
     return ", ".join(f"{part}.{key}" for part, a, b in pairs for key in differences(a, b))
@@ -116,5 +163,5 @@ def _different_protocol(one: Evaluation, other: Evaluation) -> str:
 
 def differences(one: Record, other: Record) -> list[str]:
     """Keys whose values differ, apart from those that are a seed's own."""
-    keys = sorted((one.keys() | other.keys()) - set(_OWN_TO_A_SEED))
+    keys = sorted((one.keys() | other.keys()) - set(OWN_TO_A_SEED))
     return [key for key in keys if one.get(key) != other.get(key)]

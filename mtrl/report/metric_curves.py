@@ -1,42 +1,44 @@
-"""Test metrics of supervised runs over the epochs, a panel each."""
+"""Plots of supervised runs: test metrics over the epochs, a panel each, and delta_m with its intervals."""
 
-import math
 from collections.abc import Sequence
+from functools import partial
 
-from matplotlib.figure import Figure
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mtrl.report.curves import COLOURS, STYLES, mean_over_runs, png
+from mtrl.report.curves import Line, draw_lines, legend, line, on_one_grid
+from mtrl.report.interval_plot import interval_plot
 from mtrl.report.metric_runs import MetricGroup
+from mtrl.report.metric_table import MetricTable
+from mtrl.report.plot import Panel, Plot
 
 
-def metric_curves_png(groups: Sequence[MetricGroup]) -> bytes:
-    """Mean over seeds as a line, seeds as thin ones."""
-    names = next((list(run.curves) for group in groups for run in group.runs if run.curves), [])
-    columns = max(1, min(4, len(names)))
-    rows = max(1, math.ceil(len(names) / columns))
-    figure = Figure(figsize=(max(5, 3.0 * columns), 1.2 + 2.2 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-    for panel, name in zip(panels, names, strict=False):
-        for index, group in enumerate(groups):
-            colour, style = COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]
-            curves = [(run.evaluated, run.curves[name]) for run in group.runs if name in run.curves]
-            if len(curves) > 1:
-                for epochs, values in curves:
-                    panel.plot(epochs, values, color=colour, linestyle=style, linewidth=0.7, alpha=0.45)
-            mean = mean_over_runs(curves)
-            marker = "o" if len(mean[0]) == 1 else None
-            panel.plot(*mean, color=colour, linestyle=style, linewidth=2, marker=marker, label=group.name)
-        panel.set_title(name, fontsize=9)
-        panel.grid(color="0.9", linewidth=0.8)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.tick_params(labelsize=8)
-        panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    for panel in panels[len(names) :]:
-        panel.set_visible(False)
-    figure.supxlabel("epochs", fontsize=10)
-    figure.suptitle("Test metrics", fontsize=11)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    return png(figure)
+def metric_curves(groups: Sequence[MetricGroup]) -> Plot | None:
+    """Mean over seeds as a line with a band; seeds as thin lines where they are too few for one."""
+    metrics = dict.fromkeys(name for group in groups for run in group.runs for name in run.curves)
+    panels = [Panel(name, partial(_draw, lines=[_line(group, name) for group in groups])) for name in metrics]
+    names = [group.name for group in groups]
+    alt = f"Test metrics over the epochs, a panel each; a line for each of {', '.join(names)}."
+    return Plot("curves", "Test metrics", alt, panels, legend(names), columns=4) if panels else None
+
+
+def delta_plot(table: MetricTable) -> Plot | None:
+    """delta_m of every method, the best first."""
+    rows = [(c.name, c.delta_m, c.delta_m_interval) for c in table.columns if c.delta_m is not None]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row[1])
+    label = "delta_m, %, lower is better; 95% interval"
+    return interval_plot("delta_m", "Loss against single-task models", label, rows, None)
+
+
+def _line(group: MetricGroup, name: str) -> Line:
+    curves = [(run.evaluated.astype(np.float64), run.curves[name][:, None]) for run in group.runs if name in run.curves]
+    return line(*on_one_grid(curves)) if curves else Line(np.empty(0), np.empty((0, 1)), None)
+
+
+def _draw(axes: Axes, lines: Sequence[Line]) -> None:
+    draw_lines(axes, lines)
+    axes.set_xlabel("epochs")
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from mtrl.report.groups import by_name, differences
+from mtrl.report.history import History, read_history
 from mtrl.report.runs import Record, ReportError, Warn, parse_file, read_records, reason_of
 
 SINGLE_TASK = "single_task"
@@ -55,6 +56,8 @@ class MetricRun:
     device: str
     hardware: str
     git_commit: str | None
+    versions: Record
+    """Of packages."""
     epochs: int
     """Trained so far."""
     wall_s: float
@@ -62,6 +65,8 @@ class MetricRun:
     """Epochs with test metrics, `[N]`."""
     curves: dict[str, NDArray[np.float64]]
     """Test metrics by name, `[N]`."""
+    history: History
+    """Its steps are epochs."""
     result: MetricResult | None
 
 
@@ -154,10 +159,12 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
             device=str(starts[-1]["device"]),
             hardware=str(starts[-1]["hardware"]),
             git_commit=starts[-1]["git_commit"],
+            versions=starts[-1].get("versions", {}),
             epochs=int(train[-1]["epoch"]) if train else 0,
             wall_s=float(train[-1]["wall_s"]) if train else 0.0,
             evaluated=np.array([record["epoch"] for record in tests], dtype=np.int64),
             curves={name: np.array([record["metrics"][name] for record in tests], np.float64) for name in names},
+            history=read_history(train, tuple(train[-1]["loss"]) if train else (), "epoch"),
             result=parse_metric_result(parse_file(evaluation, json.loads)) if evaluation.exists() else None,
         )
     except (KeyError, TypeError, ValueError) as error:

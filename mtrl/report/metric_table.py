@@ -12,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.report.baseline import Baseline, find_baseline
-from mtrl.report.markdown import NOTHING, commit_text, markdown
+from mtrl.report.markdown import NOTHING, markdown
 from mtrl.report.metric_runs import SINGLE_TASK, MetricGroup, MetricKind
 from mtrl.report.runs import Warn
+from mtrl.report.table import Cell, Column, Table, rate, signed
+from mtrl.report.tables import BOOTSTRAP_SEED, no_interval
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Interval, bootstrap_interval, delta_m, delta_p, mean_rank
 
-_BOOTSTRAP_SEED = 0  # the same runs give the same interval, always
+_HOW_TO_READ = (
+    "Mean over seeds. delta_m and mean rank are over metrics, delta_p is over tasks; ties share their ranks. "
+    f"Interval: 95% percentile bootstrap over seeds, from {MIN_RUNS_FOR_INTERVAL} on."
+)
 _CSV_FIELDS = ("run", "method", "seeds", "metric", "task", "unit", "higher_is_better", "value", "low", "high")
 
 
@@ -72,7 +77,7 @@ def metric_table(groups: Sequence[MetricGroup], warn: Warn) -> MetricTable | Non
 
 def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
     """The table as text cells."""
-    published = table.baseline.values if table.baseline.title not in {c.name for c in table.columns} else None
+    published = _published(table)
     header = ["metric", *([table.baseline.title] if published is not None else []), *(c.name for c in table.columns)]
     rows = [
         [
@@ -94,18 +99,36 @@ def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def metrics_markdown(table: MetricTable | None, groups: Sequence[MetricGroup], warnings: Sequence[str]) -> str:
+def methods_table(table: MetricTable) -> Table:
+    """A row per method, the least delta_m first; the baseline's too."""
+    columns = [
+        Column("run", "method"),
+        Column("seeds", "seeds"),
+        Column("delta_m", "delta_m, % ↓", signed),
+        Column("delta_m", "95% interval", signed, is_interval=True),
+        Column("delta_p", "delta_p (LibMTL), % ↑", signed),
+        Column("rank", "mean rank ↓", rate),
+        *(Column(kind.name, _metric_label(kind), _cell) for kind in table.kinds),
+    ]
+    rows: list[Sequence[Cell]] = [
+        (c.name, c.seeds, c.delta_m, c.delta_m_interval, c.delta_p, c.rank, *map(float, c.values))
+        for c in sorted(table.columns, key=lambda c: np.inf if c.delta_m is None else c.delta_m)
+    ]
+    if (published := _published(table)) is not None:
+        rows.append((table.baseline.title, None, None, None, None, None, *map(float, published)))
+    few = [no_interval(c.name, c.seeds) for c in table.columns if c.seeds < MIN_RUNS_FOR_INTERVAL]
+    return Table("methods", "Metrics", columns, rows, [table.caption, table.baseline.note, _HOW_TO_READ, *few])
+
+
+def metrics_markdown(table: MetricTable | None, runs: Table, warnings: Sequence[str]) -> str:
     """`metrics.md`: the table, how it was made, the runs behind it, and what was left out."""
     parts = ["# Metrics"]
     if table is None:
         parts.append("No run has an evaluation yet.")
     else:
         parts += [markdown(*metric_rows(table)), table.caption, table.baseline.note]
-        parts.append(
-            "Mean over seeds. delta_m and mean rank are over metrics, delta_p is over tasks; ties share their ranks. "
-            f"Interval: percentile bootstrap over seeds, from {MIN_RUNS_FOR_INTERVAL} on."
-        )
-    parts += ["## Runs", markdown(*_runs(groups))]
+        parts.append(_HOW_TO_READ)
+    parts += ["## Runs", markdown(runs.header, runs.texts)]
     if warnings:
         parts += ["## Left out", "\n".join(f"- {warning}" for warning in warnings)]
     return "\n\n".join(parts) + "\n"
@@ -130,7 +153,7 @@ def _column(group: MetricGroup, kinds: Sequence[MetricKind], baseline: Baseline,
         per_seed = delta_m(values, baseline.values, higher)
         of_m, of_p = float(per_seed.mean()), float(delta_p(values, baseline.values, higher, tasks).mean())
         if len(per_seed) >= MIN_RUNS_FOR_INTERVAL:
-            interval = bootstrap_interval(per_seed[:, None], generator=np.random.default_rng(_BOOTSTRAP_SEED))
+            interval = bootstrap_interval(per_seed[:, None], generator=np.random.default_rng(BOOTSTRAP_SEED))
     return MetricColumn(group.name, group.method, len(values), values.mean(axis=0), of_m, interval, of_p, rank)
 
 
@@ -148,23 +171,13 @@ def _csv_records(kinds: Sequence[MetricKind], column: MetricColumn) -> Iterator[
         yield {"metric": "(mean rank)", "higher_is_better": False, "value": column.rank}
 
 
-def _runs(groups: Sequence[MetricGroup]) -> tuple[list[str], list[list[str]]]:
-    """What each run is and what it took."""
-    rows = [
-        [
-            run.name,
-            str(run.seed),
-            run.method,
-            run.source,
-            f"{run.epochs:,}",
-            f"{run.wall_s / 60:.1f}",
-            f"{run.device}, {run.hardware}",
-            commit_text(run.git_commit),
-        ]
-        for group in groups
-        for run in group.runs
-    ]
-    return ["run", "seed", "method", "data", "epochs", "minutes", "hardware", "commit"], rows
+def _published(table: MetricTable) -> NDArray[np.float64] | None:
+    """The papers' baseline, if it is taken, `[K]`."""
+    return table.baseline.values if table.baseline.title not in {c.name for c in table.columns} else None
+
+
+def _cell(value: Cell) -> str:
+    return _number(value) if isinstance(value, float) else str(value)
 
 
 def _metric_label(kind: MetricKind) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from mtrl.protocols import evaluation_file
+from mtrl.protocols import EVALUATION_FILES
+from mtrl.report.history import History, read_history
 
 Warn = Callable[[str], None]
 Record = Mapping[str, Any]
@@ -35,7 +36,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`evaluation.json`: the success of the final policy."""
+    """`evaluation.json`, or `evaluation-legacy.json`: the success that counts under a protocol."""
 
     protocol: Record
     simulator: Record
@@ -68,15 +69,26 @@ class Run:
     device: str
     hardware: str
     git_commit: str | None
+    versions: Record
+    """Of packages."""
     training: Curve
     """Of the stochastic policy's recent episodes at the training horizon."""
     evaluations: Curve
     """Of the deterministic policy, during training."""
+    history: History
+    """Of the same events as `training`."""
     steps: int
     """Trained so far."""
     updates: int
     wall_s: float
-    result: Evaluation | None
+    results: tuple[Evaluation, ...]
+    """One a protocol; `modern` first."""
+    videos: tuple[Path, ...]
+
+    @property
+    def is_single_task(self) -> bool:
+        """Whether an agent of its own learned each task: their gradients never meet."""
+        return self.config.get("agent", {}).get("single_task", "none") != "none"
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -109,7 +121,7 @@ def read_run(folder: Path, warn: Warn) -> Run:
     config = parse_file(folder / "config.yaml", yaml.safe_load)
     metrics = folder / "metrics.jsonl"
     records = parse_file(metrics, lambda text: list(read_records(text, metrics, warn)))
-    evaluation = evaluation_file(folder)
+    evaluations_there = [path for name in EVALUATION_FILES.values() if (path := folder / name).exists()]
     try:
         starts = [record for record in records if record["kind"] == "start"]
         if not starts:
@@ -129,12 +141,15 @@ def read_run(folder: Path, warn: Warn) -> Run:
             device=str(starts[-1]["device"]),
             hardware=str(starts[-1]["hardware"]),
             git_commit=starts[-1]["git_commit"],
+            versions={**starts[-1]["versions"], **starts[-1]["simulator"]["versions"]},
             training=_curve(train, "success", tasks),
             evaluations=_curve(evaluations, "success_any", tasks),
+            history=read_history(train, tasks),
             steps=int(train[-1]["step"]) if train else 0,
             updates=int(train[-1]["updates"]) if train else 0,
             wall_s=float(train[-1]["wall_s"]) if train else 0.0,
-            result=read_evaluation(evaluation) if evaluation.exists() else None,
+            results=tuple(read_evaluation(path) for path in evaluations_there),
+            videos=tuple(sorted(folder.glob("videos/**/*.mp4"))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"{folder} is not as a run writes it: {reason_of(error)}") from error
@@ -195,7 +210,7 @@ def parse_file(path: Path, parser: Callable[[str], Any]) -> Any:
         ReportError: it cannot be read, or is not what the parser expects.
     """
     try:
-        return parser(path.read_text(encoding="utf-8"))
+        return parser(path.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise ReportError(f"{path}: {error.strerror}") from error
     except (ValueError, yaml.YAMLError) as error:

@@ -6,23 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtrl.report.curves import mean_curve_png, task_curves_png
-from mtrl.report.groups import read_groups
-from mtrl.report.metric_curves import metric_curves_png
-from mtrl.report.metric_runs import is_supervised, read_metric_groups
-from mtrl.report.metric_table import metric_rows, metric_table, metrics_csv, metrics_markdown
+from mtrl.report.contents import Shown
+from mtrl.report.metric_report import metric_report
+from mtrl.report.metric_runs import is_supervised
 from mtrl.report.runs import ReportError, Warn, find_runs
-from mtrl.report.tables import header_and_rows, success_csv, success_markdown, success_table
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The table as text, for the screen."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-    caption: str
+from mtrl.report.success_report import success_report
 
 
 @dataclass(frozen=True)
@@ -31,19 +19,17 @@ class Report:
 
     folder: Path
     files: tuple[Path, ...]
+    """The page first."""
     table: Shown | None
     """None if no run has an evaluation."""
-
-
-Contents = dict[str, bytes]
 
 
 def write_report(paths: Iterable[Path], out: Path, warn: Warn) -> Report:
     """Write the report of runs into `out`.
 
-    Reinforcement learning: `success.md`, `success.csv`, `curve.png`, `curve_per_task.png`; supervised learning:
-    `metrics.md`, `metrics.csv`, `curves.png`. Each file is replaced whole or not at all; nothing else in the folder is
-    touched.
+    `index.html` has everything; each table is a file `.md` and `.csv`, each plot one `.png` and `.svg`, besides. All of
+    reinforcement learning is in `success.md` and `success.csv`, all of supervised learning in `metrics.md` and
+    `metrics.csv`. Each file is replaced whole or not at all; nothing else in the folder is touched.
 
     Args:
         paths: run folders `seed_<k>`, or folders of some.
@@ -62,45 +48,13 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn) -> Report:
         raise ReportError(
             f"{supervised[0]} is a supervised run and {other} is none: a report is of one kind, call it for each"
         )
-    table, contents = (_metrics if supervised else _success)(folders, warn)
+    make = metric_report if supervised else success_report
+    warnings: list[str] = []
+    table, contents = make(folders, out, warnings, _noting(warnings, warn))
     out.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         _replace(out / name, content)
     return Report(out, tuple(out / name for name in contents), table)
-
-
-def _success(folders: list[Path], warn: Warn) -> tuple[Shown | None, Contents]:
-    """Of reinforcement learning."""
-    warnings: list[str] = []
-    groups = read_groups(folders, _noting(warnings, warn))
-    table = success_table(groups)
-    contents = {
-        "success.md": success_markdown(table, groups, warnings).encode(),
-        "success.csv": success_csv(table).encode(),
-        "curve.png": mean_curve_png(groups),
-        "curve_per_task.png": task_curves_png(groups),
-    }
-    if table is None:
-        return None, contents
-    title = f"Success, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in table.columns)})"
-    return Shown(title, *header_and_rows(table), "\n".join([table.caption, *table.notes])), contents
-
-
-def _metrics(folders: list[Path], warn: Warn) -> tuple[Shown | None, Contents]:
-    """Of supervised learning."""
-    warnings: list[str] = []
-    note = _noting(warnings, warn)
-    groups = read_metric_groups(folders, note)
-    table = metric_table(groups, note)
-    contents = {
-        "metrics.md": metrics_markdown(table, groups, warnings).encode(),
-        "metrics.csv": metrics_csv(table).encode(),
-        "curves.png": metric_curves_png(groups),
-    }
-    if table is None:
-        return None, contents
-    title = f"Metrics, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in table.columns)})"
-    return Shown(title, *metric_rows(table), f"{table.caption}\n{table.baseline.note}"), contents
 
 
 def _noting(warnings: list[str], warn: Warn) -> Warn:

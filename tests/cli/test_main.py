@@ -113,7 +113,7 @@ def test_report_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in captured.out.splitlines()]
     assert ["reach-v3", "1.00", "0.50"] in rows
     assert ["mean", "0.75", "0.25"] in rows
-    assert "a: 2 seeds, so no IQM and no interval" in captured.out
+    assert "a: 2 seeds, so no interval" in captured.out
     assert "Simulator metaworld (metaworld 3.1.1, mujoco 3.3.0)" in captured.out
     assert str(tmp_path / "report" / "curve.png") in captured.out
     assert captured.err == (

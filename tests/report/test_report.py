@@ -1,6 +1,7 @@
 """Run folders in, table and curves out; damaged folders give a line each and the rest is still made."""
 
 import csv
+import json
 import struct
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 
 from mtrl.report import ReportError, write_report
-from mtrl.report.curves import mean_over_runs
-from mtrl.report.groups import read_groups
-from mtrl.report.runs import read_run
+from mtrl.report.curves import on_one_grid
+from mtrl.report.groups import Part, read_parts
+from mtrl.report.runs import find_runs, read_run
 from tests.report.run_folders import PROTOCOL, SIMULATOR, TASKS, evaluation, result, start, train, write_run
 
 
@@ -18,8 +19,17 @@ def report(paths: list[Path], out: Path) -> tuple[str, list[dict[str, str]], lis
     """`success.md`, the lines of `success.csv`, and the warnings."""
     warnings: list[str] = []
     write_report(paths, out, warnings.append)
-    with (out / "success.csv").open(newline="") as file:
-        return (out / "success.md").read_text(), list(csv.DictReader(file)), warnings
+    rows = read_csv(out / "success.csv") if (out / "success.csv").exists() else []
+    return (out / "success.md").read_text(), rows, warnings
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def parts(paths: list[Path], warnings: list[str]) -> tuple[Part, ...]:
+    return read_parts(find_runs(paths), warnings.append)
 
 
 def png_size(path: Path) -> tuple[int, int]:
@@ -57,7 +67,7 @@ def test_table_of_three_seeds(tmp_path: Path) -> None:
     assert ["mean", "0.55", "0.30"] in cells
     assert ["IQM", "0.57", "0.30"] in cells  # 0.575 is a little less in binary
     assert "Protocol modern: 50 episodes per task, horizon 500; policy: deterministic, the last checkpoint" in text
-    assert cells[-1][-1] == "0123456789+changes"
+    assert cells[-1][-3:] == ["0123456789+changes", "cpu", "2 cores"]
     assert "Simulator metaworld (metaworld 3.1.1, mujoco 3.3.0)" in text
     assert warnings == []
 
@@ -65,10 +75,11 @@ def test_table_of_three_seeds(tmp_path: Path) -> None:
 def test_one_seed_has_no_interval_and_says_why(tmp_path: Path) -> None:
     write_run(tmp_path, final=result(3000, 0, (1.0, 0.5), (0.5, 0.5)))
     text, rows, _ = report([tmp_path / "a"], tmp_path / "report")
-    assert "a: 1 seed, so no IQM and no interval; at least 3 seeds" in text
+    assert "a: 1 seed, so no interval; at least 3 seeds" in text
     assert "95% interval of the mean" not in text
-    assert [row["task"] for row in rows] == [*TASKS, "(mean)"]
+    assert [row["task"] for row in rows] == [*TASKS, "(mean)", "(iqm)"]
     assert rows[-1]["success_any_low"] == ""
+    assert "a: 1 seed, so no interval" in (tmp_path / "report" / "index.html").read_text()
 
 
 def test_groups_are_columns_in_the_order_given(tmp_path: Path) -> None:
@@ -76,7 +87,7 @@ def test_groups_are_columns_in_the_order_given(tmp_path: Path) -> None:
         write_run(tmp_path, name, final=result(3000, 0, (value, value), (value, value)))
     text, rows, _ = report([tmp_path / "b" / "seed_0", tmp_path / "a", tmp_path / "b"], tmp_path / "report")
     assert "b any-step | b final-step | a any-step | a final-step" in " ".join(text.split())
-    assert [row["run"] for row in rows] == ["b"] * 3 + ["a"] * 3
+    assert [row["run"] for row in rows] == ["b"] * 4 + ["a"] * 4
 
 
 def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
@@ -84,7 +95,9 @@ def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
         write_run(tmp_path, seed=seed, final=result(3000, seed, (seed / 2, 0.5), (0.0, 0.5)))
     report([tmp_path / "a"], tmp_path / "one")
     report([tmp_path / "a"], tmp_path / "two")
-    for name in ("success.md", "success.csv", "curve.png", "curve_per_task.png"):
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert {"index.html", "curve.svg", "curve_per_task.png", "headline.csv", "runs.md"} <= {*names}
+    for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
@@ -95,7 +108,7 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     report(runs, tmp_path / "report")
     width, height = png_size(tmp_path / "report" / "curve.png")
     assert width > 800
-    assert height > 500
+    assert height > 300
     assert png_size(tmp_path / "report" / "curve_per_task.png")[0] > 800
 
 
@@ -109,16 +122,27 @@ def test_run_without_any_line_of_training_is_reported(tmp_path: Path) -> None:
 
 
 def test_mean_curve_interpolates_and_spans_what_all_seeds_reached() -> None:
-    one = np.array([0, 10, 20, 30]), np.array([np.nan, 0.2, 0.4, 0.6])
-    two = np.array([15, 25]), np.array([0.5, 0.7])
-    steps, success = mean_over_runs([one, two])
+    one = np.array([0.0, 10, 20, 30]), np.array([[np.nan], [0.2], [0.4], [0.6]])
+    two = np.array([15.0, 25]), np.array([[0.5], [0.7]])
+    steps, success = on_one_grid([one, two])
     np.testing.assert_array_equal(steps, [15, 20, 25])
-    np.testing.assert_allclose(success, [(0.3 + 0.5) / 2, (0.4 + 0.6) / 2, (0.5 + 0.7) / 2])
+    np.testing.assert_allclose(success[:, :, 0], [(0.3, 0.5), (0.4, 0.6), (0.5, 0.7)])
 
 
-def test_mean_curve_of_a_seed_without_points_is_empty() -> None:
-    steps, success = mean_over_runs([(np.array([1]), np.array([0.5])), (np.array([1]), np.array([np.nan]))])
+def test_a_seed_that_has_just_begun_is_not_in_the_mean_curve() -> None:
+    begun = np.array([1.0]), np.array([[np.nan]])
+    steps, success = on_one_grid([(np.array([1.0, 2.0]), np.array([[0.5], [0.7]])), begun])
+    np.testing.assert_array_equal(steps, [1, 2])
+    np.testing.assert_array_equal(success, [[[0.5]], [[0.7]]])
+    steps, success = on_one_grid([begun])
     assert len(steps) == len(success) == 0
+
+
+def test_long_curves_are_thinned_out() -> None:
+    x = np.arange(1000.0)
+    steps, success = on_one_grid([(x, (x / 999)[:, None])])
+    assert len(steps) < 100
+    np.testing.assert_allclose(success[:, 0, 0], steps / 999)
 
 
 def test_curve_of_a_run(tmp_path: Path) -> None:
@@ -164,38 +188,62 @@ def test_a_damaged_run_is_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "named", "file"),
     [
-        ({"protocol": PROTOCOL | {"episodes": 10}}, "protocol.episodes"),
-        ({"protocol": PROTOCOL | {"name": "legacy", "horizon": 150}}, "protocol.horizon, protocol.name"),
-        ({"simulator": SIMULATOR | {"backend": "envpool"}}, "simulator.backend"),
+        ({"protocol": PROTOCOL | {"episodes": 10}}, "protocol.episodes", "success-modern2.csv"),
+        (
+            {"protocol": PROTOCOL | {"name": "legacy", "horizon": 150}},
+            "protocol.horizon, protocol.name",
+            "success-legacy2.csv",
+        ),
+        ({"simulator": SIMULATOR | {"backend": "envpool"}}, "simulator.backend", "success-modern2.csv"),
     ],
 )
-def test_two_protocols_are_never_mixed(tmp_path: Path, change: dict, named: str) -> None:
+def test_two_protocols_are_never_in_one_table(tmp_path: Path, change: dict, named: str, file: str) -> None:
     write_run(tmp_path, "a", final=result(3000, 0, (1.0, 1.0), (1.0, 1.0)))
     write_run(tmp_path, "b", final=result(3000, 0, (0.0, 0.0), (0.0, 0.0), **change))
-    _, rows, warnings = report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    text, rows, warnings = report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
     assert {row["run"] for row in rows} == {"a"}
+    assert {row["run"] for row in read_csv(tmp_path / "report" / file)} == {"b"}
     (warning,) = warnings
-    assert f"differs from that of {tmp_path / 'a' / 'seed_0'} in {named}, not counted" in warning
+    assert f"differs from that of {tmp_path / 'a' / 'seed_0'} in {named}: in a table of its own" in warning
+    assert "| a any-step | b any-step" not in " ".join(text.split())
+    assert "not comparable" in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_other_tasks_are_left_out(tmp_path: Path) -> None:
-    first = write_run(tmp_path, "a")
+def test_a_run_under_both_protocols_is_in_both_tables(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "a", final=result(3000, 0, (0.5, 0.5), (0.5, 0.5)))
+    legacy = result(2000, 0, (1.0, 1.0), (0.5, 0.5), protocol=PROTOCOL | {"name": "legacy", "episodes": 1})
+    (folder / "evaluation-legacy.json").write_text(json.dumps(legacy))
+    report([folder], tmp_path / "report")
+    modern, old = (read_csv(tmp_path / "report" / f"headline{end}.csv") for end in ("", "-legacy2"))
+    assert (modern[0]["iqm"], old[0]["iqm"]) == ("0.5", "1.0")
+    assert "biased upwards" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_other_tasks_are_a_part_of_their_own(tmp_path: Path) -> None:
+    first = write_run(tmp_path, "a", final=result(3000, 0, (1.0, 0.5), (0.5, 0.5)))
     other = ("reach-v3", "door-open-v3")
     lines = [start(0, other), train(1000, 1.0, 1.0, tasks=other)]
-    second = write_run(tmp_path, "b", lines=lines)
+    second = write_run(tmp_path, "b", lines=lines, final=result(1000, 0, (0.1, 0.2), (0, 0), tasks=other))
+    _, rows, warnings = report([first, second], tmp_path / "report")
+    assert {row["run"] for row in rows} == {"a"}
+    assert [row["task"] for row in read_csv(tmp_path / "report" / "tasks_any_step-tasks2.csv")] == [*other, "mean"]
+    assert warnings == [f"{second} has other tasks than {first}: in a part of its own"]
+
+
+def test_a_run_still_going_says_how_far_it_is(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, steps=9000)
     warnings: list[str] = []
-    groups = read_groups([tmp_path / "a", tmp_path / "b"], warnings.append)
-    assert [group.name for group in groups] == ["a"]
-    assert f"left out: {second} has other tasks than {first}" in warnings
+    parts([folder], warnings)
+    assert warnings == [f"{folder} has no evaluation (step 3,000 of 9,000): it is in the curves, not in the table"]
 
 
 def test_seeds_with_other_settings_are_pointed_out(tmp_path: Path) -> None:
     write_run(tmp_path, seed=0, steps=100)
     write_run(tmp_path, seed=1, steps=200)
     warnings: list[str] = []
-    (group,) = read_groups([tmp_path / "a"], warnings.append)
+    ((group,),) = (part.groups for part in parts([tmp_path / "a"], warnings))
     assert [run.seed for run in group.runs] == [0, 1]
     assert f"{tmp_path / 'a' / 'seed_1'} differs from {tmp_path / 'a' / 'seed_0'} in steps" in warnings
 
@@ -203,7 +251,7 @@ def test_seeds_with_other_settings_are_pointed_out(tmp_path: Path) -> None:
 def test_seeds_are_sorted_as_numbers(tmp_path: Path) -> None:
     for seed in (10, 2, 1):
         write_run(tmp_path, seed=seed)
-    (group,) = read_groups([tmp_path / "a"], lambda line: None)
+    ((group,),) = (part.groups for part in parts([tmp_path / "a"], []))
     assert [run.seed for run in group.runs] == [1, 2, 10]
 
 
@@ -238,5 +286,4 @@ def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
     report([tmp_path / "a"], out)
     assert (out / "notes.txt").read_text() == "mine"
     assert "stale" not in (out / "success.md").read_text()
-    expected = {"notes.txt", "success.md", "success.csv", "curve.png", "curve_per_task.png"}
-    assert {path.name for path in out.iterdir()} == expected
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]

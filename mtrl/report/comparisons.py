@@ -1,0 +1,207 @@
+"""Methods beside each other: the headline, success task by task, who beats whom, and who learns faster.
+
+Axes: `R` seeds, `T` tasks.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrl.report.groups import Group, Part, Scores, Section
+from mtrl.report.runs import Curve
+from mtrl.report.table import Cell, Column, Table, count, rate, signed
+from mtrl.report.tables import BOOTSTRAP_SEED, HOW_TO_READ, SuccessTable, no_interval
+from mtrl.statistics import (
+    MIN_RUNS_FOR_INTERVAL,
+    Interval,
+    area_under_curve,
+    bootstrap_interval,
+    compare_pairs,
+    improvement_interval,
+    mean,
+    probability_of_improvement,
+    steps_to_reach,
+)
+
+_LEVELS = (0.5, 0.8, 0.9)
+
+
+def headline(table: SuccessTable) -> Table:
+    """A row per method, the best interquartile mean first."""
+    interval = "95% interval"
+    columns = [
+        Column("run", "method"),
+        Column("seeds", "seeds"),
+        Column("iqm", "IQM", rate),
+        Column("iqm", interval, rate, is_interval=True),
+        Column("iqm_whole_runs", "95%, whole runs", rate, is_interval=True),
+        Column("mean", "mean", rate),
+        Column("mean", interval, rate, is_interval=True),
+        Column("median", "median", rate),
+        Column("final_iqm", "final-step IQM", rate),
+        Column("final_iqm", interval, rate, is_interval=True),
+    ]
+    rows = [
+        (
+            column.name,
+            column.seeds,
+            column.any_step.iqm.value,
+            column.any_step.iqm.interval,
+            column.any_step.iqm.of_whole_runs,
+            column.any_step.mean.value,
+            column.any_step.mean.interval,
+            column.any_step.median.value,
+            column.final_step.iqm.value,
+            column.final_step.iqm.interval,
+        )
+        for column in sorted(table.columns, key=lambda c: -c.any_step.iqm.value)
+    ]
+    whole = (
+        "Whole runs: seeds drawn with all their tasks. One network learns them all, so that a lucky seed may be lucky "
+        "at many; then the stratified interval is too narrow and this one is to be believed."
+    )
+    return Table("headline", "Every method", columns, rows, [table.caption, HOW_TO_READ, whole, *table.notes])
+
+
+def by_task(section: Section, key: str, title: str, values: Callable[[Scores], NDArray[np.float64]]) -> Table:
+    """The heat map: tasks x methods, mean over seeds.
+
+    Args:
+        section: whose evaluations are meant.
+        key: of the file.
+        title: of the table.
+        values: `[R, T]` of a group.
+    """
+    means = [values(scores).mean(axis=0) for scores in section.scores]
+    columns = [Column("task", "task"), *(Column(s.name, s.name, rate, is_shaded=True) for s in section.scores)]
+    rows: list[Sequence[Cell]] = [
+        (task, *(float(m[i]) for m in means)) for i, task in enumerate(section.reference.tasks)
+    ]
+    rows.append(("mean", *(float(m.mean()) for m in means)))
+    return Table(key, title, columns, rows, [f"Mean over seeds ({_seeds(section)}), each task's {_episodes(section)}."])
+
+
+def improvement(section: Section) -> Table:
+    """How probably the method of a row beats that of a column."""
+    columns = [Column("run", "beats"), *(Column(s.name, s.name, rate, is_shaded=True) for s in section.scores)]
+    rows: list[Sequence[Cell]] = [
+        (
+            one.name,
+            *(
+                None if one is other else float(probability_of_improvement(one.any_step, other.any_step))
+                for other in section.scores
+            ),
+        )
+        for one in section.scores
+    ]
+    note = (
+        "How probably a run of the row's method has more any-step success on a task than one of the column's; mean "
+        "over tasks, a draw counts half (Agarwal et al. 2021)."
+    )
+    return Table("improvement", "Probability of improvement", columns, rows, [note])
+
+
+def pairs(section: Section) -> Table:
+    """Every two methods, over the seeds that both have."""
+    columns = [
+        Column("run", "method"),
+        Column("other", "against"),
+        Column("improvement", "P(better)", rate),
+        Column("improvement", "95% interval", rate, is_interval=True),
+        Column("seeds", "common seeds"),
+        Column("difference", "difference of means", signed),
+        Column("difference", "95% interval", signed, is_interval=True),
+        Column("wins", "seeds better"),
+        Column("losses", "seeds worse"),
+        Column("p_value", "p", lambda p: f"{p:.3f}"),
+    ]
+    rows = [_pair(one, other) for one, other in itertools.combinations(section.scores, 2)]
+    notes = [
+        "Any-step success. P(better): over all runs of both. The difference is of the mean over tasks, paired over "
+        "common seeds; its interval draws whole seeds. p: sign-flip test, not corrected for the number of pairs.",
+        *(no_interval(s.name, len(s.seeds)) for s in section.scores if len(s.seeds) < MIN_RUNS_FOR_INTERVAL),
+    ]
+    return Table("pairs", "Two methods at a time", columns, rows, notes)
+
+
+def learning(part: Part) -> Table:
+    """How fast each method learned, on the training curves."""
+    finished = [run for group in part.groups for run in group.runs if run.results]
+    runs = finished or [run for group in part.groups for run in group.runs]
+    until = min(run.steps for run in runs)
+    columns = [
+        Column("run", "method"),
+        Column("seeds", "seeds"),
+        Column("area", "area under curve", rate),
+        Column("area", "95% interval", rate, is_interval=True),
+    ]
+    for level in _LEVELS:
+        columns += [
+            Column(f"steps_to_{level}", f"steps to {level}", count),
+            Column(f"reached_{level}", f"seeds at {level}"),
+        ]
+    notes = [
+        f"On the mean over tasks of training success. Area: mean of the curve over the first {until:,} steps, over the "
+        "seeds that got there. Steps to a level: the first logged, median over seeds; a seed that never got there "
+        "counts as later than all others."
+    ]
+    return Table("learning", "Speed of learning", columns, [_learned(group, until) for group in part.groups], notes)
+
+
+def _pair(one: Scores, other: Scores) -> tuple[Cell, ...]:
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    better = float(probability_of_improvement(one.any_step, other.any_step))
+    interval = None
+    if min(len(one.seeds), len(other.seeds)) >= MIN_RUNS_FOR_INTERVAL:
+        interval = improvement_interval(one.any_step, other.any_step, generator=generator)
+    common = sorted({*one.seeds} & {*other.seeds})
+    if not common:
+        return one.name, other.name, better, interval, 0, None, None, None, None, None
+    a, b = (scores.any_step[[scores.seeds.index(seed) for seed in common]] for scores in (one, other))
+    paired = compare_pairs(a, b, generator=generator)
+    return (
+        one.name,
+        other.name,
+        better,
+        interval,
+        len(common),
+        paired.difference,
+        _of_seeds((a - b).mean(axis=1), generator),
+        paired.wins,
+        paired.losses,
+        paired.p_value,
+    )
+
+
+def _learned(group: Group, until: int) -> tuple[Cell, ...]:
+    curves = [run.training for run in group.runs]
+    areas = np.array([area_under_curve(curve.steps, curve.success.mean(axis=1), until) for curve in curves])
+    areas = areas[~np.isnan(areas)]
+    area = float(areas.mean()) if len(areas) else None
+    interval = _of_seeds(areas, np.random.default_rng(BOOTSTRAP_SEED))
+    return (group.name, len(group.runs), area, interval, *itertools.chain.from_iterable(_reached(curves)))
+
+
+def _reached(curves: Sequence[Curve]) -> Iterator[tuple[Cell, Cell]]:
+    for level in _LEVELS:
+        steps = [steps_to_reach(curve.steps, curve.success.mean(axis=1), level) for curve in curves]
+        median = np.median([np.inf if step is None else step for step in steps])
+        reached = sum(step is not None for step in steps)
+        yield round(float(median)) if np.isfinite(median) else None, f"{reached} of {len(steps)}"
+
+
+def _of_seeds(values: NDArray[np.float64], generator: np.random.Generator) -> Interval | None:
+    """Of the mean of a value a seed, `[R]`."""
+    if len(values) < MIN_RUNS_FOR_INTERVAL:
+        return None
+    return bootstrap_interval(values[:, None], mean, generator=generator)
+
+
+def _seeds(section: Section) -> str:
+    return ", ".join(f"{scores.name}: {len(scores.seeds)}" for scores in section.scores)
+
+
+def _episodes(section: Section) -> str:
+    return f"{' or '.join(map(str, sorted(set(section.reference.episodes))))} episodes"

@@ -1,0 +1,49 @@
+"""The report of supervised runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mtrl.report.contents import Contents, Shown, chapter, files_of
+from mtrl.report.gradient_plots import gradient_blocks
+from mtrl.report.gradients import Histories
+from mtrl.report.metric_curves import delta_plot, metric_curves
+from mtrl.report.metric_runs import SINGLE_TASK, read_metric_groups
+from mtrl.report.metric_table import methods_table, metric_rows, metric_table, metrics_csv, metrics_markdown
+from mtrl.report.page import Block, Page
+from mtrl.report.run_chapter import run_chapter
+from mtrl.report.run_tables import config_table, metric_runs_table
+from mtrl.report.runs import Warn
+
+
+def metric_report(
+    folders: Sequence[Path], out: Path, warnings: Sequence[str], warn: Warn
+) -> tuple[Shown | None, Contents]:
+    """What is shown on the screen, and the files; arguments as for `success_report`."""
+    groups = read_metric_groups(folders, warn)
+    table = metric_table(groups, warn)
+    histories = [
+        Histories(group.name, [run.history for run in group.runs], has_conflicts=group.method != SINGLE_TASK)
+        for group in groups
+    ]
+    results: list[Block | None] = ["No run has an evaluation yet."]
+    if table is not None:
+        results = [delta_plot(table), methods_table(table)]
+    gradients = gradient_blocks(histories, "epochs")
+    runs = metric_runs_table(groups)
+    chapters = [
+        chapter("Metrics", results),
+        chapter("Learning", [metric_curves(groups)]),
+        chapter("What the gradients did", gradients),
+        run_chapter(runs, config_table(groups), [], out, ""),
+    ]
+    names = [group.name for group in groups]
+    title = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: results"
+    contents = files_of(Page(title, [each for each in chapters if each.blocks], warnings))
+    contents |= {
+        "metrics.md": metrics_markdown(table, runs, warnings).encode(),
+        "metrics.csv": metrics_csv(table).encode(),
+    }
+    if table is None:
+        return None, contents
+    shown = f"Metrics, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in table.columns)})"
+    return Shown(shown, *metric_rows(table), f"{table.caption}\n{table.baseline.note}"), contents

@@ -1,0 +1,145 @@
+"""A plot of panels: one PNG and one SVG with all of them, and an SVG of each for the page."""
+
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mtrl.report.palette import GRID, INK, LineStyle
+
+WIDE = (4.8, 2.9)
+"""Size of a panel that stands alone, inches: its letters can be read on a phone."""
+_WIDTH = 6.6  # of a file at least, inches
+_DPI = 130
+_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "path.simplify": True,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "xtick.color": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.color": INK,
+    "ytick.labelsize": 8.5,
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes."""
+
+    title: str
+    draw: Callable[[Axes], None]
+
+
+@dataclass(frozen=True)
+class Series:
+    """An entry of the legend."""
+
+    label: str
+    colour: str
+    style: LineStyle = "-"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What is drawn."""
+
+    name: str
+    """Of its files."""
+    title: str
+    alt: str
+    """What is to be seen, for those who do not."""
+    panels: Sequence[Panel]
+    legend: Sequence[Series] = field(default=())
+    size: tuple[float, float] = (3.2, 2.3)
+    """Of a panel, inches."""
+    columns: int = 5
+    """Panels in a row, at most."""
+
+    def png(self) -> bytes:
+        """All panels."""
+        with matplotlib.rc_context(_STYLE):
+            buffer = io.BytesIO()
+            self._figure().savefig(buffer, format="png", dpi=_DPI)
+        return buffer.getvalue()
+
+    def svg(self) -> bytes:
+        """All panels."""
+        with matplotlib.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+            return _svg(self._figure()).encode()
+
+    def panel_svgs(self) -> list[str]:
+        """Each by itself, to be put into a page."""
+        found = []
+        for number, panel in enumerate(self.panels):
+            with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{self.name} {number}"}):
+                figure = Figure(figsize=self.size, layout="tight")
+                axes = figure.subplots()
+                axes.set_title(panel.title)
+                panel.draw(axes)
+                figure.patch.set_alpha(0)
+                axes.patch.set_alpha(0)
+                found.append(_inline(_svg(figure)))
+        return found
+
+    def _figure(self) -> Figure:
+        columns = min(self.columns, len(self.panels))
+        rows = math.ceil(len(self.panels) / columns)
+        width, height = max(_WIDTH, self.size[0] * columns), self.size[1] * rows
+        letters = max((len(series.label) + 6 for series in self.legend), default=1)
+        in_a_row = max(1, int(width * 12 / letters))
+        legend_height = 0.22 * math.ceil(len(self.legend) / in_a_row)
+        figure = Figure(figsize=(width, height + 0.4 + legend_height))
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis, panel in zip(axes, self.panels, strict=False):
+            axis.set_title(panel.title)
+            panel.draw(axis)
+        for axis in axes[len(self.panels) :]:
+            axis.set_visible(False)
+        if self.legend:
+            handles = [
+                Line2D([], [], color=s.colour, linestyle=s.style, linewidth=2, label=s.label) for s in self.legend
+            ]
+            figure.legend(handles=handles, loc="lower center", ncols=min(in_a_row, len(handles)))
+        figure.suptitle(self.title, fontsize=10.5)
+        total = figure.get_size_inches()[1]
+        figure.tight_layout(rect=(0, legend_height / total, 1, 1))
+        return figure
+
+
+def _svg(figure: Figure) -> str:
+    """The same every time: no date, and identifiers that depend on the salt alone."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return buffer.getvalue()
+
+
+def _inline(svg: str) -> str:
+    """Without what only a file needs: two decimals of a point do, and no identifier but those referred to."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r'<svg height="[^"]*"|(<svg[^>]*?) height="[^"]*"', lambda m: m.group(1) or "<svg", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    referred = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda m: m.group(0) if m.group(1) in referred else "", svg)
+    return re.sub(r"\n\s*", "\n", svg)

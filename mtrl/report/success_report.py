@@ -1,0 +1,115 @@
+"""The report of reinforcement learning runs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mtrl.protocols import BIAS, LEGACY
+from mtrl.report.comparisons import by_task, headline, improvement, learning, pairs
+from mtrl.report.contents import Contents, Shown, chapter, files_of
+from mtrl.report.curves import learning_plots
+from mtrl.report.gradient_plots import gradient_blocks
+from mtrl.report.gradients import Histories, time_table
+from mtrl.report.groups import Part, Section, read_parts
+from mtrl.report.page import Block, Chapter, Folded, Page
+from mtrl.report.plot import Plot
+from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
+from mtrl.report.run_chapter import run_chapter
+from mtrl.report.run_tables import config_table, runs_table
+from mtrl.report.runs import Warn
+from mtrl.report.success_plots import headline_plot, heat_map, profile_plot
+from mtrl.report.table import Column, Table
+from mtrl.report.tables import header_and_rows, success_csv, success_markdown, success_table
+
+_APART = "Numbers under different protocols or simulators are not comparable: each has tables of its own."
+
+
+def success_report(
+    folders: Sequence[Path], out: Path, warnings: Sequence[str], warn: Warn
+) -> tuple[Shown | None, Contents]:
+    """What is shown on the screen, and the files.
+
+    Args:
+        folders: of the seeds.
+        out: the report's folder, that links start from.
+        warnings: all lines given to `warn` so far and from now on.
+        warn: is given a line for everything left out, or apart.
+    """
+    parts = read_parts(folders, warn)
+    chapters: list[Chapter] = []
+    contents: Contents = {}
+    beside: list[Plot] = []
+    for p, part in enumerate(parts):
+        suffix = f"-tasks{p + 1}" if p else ""
+        where = f" ({len(part.tasks)} tasks, the first {part.tasks[0]})" if len(parts) > 1 else ""
+        for s, section in enumerate(part.sections):
+            own = f"{suffix}-{section.reference.protocol['name']}{s + 1}" if s else suffix
+            protocol = f", protocol {section.reference.protocol['name']}" if len(part.sections) > 1 else ""
+            maps = _heat_maps(section)
+            chapters.append(chapter(f"Success{protocol}{where}", _success(section, part, maps), own))
+            shaded = [*maps, improvement(section)] if len(section.scores) > 1 else maps
+            beside += [heat_map(table, own) for table in shaded]
+            contents[f"success{own}.csv"] = success_csv(success_table(section)).encode()
+        if not part.sections:
+            chapters.append(chapter(f"Success{where}", ["No run has an evaluation yet."]))
+        chapters += _training(part, where, suffix)
+        runs, config = runs_table(part.groups), config_table(part.groups)
+        videos = [video for group in part.groups for run in group.runs for video in run.videos]
+        chapters.append(run_chapter(runs, config, videos, out, suffix))
+    names = list(dict.fromkeys(group.name for part in parts for group in part.groups))
+    title = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: results"
+    tables = [success_table(section) for part in parts for section in part.sections]
+    runs = runs_table([group for part in parts for group in part.groups])
+    contents |= files_of(Page(title, chapters, warnings), beside)
+    contents |= {"success.md": success_markdown(tables, runs, warnings).encode()}
+    if not tables:
+        return None, contents
+    first = tables[0]
+    shown = f"Success, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in first.columns)})"
+    return Shown(shown, *header_and_rows(first), "\n".join([first.caption, *first.notes])), contents
+
+
+def _success(section: Section, part: Part, maps: Sequence[Table]) -> Iterator[Block]:
+    """The chapter of one protocol."""
+    protocol = section.reference.protocol["name"]
+    if len(part.sections) > 1:
+        yield _APART
+    if protocol == LEGACY:
+        yield f"Protocol legacy: {BIAS}."
+    table = success_table(section)
+    yield headline_plot(table)
+    yield headline(table)
+    yield from maps
+    if len(section.scores) > 1:
+        yield improvement(section)
+        yield profile_plot(section)
+        yield Folded("Two methods at a time, paired over seeds", [pairs(section)])
+    else:
+        yield profile_plot(section)
+    config = part.groups[0].runs[0].config
+    if protocol in PROTOCOLS and config["env"].get("tasks") == "MT10" and (rows := published_rows(protocol)):
+        header, cells = published_table(rows)
+        columns = [Column(name, name) for name in header]
+        published = Table("published", "Published numbers", columns, cells, [published_caption(protocol)])
+        yield Folded(f"Published numbers, protocol {protocol}", [published])
+
+
+def _heat_maps(section: Section) -> list[Table]:
+    return [
+        by_task(section, "tasks_any_step", "Any-step success by task", lambda scores: scores.any_step),
+        by_task(section, "tasks_final_step", "Final-step success by task", lambda scores: scores.final_step),
+    ]
+
+
+def _training(part: Part, where: str, suffix: str) -> Iterator[Chapter]:
+    """The chapters on learning and on gradients."""
+    plots: list[Block] = [*learning_plots(part)]
+    if len(part.tasks) > 1:
+        plots[-1] = Folded("Success of each task against wall time", plots[-1:])
+    yield chapter(f"Learning{where}", [*plots, learning(part)], suffix)
+    histories = [
+        Histories(group.name, [run.history for run in group.runs], has_conflicts=not group.runs[0].is_single_task)
+        for group in part.groups
+    ]
+    blocks = [*gradient_blocks(histories, "environment steps"), time_table(histories)]
+    if any(blocks):
+        yield chapter(f"What the gradients did{where}", blocks, suffix)

@@ -1,0 +1,97 @@
+"""A table with typed cells: one source of what is shown as Markdown and HTML, and written as CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mtrl.report.markdown import NOTHING, markdown
+from mtrl.statistics import Interval
+
+Cell = str | int | float | Interval | None
+
+
+def rate(value: Cell) -> str:
+    """A share, or a probability."""
+    return f"{value:.2f}"
+
+
+def signed(value: Cell) -> str:
+    """A difference."""
+    return f"{value:+.2f}"
+
+
+def count(value: Cell) -> str:
+    """With its thousands apart."""
+    return f"{value:,}"
+
+
+def number(value: Cell) -> str:
+    """Of any size."""
+    return f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """What its cells are."""
+
+    key: str
+    """In the CSV; an interval has `<key>_low` and `<key>_high`."""
+    title: str
+    text: Callable[[Cell], str] = str
+    """How a cell is written for people; the ends of an interval each."""
+    is_interval: bool = False
+    is_shaded: bool = False
+    """The page colours its cells by their value in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; None is a value that there is not."""
+
+    name: str
+    """Of its files."""
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = field(default=())
+
+    @property
+    def header(self) -> list[str]:
+        """Titles."""
+        return [column.title for column in self.columns]
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """The cells as people read them."""
+        return [[_text(cell, column) for cell, column in zip(row, self.columns, strict=True)] for row in self.rows]
+
+    def markdown(self) -> str:
+        """With its title and notes."""
+        return "\n\n".join([f"# {self.title}", markdown(self.header, self.texts), *self.notes]) + "\n"
+
+    def csv(self) -> str:
+        """Values in full; empty cells where there is none."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        keys = ([f"{c.key}_low", f"{c.key}_high"] if c.is_interval else [c.key] for c in self.columns)
+        writer.writerow([key for of_column in keys for key in of_column])
+        for row in self.rows:
+            cells = (_values(cell, column) for cell, column in zip(row, self.columns, strict=True))
+            writer.writerow([value for of_cell in cells for value in of_cell])
+        return text.getvalue()
+
+
+def _text(cell: Cell, column: Column) -> str:
+    if cell is None:
+        return NOTHING
+    if isinstance(cell, Interval):
+        return f"{column.text(cell.low)} to {column.text(cell.high)}"
+    return column.text(cell)
+
+
+def _values(cell: Cell, column: Column) -> list[Cell]:
+    if isinstance(cell, Interval):
+        return [cell.low, cell.high]
+    missing: Cell = "" if cell is None else cell
+    return [missing, missing] if column.is_interval else [missing]

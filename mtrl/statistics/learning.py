@@ -1,0 +1,36 @@
+"""How fast something was learned. Axis: `N` points of a curve."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def area_under_curve(steps: ArrayLike, values: ArrayLike, until: float) -> float:
+    """Mean of the curve from step 0 on, by trapezoids; the first value holds before its step.
+
+    Args:
+        steps: `[N]`, increasing.
+        values: `[N]`; points that are NaN are left out.
+        until: where the mean ends; the same for all that is compared.
+
+    Returns:
+        NaN if the curve has no point, or ends before `until`: what it would have done is not known.
+    """
+    at, height = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(height)
+    at, height = at[known], height[known]
+    if len(at) == 0 or at[-1] < until or until <= 0:
+        return float("nan")
+    grid = np.concatenate([[0.0], at[(at > 0) & (at < until)], [until]])
+    return float(np.trapezoid(np.interp(grid, at, height), grid) / until)
+
+
+def steps_to_reach(steps: ArrayLike, values: ArrayLike, threshold: float) -> int | None:
+    """The first step logged with this value or more; None if there is none.
+
+    Args:
+        steps: `[N]`, increasing.
+        values: `[N]`; NaN reaches nothing.
+        threshold: that is to be reached.
+    """
+    reached = np.flatnonzero(np.asarray(values, dtype=np.float64) >= threshold)
+    return int(np.asarray(steps)[reached[0]]) if len(reached) else None
