@@ -14,7 +14,9 @@ from mtrl.report.published import PROTOCOLS
 
 def run(words: list[str]) -> int:
     """Write a report of runs and print its table."""
-    parser = OneLineParser("mtrl report", "Write a page with tables and plots of runs of one kind, and each of these as a file.")
+    parser = OneLineParser(
+        "mtrl report", "Write a page with tables and plots of runs of one kind, and each of these as a file."
+    )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write")
     parser.add_argument("--published", choices=PROTOCOLS, help="print the published numbers under a protocol")

@@ -45,6 +45,9 @@ class Line:
         return self.seeds.mean(axis=1)
 
 
+NO_LINE = Line(np.empty(0), np.empty((0, 1)), None)
+
+
 @dataclass(frozen=True)
 class _Against:
     """What a curve is drawn against."""
@@ -89,8 +92,10 @@ def on_one_grid(curves: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 def line(grid: Array, values: Array) -> Line:
     """The mean over tasks of `[N, R, T]`."""
+    if len(grid) == 0:
+        return NO_LINE
     band = None
-    if len(grid) and values.shape[1] >= MIN_RUNS_FOR_INTERVAL:
+    if values.shape[1] >= MIN_RUNS_FOR_INTERVAL:
         band = bootstrap_band(values, generator=np.random.default_rng(BOOTSTRAP_SEED), resamples=_RESAMPLES)
     return Line(grid, values.mean(axis=2), band)
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from mtrl.report.curves import Line, draw_lines, legend, line, on_one_grid
+from mtrl.report.curves import NO_LINE, Line, draw_lines, legend, line, on_one_grid
 from mtrl.report.gradients import Histories, components_of, gradient_table, time_table
 from mtrl.report.history import SHARED, Component, History
 from mtrl.report.page import Block, Folded
@@ -57,10 +57,7 @@ def _conflict_plot(groups: Sequence[Histories], x_label: str) -> Plot | None:
     panels = []
     for name in components_of(groups):
         curves = [_of_component(group, name, lambda c: c.conflict_rate[:, None]) for group in groups]
-        lines = [
-            line(*on_one_grid(of_group)) if of_group else Line(np.empty(0), np.empty((0, 1)), None)
-            for of_group in curves
-        ]
+        lines = [line(*on_one_grid(of_group)) if of_group else NO_LINE for of_group in curves]
         panels.append(Panel(_title(name), partial(_draw_rates, lines=lines, x_label=x_label)))
     names = [group.name for group in groups]
     alt = f"Share of task pairs in conflict over training, for {', '.join(names)}."

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mtrl.report.curves import Line, draw_lines, legend, line, on_one_grid
+from mtrl.report.curves import NO_LINE, Line, draw_lines, legend, line, on_one_grid
 from mtrl.report.interval_plot import interval_plot
 from mtrl.report.metric_runs import MetricGroup
 from mtrl.report.metric_table import MetricTable
@@ -35,7 +35,7 @@ def delta_plot(table: MetricTable) -> Plot | None:
 
 def _line(group: MetricGroup, name: str) -> Line:
     curves = [(run.evaluated.astype(np.float64), run.curves[name][:, None]) for run in group.runs if name in run.curves]
-    return line(*on_one_grid(curves)) if curves else Line(np.empty(0), np.empty((0, 1)), None)
+    return line(*on_one_grid(curves)) if curves else NO_LINE
 
 
 def _draw(axes: Axes, lines: Sequence[Line]) -> None:

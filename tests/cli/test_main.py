@@ -115,7 +115,7 @@ def test_report_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert ["mean", "0.75", "0.25"] in rows
     assert "a: 2 seeds, so no interval" in captured.out
     assert "Simulator metaworld (metaworld 3.1.1, mujoco 3.3.0)" in captured.out
-    assert str(tmp_path / "report" / "curve.png") in captured.out
+    assert str(tmp_path / "report" / "index.html") in captured.out
     assert captured.err == (
         f"warning: {tmp_path / 'a' / 'seed_2'} has no evaluation: it is in the curves, not in the table\n"
     )
