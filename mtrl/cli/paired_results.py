@@ -17,7 +17,7 @@ from mtrl.report import read_evaluation
 from mtrl.report.groups import differences
 from mtrl.report.markdown import NOTHING
 from mtrl.report.metric_runs import read_metric_run
-from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval
+from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, compare_pairs
 
 _RESAMPLING_SEED = 0  # the same runs give the same interval, always
 
@@ -85,7 +85,7 @@ def compare(names: Sequence[str], one: Results, other: Results, protocol: str | 
     seeds = sorted(one.keys() & other.keys())
     a = _scores(one, seeds or sorted(one), tasks)
     b = _scores(other, seeds or sorted(other), tasks)
-    notes = [_pairing(seeds, len(a), len(b))]
+    notes = [_pairing(seeds, a, b, with_test=protocol is not None)]
     if only := sorted(first.scores.keys() ^ second.scores.keys()):
         notes.append(f"Left out, because one run alone has them: {', '.join(only)}.")
     if protocol == LEGACY:
@@ -117,10 +117,14 @@ def _interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
     return f"{ends.low:+.3g} to {ends.high:+.3g}"
 
 
-def _pairing(seeds: list[int], one: int, other: int) -> str:
+def _pairing(seeds: list[int], a: NDArray[np.float64], b: NDArray[np.float64], *, with_test: bool) -> str:
     if not seeds:
-        return f"No seed in common: means of {one} and of {other} seeds, not paired, and no interval."
+        return f"No seed in common: means of {len(a)} and of {len(b)} seeds, not paired, and no interval."
     text = f"Paired over seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; the second less the first."
     if len(seeds) < MIN_RUNS_FOR_INTERVAL:
         return f"{text} No interval: at least {MIN_RUNS_FOR_INTERVAL} seeds in common are needed."
-    return f"{text} Interval: percentile bootstrap over seeds."
+    text += " Interval: percentile bootstrap over seeds."
+    if not with_test:
+        return text
+    pairs = compare_pairs(b, a, generator=np.random.default_rng(_RESAMPLING_SEED))
+    return f"{text} The second is better in {pairs.wins} of {pairs.runs} seeds, p = {pairs.p_value:.2g} (sign flips)."

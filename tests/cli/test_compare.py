@@ -1,5 +1,6 @@
 """`mtrl compare`: of runs really trained, and of folders with chosen numbers."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -72,6 +73,9 @@ def test_pairs_take_out_what_a_seed_decides(tmp_path: Path, capsys: pytest.Captu
     assert found["push-v3"] == ["0.4", "0.6", "+0.2", "+0.2 to +0.2"]
     assert found["mean"] == ["0.4", "0.55", "+0.15", "+0.15 to +0.15"]
     assert "Paired over seeds 0, 1, 2, 3, 5" in printed  # 7 and 9 are one run's alone
+    signs = np.array(list(itertools.product((1, -1), repeat=5)))
+    p_value = (np.abs(signs.sum(axis=1)) >= 5).mean()
+    assert f"better in 5 of 5 seeds, p = {p_value:.2g} (sign flips)" in printed
 
 
 def test_no_seed_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
