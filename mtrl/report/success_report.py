@@ -59,8 +59,8 @@ def success_report(
     title = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: results"
     tables = [success_table(section) for part in parts for section in part.sections]
     runs = runs_table([group for part in parts for group in part.groups])
-    contents |= files_of(Page(title, chapters, warnings), beside)
-    contents |= {"success.md": success_markdown(tables, runs, warnings).encode()}
+    contents = files_of(Page(title, chapters, warnings), beside) | contents
+    contents["success.md"] = success_markdown(tables, runs, warnings).encode()
     if not tables:
         return None, contents
     first = tables[0]
