@@ -10,16 +10,14 @@ out.
 
 import argparse
 import json
-import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+from jobs import Job, run_all
 from machine import machine_line
 
 ROOT = Path(__file__).parents[1]
@@ -53,18 +51,12 @@ VARIANTS: dict[str, str] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     chosen = {name: VARIANTS[name] for name in options.only or VARIANTS}
-    with ThreadPoolExecutor(options.jobs) as pool:
-        jobs = [
-            (name, seed, pool.submit(run, command(options, name, changes, seed), folder(options, name)))
-            for seed in options.seeds
-            for name, changes in chosen.items()
-        ]
-        failed = 0
-        for name, seed, job in jobs:
-            status = job.result()
-            failed += status != 0
-            print(f"{name}, seed {seed}: {'done' if status == 0 else f'exit code {status}'}", flush=True)
-            write(options)
+    jobs = [
+        Job(f"{name}, seed {seed}", command(options, name, changes, seed), folder(options, name) / f"seed_{seed}.txt")
+        for seed in options.seeds
+        for name, changes in chosen.items()
+    ]
+    failed = run_all(jobs, options.jobs, after=lambda: write(options))
     sys.exit(1 if failed else 0)
 
 
@@ -88,17 +80,10 @@ def slug(name: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in name.lower())
 
 
-def command(options: argparse.Namespace, name: str, changes: str, seed: int) -> list[str]:
+def command(options: argparse.Namespace, name: str, changes: str, seed: int) -> tuple[str, ...]:
     """One run of one variant."""
     where = ["--name", slug(name), "--out", str(options.runs), "--seeds", str(seed), "--steps", str(options.steps)]
-    return ["mtrl", "train", str(options.base), *where, "--training.threads", "1", *shlex.split(changes), "--resume"]
-
-
-def run(words: list[str], root: Path) -> int:
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "output.txt").open("a") as output:
-        one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        return subprocess.run(words, env=os.environ | one_thread, stdout=output, stderr=output).returncode
+    return ("mtrl", "train", str(options.base), *where, "--training.threads", "1", *shlex.split(changes), "--resume")
 
 
 def write(options: argparse.Namespace) -> None:

@@ -1,0 +1,223 @@
+#!/usr/bin/env python
+"""Cityscapes (both), NYUv2 and CelebA, tables of Navon et al. 2022 and Sener and Koltun 2018: every method.
+
+    python scripts/reproduce/dense.py nyuv2 --data DIR [--seeds 0 1 2] [--epochs N] [--smoke]
+    python scripts/reproduce/dense.py            # all four on small made-up files in the real layout
+
+With the real data in place the result is the paper's table, with the paper's network and number of epochs: days of a
+GPU. Without --data, files are made up, networks and pictures are small, and the results, in `<name>-stand-in`, show
+that everything runs; no published number stands beside them.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import page
+import plots
+import supervised
+from options import parse, parser
+from page import Claim
+from supervised import NAVON, SENER, Result, Study, Variant
+
+from jobs import run_all  # isort: skip
+from mtrl.supervised.standin import generate
+from mtrl.supervised.vision.celeba_files import NAMES
+
+
+class Dense(NamedTuple):
+    """A table."""
+
+    study: Study
+    tiny: str
+    """Options for a stand-in."""
+    rows: int
+    """Of pixels of its files."""
+
+
+OWN_MASKS = "Masks of attention belong to their tasks here; in the paper's code they count as shared."
+POOLED = "Metrics are pooled over the pixels of the split; the paper's code takes means over batches."
+STEP = "The paper searches the step size of each method; here all have that of the configuration."
+NO_CLIP = "--optimizer.max_grad_norm null"
+CLIPPED = "--optimizer.max_grad_norm 1.0"
+MTAN = "--benchmark.width 4 --benchmark.image_height 32 --benchmark.image_width 64"
+
+
+def of_navon() -> tuple[Variant, ...]:
+    """The configurations clip, for Nash-MTL; single-task networks are SegNets, without attention."""
+    changed = []
+    for variant in NAVON:
+        changes = variant.changes if CLIPPED in variant.changes else f"{variant.changes} {NO_CLIP}"
+        changes += " --benchmark.network segnet" if variant.label == "STL" else ""
+        changes += " --gradients features" if variant.label == "IMTL-G" else ""
+        changed.append(Variant(variant.label, changes))
+    return tuple(changed)
+
+
+def of_sener(normalised: bool) -> tuple[Variant, ...]:
+    """The configurations are MGDA-UB's."""
+    changed = []
+    for label, changes in SENER:
+        changes += "" if "--gradients" in changes else " --gradients parameters"
+        changes += " --method.normalization loss+" if normalised and "mgda" in changes else ""
+        changed.append(Variant(label, changes))
+    return tuple(changed)
+
+
+NYUV2 = {
+    "mIoU": "mean_iou",
+    "pixel accuracy": "pixel_accuracy",
+    "depth abs": "depth_absolute_error",
+    "depth rel": "depth_relative_error",
+    "angle mean": "normal_mean_angle",
+    "angle median": "normal_median_angle",
+    "< 11.25": "normal_below_11.25",
+    "< 22.5": "normal_below_22.5",
+    "< 30": "normal_below_30",
+}
+DENSE: Mapping[str, Dense] = {
+    "nyuv2": Dense(
+        Study(
+            name="nyuv2",
+            title="NYUv2 (Navon et al. 2022, table 2)",
+            config="nyuv2",
+            variants=of_navon(),
+            columns={title: (metric,) for title, metric in NYUV2.items()},
+            baseline="STL",
+            paper_epochs=200,
+            reasons=(OWN_MASKS, POOLED, "delta_m here is against our own single-task networks."),
+        ),
+        MTAN,
+        32,
+    ),
+    "cityscapes2": Dense(
+        Study(
+            name="cityscapes2",
+            title="Cityscapes, two tasks (Navon et al. 2022, table 3)",
+            config="cityscapes2",
+            variants=of_navon(),
+            columns={title: (metric,) for title, metric in list(NYUV2.items())[:4]},
+            baseline="STL",
+            paper_epochs=200,
+            reasons=(
+                OWN_MASKS,
+                POOLED,
+                "Enlarging a picture multiplies inverse depth here; the published code divides it.",
+                "delta_m here is against our own single-task networks.",
+            ),
+        ),
+        MTAN,
+        32,
+    ),
+    "cityscapes3": Dense(
+        Study(
+            name="cityscapes3",
+            title="Cityscapes, three tasks (Sener & Koltun 2018, tables 2 and 4)",
+            config="cityscapes3",
+            variants=of_sener(normalised=False),
+            columns={
+                "mIoU": ("mean_iou",),
+                "instance px": ("instance_error",),
+                "disparity px": ("disparity_error",),
+            },
+            baseline="Single task",
+            paper_epochs=250,
+            relative=False,
+            reasons=(STEP, "The mean disparity that theirs are measured from was never released.", POOLED),
+        ),
+        "--benchmark.width 4 --benchmark.image_height 32 --benchmark.image_width 64",
+        64,
+    ),
+    "celeba": Dense(
+        Study(
+            name="celeba",
+            title="CelebA (Sener & Koltun 2018, tables 1 and 2)",
+            config="celeba",
+            variants=of_sener(normalised=True),
+            columns={"average error %": tuple(f"error_{name}" for name in NAMES)},
+            baseline="Single task",
+            paper_epochs=100,
+            relative=False,
+            reasons=(STEP, "Others got 10.1% with the settings in the paper's code, not 8.25%."),
+        ),
+        "--benchmark.width 4 --benchmark.image_size 32",
+        48,
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    made = parser(__doc__)
+    made.add_argument("names", nargs="*", choices=[[], *DENSE], metavar="NAME", help=f"of {', '.join(DENSE)}")
+    made.add_argument("--data", type=Path, help="folder of the real files, for one name")
+    made.add_argument("--epochs", type=int, help="default: the paper's; of a stand-in 2")
+    options = parse(made, arguments)
+    names = options.names or list(DENSE)
+    if options.data is not None and len(names) != 1:
+        made.error(f"--data needs one NAME of {', '.join(DENSE)}")
+    failed = 0
+    for name in names:
+        failed += run(DENSE[name], options)
+    page.finish(failed, options.out)
+
+
+def run(dense: Dense, options: argparse.Namespace) -> int:
+    """One table; how many of its runs failed."""
+    study, made_up = dense.study, options.data is None
+    data, where = options.data, study.name
+    common = f"--epochs {options.epochs or (2 if made_up else study.paper_epochs)}"
+    if made_up:
+        where = f"{study.name}-stand-in"
+        data = options.runs / where / "files"
+        if not data.exists():
+            generate(study.name, data, seed=0, count=8, size=dense.rows)
+        common += f" {dense.tiny} --batch_size 4"
+    if options.smoke:
+        few = (study.baseline, study.variants[-1].label) if study.name != "celeba" else ("MGDA-UB",)  # 40 networks
+        study = replace(study, variants=[variant for variant in study.variants if variant.label in few])
+        options.seeds = options.seeds[:1]
+        common = common.replace("--epochs 2", "--epochs 1")
+    study = replace(study, common=common)
+    renamed = argparse.Namespace(**{**vars(options), "runs": options.runs / ("stand-in" if made_up else "real")})
+    jobs, out = supervised.jobs(study, renamed, data), options.out / where
+
+    def write() -> None:
+        if found := supervised.results(study, renamed):
+            first = next(iter(study.columns))
+            labels = dict.fromkeys(result.label for result in found)
+            seen = {label: supervised.of(found, label, study.columns[first]) for label in labels}
+            plots.dots(seen, first, out / "plot.png")
+            page.write(supervised.make_page(study, found, claims(study, found), jobs, renamed, data), out)
+
+    return run_all(jobs, options.jobs, options.threads, after=write)
+
+
+def claims(study: Study, found: Sequence[Result]) -> list[Claim]:
+    """The paper's own method is better than each other."""
+    if study.baseline == "STL":
+        relative = supervised.relative(study, found)
+        return [
+            Claim(
+                f"Nash-MTL has a lower delta_m than {label}",
+                page.compare(relative.get("Nash-MTL", []), values, higher=False),
+                f"{label} {sum(values) / len(values):+.2f}",
+            )
+            for label, values in relative.items()
+            if label != "Nash-MTL"
+        ]
+    first, metrics = next(iter(study.columns.items()))
+    higher = first == "mIoU"
+    ours = supervised.of(found, "MGDA-UB", metrics)
+    made = []
+    for label in dict.fromkeys(result.label for result in found):
+        if label not in ("MGDA-UB", "Nash-MTL"):
+            values = supervised.of(found, label, metrics)
+            shown = f"{label} {sum(values) / len(values):.2f}"
+            made.append(Claim(f"MGDA-UB is better than {label} in {first}", page.compare(ours, values, higher), shown))
+    return made
+
+
+if __name__ == "__main__":
+    main()
