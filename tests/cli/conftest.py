@@ -13,7 +13,9 @@ agent:
   actor: {kind: mlp, width: 16, depth: 1}
   critic: {kind: mlp, width: 16, depth: 1}
   num_atoms: 21
-training: {warmup_steps: 160, batch_per_task: 8, log_every_steps: 320, threads: 1, updates_per_vector_step: 1}
+training:
+  {warmup_steps: 160, updates_per_vector_step: 1, batch_per_task: 8, log_every_steps: 320, threads: 1,
+   replay_capacity_per_task: 1000}
 evaluation: {episodes: 2, horizon: 20}
 device: cpu
 """

@@ -112,7 +112,9 @@ def test_no_table_without_a_terminal() -> None:
 def test_training_tells_the_success_of_every_task_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "PROGRESS_EVERY_S", 0.0)
     env = {"tasks": "Points", "horizon": 5, "num_workers": 1}
-    config = Config.model_validate({"env": env, "method": {"name": "mean"}, "steps": 160, "device": "cpu"})
+    settings = {"threads": 1, "replay_capacity_per_task": 1000}
+    tree = {"env": env, "method": {"name": "mean"}, "steps": 160, "device": "cpu", "training": settings}
+    config = Config.model_validate(tree)
     told: list[dict[str, Any]] = []
     training.train(config, {1: tmp_path / "1", 2: tmp_path / "2"}, on_event=lambda event, seed: told.append(event))
     success = [event["success"] for event in told if event["kind"] == "progress"]

@@ -36,7 +36,7 @@ def test_until_the_runs_are_evaluated(tmp_path: Path, capsys: pytest.CaptureFixt
     with subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, words)], stdout=subprocess.DEVNULL) as training:
         while training.poll() is None and not (folder / "metrics.jsonl").exists():
             time.sleep(0.05)
-        assert main(["watch", str(tmp_path / "a"), "--out", str(tmp_path / "report"), "--every", "0.3"]) == 0
+        assert main(["watch", str(tmp_path / "a"), "--out", str(tmp_path / "report"), "--every", "2"]) == 0
     assert training.returncode == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
