@@ -45,7 +45,7 @@ def gradient_table(groups: Sequence[Histories]) -> Table | None:
         "Mean over training and seeds; ratios: median. Conflict rate: share of task pairs whose gradients have a "
         "negative inner product. Cosine: of all pairs. Ratios: between the tasks at one moment."
     )
-    return Table("gradients", "What the gradients did", columns, rows, [note]) if rows else None
+    return Table("gradients", "Conflicts, norms and weights", columns, rows, [note]) if rows else None
 
 
 def time_table(groups: Sequence[Histories]) -> Table | None:

@@ -18,7 +18,14 @@ def interval_plot(name: str, title: str, x_label: str, rows: Sequence[Row], limi
     def draw(axes: Axes) -> None:
         for y, (_, value, interval) in enumerate(rows):
             if interval:
-                axes.plot([interval.low, interval.high], [y, y], color=COLOURS[0], linewidth=6, alpha=0.35)
+                axes.plot(
+                    [interval.low, interval.high],
+                    [y, y],
+                    color=COLOURS[0],
+                    linewidth=6,
+                    alpha=0.35,
+                    solid_capstyle="butt",
+                )
             axes.plot([value], [y], "o", color=COLOURS[0], markersize=6)
         axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -28,5 +35,5 @@ def interval_plot(name: str, title: str, x_label: str, rows: Sequence[Row], limi
         else:
             axes.axvline(0, color="0.5", linewidth=1)
 
-    alt = f"{x_label}: {'; '.join(f'{label} {value:.2f}' for label, value, _ in rows)}."
+    alt = f"{title}, {x_label}: {'; '.join(f'{label} {value:.2f}' for label, value, _ in rows)}."
     return Plot(name, title, alt, [Panel("", draw)], size=(WIDE[0], 0.9 + 0.28 * len(rows)))

@@ -116,9 +116,10 @@ def _block(block: Block) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     yield f'<h3>{escape(table.title)}</h3>\n<div class="scroll" tabindex="0">'
     yield f'<table id="{escape(table.name)}">\n<thead><tr>'
-    yield "".join(f'<th scope="col">{escape(title)}</th>' for title in table.header) + "</tr></thead>\n<tbody>"
+    shown = [column for column in table.columns if column.is_on_page]
+    yield "".join(f'<th scope="col">{escape(column.title)}</th>' for column in shown) + "</tr></thead>\n<tbody>"
     for row, texts in zip(table.rows, table.texts, strict=True):
-        cells = zip(row, texts, table.columns, strict=True)
+        cells = [(c, t, column) for c, t, column in zip(row, texts, table.columns, strict=True) if column.is_on_page]
         yield f"<tr>{''.join(_cell(cell, text, column.is_shaded) for cell, text, column in cells)}</tr>"
     yield "</tbody>\n</table>\n</div>"
     yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
@@ -134,7 +135,7 @@ def _cell(cell: Cell, text: str, is_shaded: bool) -> str:
 def _figure(plot: Plot) -> Iterator[str]:
     title, _, rest = plot.title.partition("\n")
     width = round(plot.size[0] * _POINTS_PER_INCH * 1.1)
-    yield f'<figure id="{escape(plot.name)}">\n<h3>{escape(title)}</h3>'
+    yield f'<figure id="plot-{escape(plot.name)}">\n<h3>{escape(title)}</h3>'
     if plot.legend:
         yield f'<ul class="legend">{"".join(map(_entry, plot.legend))}</ul>'
     columns = min(plot.columns, len(plot.panels))

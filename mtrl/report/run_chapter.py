@@ -14,20 +14,17 @@ _ALWAYS = ("run", "seed", "steps", "epochs", "minutes")
 
 def run_chapter(runs: Table, config: Table | None, videos: Iterable[Path], out: Path, suffix: str) -> Chapter:
     """Of one set of runs; `runs` has a row each."""
-    common = [
-        i
-        for i, column in enumerate(runs.columns)
-        if column.key not in _ALWAYS and len({row[i] for row in runs.rows}) == 1
+    first, texts = runs.rows[0], runs.texts[0]
+    is_common = [
+        column.key not in _ALWAYS and len({row[i] for row in runs.rows}) == 1 for i, column in enumerate(runs.columns)
     ]
-    first = runs.texts[0]
-    facts = [(runs.columns[i].title, first[i]) for i in common if runs.rows[0][i] is not None]
-    kept = [i for i in range(len(runs.columns)) if i not in common]
-    own = replace(
-        runs,
-        columns=[runs.columns[i] for i in kept],
-        rows=[[row[i] for i in kept] for row in runs.rows],
-        title="Each run",
-    )
+    facts = [
+        (column.title, text)
+        for column, text, cell, common in zip(runs.columns, texts, first, is_common, strict=True)
+        if common and cell is not None
+    ]
+    columns = [replace(column, is_on_page=not common) for column, common in zip(runs.columns, is_common, strict=True)]
+    own = replace(runs, columns=columns, title="Each run")
     links = [(f"{path.parts[-4]}/{path.parts[-1]}", os.path.relpath(path, out)) for path in videos]
     return chapter(
         "Runs",

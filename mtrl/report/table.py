@@ -43,6 +43,8 @@ class Column:
     is_interval: bool = False
     is_shaded: bool = False
     """The page colours its cells by their value in [0, 1]."""
+    is_on_page: bool = True
+    """The page says elsewhere what is the same in all rows."""
 
 
 @dataclass(frozen=True)
