@@ -20,6 +20,7 @@ from mtrl.report.palette import look
 from mtrl.report.plot import WIDE, Panel, Plot, Series
 
 Array = NDArray[np.float64]
+_DECADE = 10
 _STAGES = ("first third", "second third", "last third")
 
 
@@ -160,12 +161,13 @@ def _draw_tasks(axes: Axes, grid: Array, means: Array, x_label: str, log: bool) 
     for task in range(means.shape[1]):
         colour, style = look(task)
         axes.plot(grid, means[:, task], color=colour, linestyle=style, linewidth=1.4)
-    if log and (means > 0).any():
+    positive = means[means > 0]
+    if log and len(positive) and positive.max() > _DECADE * positive.min():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
-    elif not log:
+    else:
         axes.set_ylim(bottom=min(0.0, float(np.nanmin(means))))
     _count_along(axes, x_label)
 
