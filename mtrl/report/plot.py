@@ -136,10 +136,9 @@ def _inline(svg: str) -> str:
     """Without what only a file needs: two decimals of a point do, and no identifier but those referred to."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1, flags=re.DOTALL)
-    svg = re.sub(r'<svg height="[^"]*"|(<svg[^>]*?) height="[^"]*"', lambda m: m.group(1) or "<svg", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    tag, rest = svg.split(">", 1)
+    svg = re.sub(r' (?:width|height)="[^"]*"', "", tag) + ">" + rest
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d{2})\d+", r"\1", m.group(0)), svg)
     referred = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
     svg = re.sub(r' id="([^"]*)"', lambda m: m.group(0) if m.group(1) in referred else "", svg)
     return re.sub(r"\n\s*", "\n", svg)

@@ -25,7 +25,7 @@ def run_chapter(runs: Table, config: Table | None, videos: Iterable[Path], out: 
     ]
     columns = [replace(column, is_on_page=not common) for column, common in zip(runs.columns, is_common, strict=True)]
     own = replace(runs, columns=columns, title="Each run")
-    links = [(f"{path.parts[-4]}/{path.parts[-1]}", os.path.relpath(path, out)) for path in videos]
+    links = [("/".join(path.parts[-5:]), os.path.relpath(path, out)) for path in videos]
     return chapter(
         "Runs",
         [

@@ -1,12 +1,15 @@
 """The page of a report: it needs nothing but itself, and says what its files say."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.axes import Axes
 
 from mtrl.report import write_report
+from mtrl.report.plot import Panel, Plot
 from tests.report import test_metric_report
 from tests.report.pages import check
 from tests.report.run_folders import TASKS, evaluation, result, start, train, write_run
@@ -72,6 +75,19 @@ def test_the_table_of_runs_has_in_its_files_what_the_page_says_once(folder: Path
     assert "hardware" not in page.tables["runs"][0]
     assert "hardware" in (folder / "runs.csv").read_text()
     assert "<dt>mujoco</dt><dd>3.3.0</dd>" in (folder / "index.html").read_text()
+
+
+def test_what_is_written_in_a_plot_is_not_rounded_with_its_coordinates() -> None:
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1 / 3], [0, 1])
+        axes.set_yticks([0.5], ["0.12345"])
+
+    plot = Plot("a", "A plot", "a line", [Panel("0.98765", draw)])
+    (svg,) = plot.panel_svgs()
+    assert ">0.12345<" in svg
+    assert ">0.98765<" in svg
+    assert not re.search(r' d="[^"]*\.\d{3}', svg)
+    assert len(svg) < len(plot.svg())
 
 
 def test_page_of_supervised_runs(tmp_path: Path) -> None:
