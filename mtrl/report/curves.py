@@ -174,10 +174,10 @@ def _draw_circles(axes: Axes, group: Group, colour: str, tasks: slice) -> None:
 
 
 def _what(groups: Sequence[Group], against: _Against) -> str:
-    """What is plotted, in a line or two."""
+    """What is plotted, in a few lines."""
     runs = [run for group in groups for run in group.runs]
-    text = f"Lines: any-step success in training, stochastic policy, horizon {_numbers(run.horizon for run in runs)}; "
-    text += "mean over seeds as far as all have got, with its 95% interval."
+    text = f"Lines: any-step success in training, stochastic policy, horizon {_numbers(run.horizon for run in runs)}."
+    text += "\nMean over seeds as far as all of them got, with its 95% interval."
     tested = [run.evaluation_horizon for run in runs if run.results or len(run.evaluations.steps)]
     if tested and against.is_steps:
         text += f"\nCircles: evaluations of the deterministic policy, horizon {_numbers(tested)}; filled: what counts."

@@ -107,7 +107,8 @@ class Plot:
         letters = max((len(series.label) + 6 for series in self.legend), default=1)
         in_a_row = max(1, int(width * 12 / letters))
         legend_height = 0.22 * math.ceil(len(self.legend) / in_a_row)
-        figure = Figure(figsize=(width, height + 0.4 + legend_height))
+        title_height = 0.17 * len(self.title.split("\n"))
+        figure = Figure(figsize=(width, height + 0.2 + title_height + legend_height))
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis, panel in zip(axes, self.panels, strict=False):
             axis.set_title(panel.title)
@@ -119,7 +120,7 @@ class Plot:
                 Line2D([], [], color=s.colour, linestyle=s.style, linewidth=2, label=s.label) for s in self.legend
             ]
             figure.legend(handles=handles, loc="lower center", ncols=min(in_a_row, len(handles)))
-        figure.suptitle(self.title, fontsize=10.5)
+        figure.suptitle(self.title, fontsize=9.5)
         total = figure.get_size_inches()[1]
         figure.tight_layout(rect=(0, legend_height / total, 1, 1))
         return figure
