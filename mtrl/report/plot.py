@@ -120,9 +120,9 @@ class Plot:
                 Line2D([], [], color=s.colour, linestyle=s.style, linewidth=2, label=s.label) for s in self.legend
             ]
             figure.legend(handles=handles, loc="lower center", ncols=min(in_a_row, len(handles)))
-        figure.suptitle(self.title, fontsize=9.5)
         total = figure.get_size_inches()[1]
-        figure.tight_layout(rect=(0, legend_height / total, 1, 1))
+        figure.suptitle(self.title, fontsize=9.5, y=1 - 0.08 / total, verticalalignment="top").set_in_layout(False)
+        figure.tight_layout(rect=(0, legend_height / total, 1, 1 - (title_height + 0.1) / total))
         return figure
 
 
