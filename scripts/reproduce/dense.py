@@ -189,7 +189,7 @@ def run(dense: Dense, options: argparse.Namespace) -> int:
             labels = dict.fromkeys(result.label for result in found)
             seen = {label: supervised.of(found, label, study.columns[first]) for label in labels}
             plots.dots(seen, first, out / "plot.png")
-            page.write(supervised.make_page(study, found, claims(study, found), jobs, renamed, data), out)
+            page.write(supervised.make_page(study, found, claims(study, found), jobs, renamed, options.data), out)
 
     return run_all(jobs, options.jobs, options.threads, after=write)
 

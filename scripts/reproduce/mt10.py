@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(made, arguments)
     if options.smoke:
         options.seeds, options.steps = options.seeds[:1], 150
-        options.only = options.only or ["Nash-MTL", PLAIN]
+        options.only = options.only or ["Nash-MTL"]
     name = f"mt10-{options.budget}"
     runs, out = options.runs / name, options.out / name
     labels = options.only or list(VARIANTS)

@@ -1,9 +1,13 @@
 """Pictures of results."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
+
+COLOURS = 48
 
 
 def points(groups: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, path: Path) -> None:
@@ -11,13 +15,12 @@ def points(groups: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, 
     figure = Figure(figsize=(6.5, 5), layout="constrained")
     axes = figure.subplots()
     for number, (label, pairs) in enumerate(groups.items()):
-        axes.scatter(
-            *zip(*pairs, strict=True), label=label, s=28, color=f"C{number % 10}", marker="osD^v"[number // 10]
-        )
+        first, second = zip(*pairs, strict=True)
+        axes.plot(first, second, "osD^v"[number // 10], label=label, color=f"C{number % 10}", markersize=5)
     axes.set(xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    _save(figure, path)
+    save(figure, path)
 
 
 def dots(groups: Mapping[str, Sequence[float]], x: str, path: Path, log: bool = False) -> None:
@@ -31,7 +34,7 @@ def dots(groups: Mapping[str, Sequence[float]], x: str, path: Path, log: bool = 
     axes.set_yticks(range(len(groups)), list(groups))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, path: Path) -> None:
@@ -43,9 +46,12 @@ def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, p
     axes.set(xlabel=x, ylabel=y, yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, dpi: int = 120) -> None:
+    """As a PNG of few colours, which is small."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    Image.open(drawn).convert("RGB").quantize(COLOURS).save(path, optimize=True)

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if found := supervised.results(study, options):
             relative = supervised.relative(study, found)
             plots.dots(relative, "delta_m, % (lower is better)", out / "plot.png")
-            page.write(supervised.make_page(study, found, claims(study, found), jobs, options, data), out)
+            page.write(supervised.make_page(study, found, claims(study, found), jobs, options, options.data), out)
 
     page.finish(run_all(jobs, options.jobs, options.threads, after=write), out)
 

@@ -214,7 +214,7 @@ def make_page(
     options: argparse.Namespace,
     data: Path | None,
 ) -> Page:
-    """The page of what is finished; `found` holds one run at least."""
+    """The page of what is finished; `found` holds one run at least, `data` is the user's folder, which is not shown."""
     beside, made_up = is_comparable(study, found, options), is_made_up(found, options)
     tables = [table(study, found, beside)]
     if not beside and not made_up:
@@ -238,7 +238,7 @@ def make_page(
         tables=tuple(tables),
         claims=() if made_up else tuple(claims),
         reasons=tuple(reasons),
-        records=tuple(_records(found)),
+        records=tuple(_records(found, data)),
         commands=tuple(page.shown(job.command, data) for job in all_jobs),
         machine=page.machine(options.threads, hidden=data),
         missing=tuple(job.label for job in all_jobs if not job.is_finished),
@@ -252,7 +252,7 @@ def _size_reasons(study: Study, epochs: Sequence[int], is_full: bool) -> Iterato
         yield "Size: a part of the data, so that all errors are larger."
 
 
-def _records(found: Sequence[Result]) -> Iterator[dict[str, Any]]:
+def _records(found: Sequence[Result], data: Path | None) -> Iterator[dict[str, Any]]:
     for result in found:
         yield {
             "method": result.label,
@@ -260,5 +260,5 @@ def _records(found: Sequence[Result]) -> Iterator[dict[str, Any]]:
             "values": result.values,
             "minutes": result.evaluation["wall_s"] / 60,
             "epochs": result.evaluation["protocol"]["epochs"],
-            "data": result.evaluation["data"]["source"],
+            "data": page.shown(result.evaluation["data"]["source"], data),
         }

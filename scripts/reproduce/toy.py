@@ -5,13 +5,14 @@
 
 Pictures: plot.png, the losses against each other with the Pareto front, and paths.png, the points over the contours of
 the losses' sum; a run goes from light to dark, starts are black, ends open circles. Without names, every method but
-those that keep a memory of one run's gradients, and Krum, which needs three tasks. Nothing is drawn at random but in the methods that do so, with seed 0.
+those that keep a memory of one run's gradients, and two that need three tasks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import page
+import plots
 import supervised
 import torch
 from matplotlib import colormaps
@@ -29,11 +30,12 @@ from mtrl.runs import checkpoint
 from mtrl.supervised.toy import STARTS, pareto_set, toy_losses
 
 Draw = Callable[[Axes, Tensor, Tensor], None]
-UNABLE = ("krum",)
-"""Needs three tasks."""
+UNABLE = ("krum", "trimmed_mean")
+"""They need three tasks."""
 FIRST = ("nash_mtl", "mean", "mgda", "pcgrad", "cagrad", "imtl_g", "aligned_mtl", "famo")
 """The papers' methods come first in the pictures."""
 PAPER_STEPS = 35_000
+DPI = 60
 COLUMNS = 8
 """Of panels in a picture."""
 ON_FRONT = 0.1
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--scales", type=float, nargs="+", default=[0.1, 1.0], help="of the first loss")
     made.add_argument("--steps", type=int, default=PAPER_STEPS, help="of Adam, in whole thousands")
     options = parse(made, arguments)
-    options.methods = options.methods or (["nash_mtl", "mean"] if options.smoke else able())
+    options.methods = options.methods or (["nash_mtl"] if options.smoke else able())
     for name in options.methods:
         if name not in METHODS:
             made.error(f"unknown method {name!r}; known: {', '.join(METHODS)}")
@@ -86,9 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     if found:
         factors = [torch.tensor([scale, 1.0], dtype=torch.float64) for scale in options.scales]
-        out.mkdir(parents=True, exist_ok=True)
-        picture(found, factors, draw_losses, "loss 2").savefig(out / "plot.png", dpi=60)
-        picture(found, factors, draw_points, "x2").savefig(out / "paths.png", dpi=60)
+        plots.save(picture(found, factors, draw_losses, "loss 2"), out / "plot.png", DPI)
+        plots.save(picture(found, factors, draw_points, "x2"), out / "paths.png", DPI)
         missing = tuple(job.label for job in jobs if not job.is_finished)
         page.write(make_page(found, options.steps, options.scales, [job.command for job in jobs], missing), out)
     page.finish(failed, out)
@@ -131,6 +132,7 @@ def make_page(
         reasons=(
             "The paper shows pictures and no numbers.",
             "Its text has another sign in the second loss than its code, which stands here.",
+            *positive_only(found),
         ),
         records=tuple(
             {
@@ -146,6 +148,12 @@ def make_page(
         pictures=("plot.png", "paths.png"),
         missing=missing,
     )
+
+
+def positive_only(found: Iterable[str]) -> list[str]:
+    """What is to be said of methods for positive losses."""
+    named = [name for name in found if getattr(METHODS[name], "positive_losses", False)]
+    return [f"The losses are negative on the front; {', '.join(named)} are made for positive ones."] if named else []
 
 
 def ends(run: Descended, scale: int) -> list[tuple[float, float]]:
@@ -168,7 +176,7 @@ def claims(found: dict[str, Descended], scales: Sequence[float]) -> tuple[Claim,
         counts = ", ".join(f"{sum(row)} at scale {scale:g}" for row, scale in zip(reached, scales, strict=True))
         text = f"Nash-MTL reaches the front, and not its ends, from all {len(STARTS)} starts at every scale"
         made.append(Claim(text, "holds" if all(map(all, reached)) else "does not hold", counts))
-    for name, title in (("mean", "The mean"), ("mgda", "MGDA"), ("pcgrad", "PCGrad"), ("cagrad", "CAGrad")):
+    for name, title in (("mean", "The mean"), ("pcgrad", "PCGrad"), ("cagrad", "CAGrad")):
         if run := found.get(name):
             missed = [
                 sum(gap >= ON_FRONT or abs(x1) > END_OF_FRONT for gap, x1 in ends(run, s)) for s in range(len(scales))
