@@ -198,7 +198,7 @@ def _time_plot(groups: Sequence[Histories]) -> Plot | None:
 def _count_along(axes: Axes, x_label: str) -> None:
     axes.set_xlabel(x_label)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
