@@ -54,7 +54,7 @@ def _option(option: Option, width: int, indent: int = 2) -> Iterator[str]:
 
 def _wrap(text: str, width: int, indent: int) -> list[str]:
     space = " " * indent
-    return textwrap.wrap(text, width, initial_indent=space, subsequent_indent=space)
+    return textwrap.wrap(text, width, initial_indent=space, subsequent_indent=space, break_on_hyphens=False)
 
 
 def _shown(value: Any) -> str:
