@@ -88,6 +88,10 @@ def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
         for k, kind in enumerate(table.kinds)
     ]
     blank = [NOTHING] if published is not None else []
+    if len({(kind.unit, kind.higher_is_better) for kind in table.kinds}) == 1 < len(table.kinds):  # CelebA's 40 errors
+        label = _metric_label(MetricKind("mean", "", table.kinds[0].higher_is_better, table.kinds[0].unit))
+        means = [values.mean() for values in ([] if published is None else [published])]
+        rows.append([label, *map(_number, [*means, *(column.values.mean() for column in table.columns)])])
     if table.baseline.values is not None:
         rows.append(["delta_m, % ↓", *blank, *(_signed(c.delta_m) for c in table.columns)])
         if any(c.delta_m_interval for c in table.columns):

@@ -161,3 +161,15 @@ def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
         report([tmp_path / "a", tmp_path / "own"], tmp_path / out)
     for name in sorted(path.name for path in (tmp_path / "one").iterdir()):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_metrics_of_one_kind_have_a_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CelebA's 40 errors; others, in other units, have none."""
+    run = write_run(tmp_path, "mixed", [90, 0.5, 0.7])
+    assert "| mean" not in report([run.parent], tmp_path / "first")[0]
+    alike = [{"name": f"error_{i}", "task": f"{i}", "higher_is_better": False, "unit": "%"} for i in range(3)]
+    monkeypatch.setitem(globals(), "KINDS", tuple(alike))
+    run = write_run(tmp_path, "alike", [10, 20, 60])
+    text = report([run.parent], tmp_path / "second")[0]
+    (row,) = [line for line in text.splitlines() if line.startswith("| mean, % ↓")]
+    assert row.split("|")[2].strip() == "30"
