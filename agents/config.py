@@ -108,6 +108,10 @@ class AgentConfig(Section):
     reset_every_updates: NonNegative = 0
     """Networks, temperatures and optimizers begin anew every so many updates (Nikishin et al. 2022); 0 for never."""
 
+    def learning_rate_at(self, share: float) -> float:
+        """The step size at a point of the run, `share` of the budget in [0, 1]."""
+        return self.learning_rate * (1 - (1 - self.final_learning_rate) * share)
+
 
 class TrainingConfig(Section):
     """How much of what, and when."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import envs
-from agents.learners import AnyLearner
+from agents.learners import AnyLearner, act_alone
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""
@@ -88,6 +88,6 @@ def deterministic_policy(learner: AnyLearner, replica: int) -> Policy:
 
     def policy(observation: np.ndarray) -> np.ndarray:
         rows = torch.as_tensor(observation, dtype=torch.float32).to(learner.device)
-        return learner.act_alone(replica, rows).cpu().numpy()
+        return act_alone(learner, replica, rows).cpu().numpy()
 
     return policy

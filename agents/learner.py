@@ -121,13 +121,16 @@ class Learner:
         Returns:
             `[S, T, E, A]`, in (-1, 1).
         """
-        return self._act(self.actor, observation, noise)
 
-    @torch.no_grad()
-    def act_alone(self, replica: int, observation: Tensor) -> Tensor:
-        """Deterministic actions of one replica's policy, `[T, E, O]` to `[T, E, A]`."""
-        shared, own = ({name: t[replica : replica + 1] for name, t in group.items()} for group in self.actor)
-        return self._act(NetworkParameters(shared, own), observation[None], None)[0]
+        def of_one_replica(actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
+            def of_one_task(own: dict[str, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
+                mean, log_std = self.functions.policy({}, actor.shared, own, rows)
+                return mean, log_std
+
+            return vmap(of_one_task)(actor.own, observation)
+
+        mean, log_std = vmap(of_one_replica)(self.actor, observation)
+        return (mean if noise is None else mean + log_std.exp() * noise).tanh()
 
     def actor_function(self, replica: int) -> ActorFunction:
         """The deterministic policy of one replica, as a function of its parameters now."""
@@ -167,7 +170,7 @@ class Learner:
 
     def set_progress(self, share: float) -> None:
         """Sets the step sizes for a point of the run, `share` of the budget in [0, 1]."""
-        rate = self.config.learning_rate * (1 - (1 - self.config.final_learning_rate) * share)
+        rate = self.config.learning_rate_at(share)
         for optimizer in self._optimizers():
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -274,17 +277,6 @@ class Learner:
         self.log_alpha.grad = excess if self.config.temperature == "per_task" else excess.mean(-1, keepdim=True)
         self.temperature_optimizer.step()
         return _known(direction.metrics, last, held), entropy
-
-    def _act(self, actor: NetworkParameters, observation: Tensor, noise: Tensor | None) -> Tensor:
-        def of_one_replica(actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
-            def of_one_task(own: dict[str, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-                mean, log_std = self.functions.policy({}, actor.shared, own, rows)
-                return mean, log_std
-
-            return vmap(of_one_task)(actor.own, observation)
-
-        mean, log_std = vmap(of_one_replica)(actor, observation)
-        return (mean if noise is None else mean + log_std.exp() * noise).tanh()
 
 
 def _method(config: MethodConfig, component: str, aggregated: str) -> Method | CoordinateMethod:

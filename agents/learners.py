@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from agents.config import Config
 from agents.losses import Batch
@@ -40,9 +41,6 @@ class AnyLearner(Protocol):
     def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
         """Actions `[S, T, E, A]` for `[S, T, E, O]`, deterministic without noise."""
 
-    def act_alone(self, replica: int, observation: Tensor) -> Tensor:
-        """Deterministic actions of one replica, `[T, E, O]` to `[T, E, A]`."""
-
     def actor_function(self, replica: int) -> ActorFunction:
         """The deterministic policy of one replica."""
 
@@ -57,6 +55,13 @@ class AnyLearner(Protocol):
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Inverse of `state_dict`, one a replica."""
+
+
+@torch.no_grad()
+def act_alone(learner: AnyLearner, replica: int, observation: Tensor) -> Tensor:
+    """Deterministic actions of one replica, `[T, E, O]` to `[T, E, A]`."""
+    actor = learner.actor_function(replica)
+    return vmap(actor.action, in_dims=(None, 0, 0))(actor.shared, actor.own, observation)
 
 
 def make_learner(

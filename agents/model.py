@@ -17,7 +17,7 @@ from pydantic import BaseModel
 import envs
 from agents.callbacks import following
 from agents.config import Config
-from agents.learners import check_installed, make_learner
+from agents.learners import act_alone, check_installed, make_learner
 from agents.replica import streams
 from agents.training import Listener, Training
 from mtrl.runs import checkpoint, devices
@@ -156,7 +156,7 @@ class MultiTaskSAC:
         rows = torch.as_tensor(self._by_task(np.asarray(observation)), dtype=torch.float32).to(self.device)
         shape = *rows.shape[:-1], self.sizes.action
         if deterministic:
-            action = self._learner.act_alone(0, rows)
+            action = act_alone(self._learner, 0, rows)
         else:
             noise = torch.randn(shape, generator=self._noise, device=self.device)
             action = self._learner.act(rows[None], noise[None])[0]

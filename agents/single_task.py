@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import vmap
 from torch.utils._pytree import tree_map
 
 from agents.config import Config
@@ -51,12 +50,6 @@ class SingleTaskLearner:
     def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
         """See `Learner`."""
         return self._unfold(self.learner.act(_fold(observation), None if noise is None else _fold(noise)))
-
-    @torch.no_grad()
-    def act_alone(self, replica: int, observation: Tensor) -> Tensor:
-        """See `Learner`."""
-        actor = self.actor_function(replica)
-        return vmap(actor.action, in_dims=(None, 0, 0))(actor.shared, actor.own, observation)
 
     def actor_function(self, replica: int) -> ActorFunction:
         """See `Learner`; all parameters are some task's own."""

@@ -19,7 +19,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.sac.policies import Actor as TheirActor
 from torch import Generator, Tensor
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, stack_module_state
 
 from agents.config import Config
 from agents.learners import ActorFunction
@@ -57,12 +57,6 @@ class StableBaselines3Learner:
         mean, log_std = (torch.stack(parts) for parts in zip(*actions, strict=True))
         return (mean if noise is None else mean + log_std.exp() * noise).tanh()
 
-    @torch.no_grad()
-    def act_alone(self, replica: int, observation: Tensor) -> Tensor:
-        """See `Learner`."""
-        actor = self.actor_function(replica)
-        return vmap(actor.action, in_dims=(None, 0, 0))(actor.shared, actor.own, observation)
-
     def actor_function(self, replica: int) -> ActorFunction:
         """See `Learner`; all parameters are some task's own."""
         modules = [_Mean(model.actor) for model in self.models[replica]]
@@ -96,7 +90,7 @@ class StableBaselines3Learner:
 
     def set_progress(self, share: float) -> None:
         """See `Learner`."""
-        self._rate = self._config.learning_rate * (1 - (1 - self._config.final_learning_rate) * share)
+        self._rate = self._config.learning_rate_at(share)
 
     def state_dict(self, replica: int) -> dict[str, Any]:
         """Parameters and optimizers of the models of one seed, and its generator."""

@@ -26,7 +26,7 @@ from agents.stopwatch import Stopwatch
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
-from mtrl.runs.folder import check_same, disk_errors, save_config
+from mtrl.runs.folder import check_may_train, disk_errors, save_config
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 
@@ -78,12 +78,7 @@ def train(
     except ValueError as error:
         raise UserError(str(error)) from error
     for seed, folder in folders.items():
-        if (folder / "config.yaml").exists():
-            if not resume:
-                raise UserError(
-                    f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
-                )
-            check_same(folder, config, seed)
+        check_may_train(folder, config, seed, resume)
     check_installed(config)
     torch.set_num_threads(config.training.threads or max(1, devices.available_cores() - 1))
     results = []
@@ -154,7 +149,6 @@ class Training:
         on_event: Listener,
     ) -> None:
         self.config, self.device, self.on_event = config, device, on_event
-        self._stack = ExitStack()
         self.replicas: list[Replica] = []
         with ExitStack() as opened:  # closed again if one cannot be opened
             for seed, folder in folders.items():

@@ -45,6 +45,7 @@ VARIANTS: dict[str, str] = {
     "discount 0.99": "--agent.discount 0.99",
     "constant learning rate 3e-4": "--agent.learning_rate 3e-4 --agent.final_learning_rate 1.0",
     "mean in place of Nash-MTL": "--method.name mean",
+    "float32": "--training.precision float32",
 }
 
 

@@ -79,19 +79,12 @@ def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
     """The table as text cells."""
     published = _published(table)
     header = ["metric", *([table.baseline.title] if published is not None else []), *(c.name for c in table.columns)]
-    rows = [
-        [
-            _metric_label(kind),
-            *([_number(published[k])] if published is not None else []),
-            *(_number(column.values[k]) for column in table.columns),
-        ]
-        for k, kind in enumerate(table.kinds)
-    ]
+    values = [*([published] if published is not None else []), *(column.values for column in table.columns)]
+    rows = [[_metric_label(kind), *(_number(own[k]) for own in values)] for k, kind in enumerate(table.kinds)]
     blank = [NOTHING] if published is not None else []
     if len({(kind.unit, kind.higher_is_better) for kind in table.kinds}) == 1 < len(table.kinds):  # CelebA's 40 errors
         label = _metric_label(MetricKind("mean", "", table.kinds[0].higher_is_better, table.kinds[0].unit))
-        means = [values.mean() for values in ([] if published is None else [published])]
-        rows.append([label, *map(_number, [*means, *(column.values.mean() for column in table.columns)])])
+        rows.append([label, *(_number(own.mean()) for own in values)])
     if table.baseline.values is not None:
         rows.append(["delta_m, % ↓", *blank, *(_signed(c.delta_m) for c in table.columns)])
         if any(c.delta_m_interval for c in table.columns):

@@ -63,6 +63,21 @@ def check_same(folder: Path, config: RunConfig, seed: int) -> None:
         raise UserError(f"{folder} was made with another config: {'; '.join(changes)}")
 
 
+def check_may_train(folder: Path, config: RunConfig, seed: int, resume: bool) -> None:
+    """Refuses to write over a run, or to continue one that was made otherwise; a folder without a run is fine.
+
+    Raises:
+        UserError: it holds a run and `resume` is false, or see `check_same`.
+    """
+    if not (folder / "config.yaml").exists():
+        return
+    if not resume:
+        raise UserError(
+            f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
+        )
+    check_same(folder, config, seed)
+
+
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in tree.items():

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 
 from mtrl.runs import checkpoint, devices, versions
-from mtrl.runs.errors import UserError
-from mtrl.runs.folder import MetricsLog, check_same, disk_errors, save_config, write_atomically
+from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config, write_atomically
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.supervised.benchmark_job import BenchmarkJob
@@ -59,13 +58,7 @@ def train(
             damaged; the device is not there; a loss is not finite; the disk is full. What was written before stays.
     """
     device = devices.choose(config.device)
-    started = (folder / "config.yaml").exists()
-    if started and not resume:
-        raise UserError(
-            f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
-        )
-    if started:
-        check_same(folder, config, seed)
+    check_may_train(folder, config, seed, resume)
     torch.set_num_threads(config.threads or devices.available_cores())
     with torch.random.fork_rng(), disk_errors(folder):  # the caller's random numbers stay as they were
         job = _job(config, seed, device)

@@ -1,0 +1,61 @@
+"""What the training commands share: arguments, the folders of all seeds, how to go on, and the report at the end."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+
+from mtrl.cli.arguments import parse_arguments
+from mtrl.cli.success import show_report, warn
+from mtrl.cli.tables import print_plain
+from mtrl.cli.train_help import train_help
+from mtrl.report import write_report
+from mtrl.runs.errors import UserError
+from mtrl.runs.section import RunConfig
+
+_INTERRUPTED = 130
+C = TypeVar("C", bound=RunConfig)
+
+
+def train_seeds(
+    command: str,
+    does: str,
+    example: str,
+    kind: type[C],
+    words: list[str],
+    train: Callable[[C, Mapping[int, Path], bool, Console], bool],
+) -> int:
+    """Run a training command; 130 if it was interrupted, and then how to resume is printed.
+
+    Args:
+        command: its name, as in `mtrl train`.
+        does: what its help says of it.
+        example: a configuration file, for the help.
+        kind: of its configuration.
+        words: that the user gave after the name.
+        train: trains and evaluates the seeds in these folders, given the configuration, whether to resume, and where to
+            print; false if it was interrupted.
+    """
+    if {"-h", "--help"} & set(words):
+        print(train_help(f"mtrl {command}", does, kind))
+        return 0
+    arguments = parse_arguments(words, kind, example)
+    config, console = arguments.config, Console()
+    root = Path(config.out) / config.name
+    folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
+    for folder in folders.values():  # the last seed's too, before time is spent on the first
+        if (folder / "config.yaml").exists() and not arguments.resume:
+            raise UserError(f"run {folder} exists: --resume continues it, --name or --out make another")
+    try:
+        finished = train(config, folders, arguments.resume, console)
+    except KeyboardInterrupt:
+        finished = False
+    if not finished:
+        again = shlex.join(["mtrl", command, *(word for word in words if word != "--resume"), "--resume"])
+        print_plain(console, f"Interrupted. To go on: {again}")
+        return _INTERRUPTED
+    show_report(console, write_report([root], root / "report", warn))
+    print_plain(console, f"Runs:   {root}")
+    return 0
