@@ -283,11 +283,13 @@ class Training:
                 replica.log_train(counters, self.metrics, index)
         apart = self.step >= self.config.steps and self.config.evaluation.protocol == MODERN  # is its own evaluation
         if due(settings.eval_every_steps) and not apart:
-            for index, replica in enumerate(self.replicas):
-                policy = deterministic_policy(self.learner, index)
-                replica.log_evaluation(self.step, self._now(), policy)
+            with self.stopwatch.timing("evaluate"):
+                for index, replica in enumerate(self.replicas):
+                    policy = deterministic_policy(self.learner, index)
+                    replica.log_evaluation(self.step, self._now(), policy)
         if due(settings.checkpoint_every_steps):
-            self.save()
+            with self.stopwatch.timing("save"):
+                self.save()
         if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
             self.last_progress = time.monotonic()
             self.marks.append((self.step, self.learner.num_updates, self._now()))

@@ -53,6 +53,7 @@ def time_table(groups: Sequence[Histories]) -> Table | None:
     parts = [*dict.fromkeys(part for group in groups for run in group.runs for part in run.time_share)]
     if not parts:
         return None
+    parts.sort(key=lambda part: part == "other")  # last
     columns = [Column("run", "method"), *(Column(part, part, rate, is_shaded=True) for part in parts)]
     rows = [(group.name, *(_mean_share(group, part) for part in parts)) for group in groups]
     return Table("time", "Where the wall time went", columns, rows, ["Share of the wall time of training."])

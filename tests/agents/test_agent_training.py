@@ -81,6 +81,7 @@ def test_run_folder_and_evaluation(tmp_path):
     assert set(events[-1]["weights"]["critic"]) == {"reach-v3", "push-v3"}
     shares = events[-1]["time_share"]
     assert set(shares) == {"act", "update", "wait", "store", "other"}
+    assert "save" in events[-2]["time_share"]
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["update"] > 0.1
     result = evaluate(tmp_path)
