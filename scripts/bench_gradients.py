@@ -12,7 +12,6 @@ backward pass. On a GPU also the peak of allocated memory.
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from gradients_bench.own_data import OwnData
 from gradients_bench.shared_forward import SharedForward
 from machine import machine_line
+from turns import median_ratio, take_turns
 
 SETTINGS = {"rows of its own for each task": OwnData, "the same rows for all tasks": SharedForward}
 
@@ -62,41 +62,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def table(variants: dict[str, Callable[[], object]], rounds: int, device: str) -> str:
     """Markdown, the first variant being the measure of the others."""
-    times = take_turns(variants, rounds, device)
+    times = take_turns(variants, rounds, device, repeats=3)
     plain = next(iter(times.values()))
     gpu = device == "cuda"
     lines = ["| | ms | times plain |" + (" peak MiB |" if gpu else ""), "|---|---:|---:|" + ("---:|" if gpu else "")]
     for name, seconds in times.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, plain, strict=True))
-        line = f"| {name} | {1000 * statistics.median(seconds):.1f} | {ratio:.2f} |"
+        line = f"| {name} | {1000 * statistics.median(seconds):.1f} | {median_ratio(seconds, plain):.2f} |"
         lines.append(line + (f" {peak(variants[name]):.0f} |" if gpu else ""))
     return "\n".join(lines)
-
-
-def take_turns(variants: dict[str, Callable[[], object]], rounds: int, device: str) -> dict[str, list[float]]:
-    """Seconds of every variant in every round, a round of warm-up left out."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for turn in range(rounds + 1):
-        for name, run in variants.items():
-            seconds = timed(run, device)
-            if turn > 0:
-                times[name].append(seconds)
-    return times
-
-
-def timed(run: Callable[[], object], device: str, repeats: int = 3) -> float:
-    """Seconds of a call."""
-    synchronise(device)
-    start = time.perf_counter()
-    for _ in range(repeats):
-        run()
-    synchronise(device)
-    return (time.perf_counter() - start) / repeats
-
-
-def synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def peak(run: Callable[[], object]) -> float:

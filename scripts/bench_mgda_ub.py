@@ -11,13 +11,13 @@ that they meet the same load: milliseconds are medians over rounds, ratios media
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from machine import machine_line
+from turns import median_ratio, take_turns
 
 from mtrl import backward
 from mtrl.aggregation import MGDA, LinearScalarization, Method
@@ -65,33 +65,13 @@ class Workload:
 
 def measure(workload: Workload, rounds: int, device: str) -> list[dict[str, Any]]:
     """A row per variant: seconds of every round, their median, and that of the ratios to the mean."""
-    variants = workload.variants()
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for run in variants.values():  # warm-up
-        timed(run, device)
-    for _ in range(rounds):
-        for name, run in variants.items():
-            seconds[name].append(timed(run, device))
+    seconds = take_turns(workload.variants(), rounds, device)
     rows = []
     for name, times in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(times, seconds["mean"], strict=True))
         row = {"tasks": workload.tasks, "variant": name, "seconds": times}
+        ratio = median_ratio(times, seconds["mean"])
         rows.append(row | {"median_s": statistics.median(times), "times_mean": ratio})
     return rows
-
-
-def timed(run: Callable[[], None], device: str) -> float:
-    """Seconds of a call."""
-    synchronise(device)
-    start = time.perf_counter()
-    run()
-    synchronise(device)
-    return time.perf_counter() - start
-
-
-def synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def table(rows: list[dict[str, Any]]) -> str:

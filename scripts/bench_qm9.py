@@ -13,8 +13,7 @@ import argparse
 import json
 import multiprocessing
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import torch
 from machine import machine_line
 from qm9_bench.peer import Peer
 from qm9_bench.work import Work
+from turns import median_ratio, take_turns
 
 MIB_KIB = 1024
 
@@ -70,22 +70,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) < 1:
             parser.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
     return options
-
-
-def take_turns(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every variant in every round, a round of warm-up left out."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for turn in range(rounds + 1):
-        for name, run in variants.items():
-            start = time.perf_counter()
-            run()
-            if turn > 0:
-                times[name].append(time.perf_counter() - start)
-    return times
-
-
-def median_ratio(seconds: Sequence[float], of: Sequence[float]) -> float:
-    return statistics.median(a / b for a, b in zip(seconds, of, strict=True))
 
 
 def memory(options: argparse.Namespace, variant: str) -> float:

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
+from turns import synchronise
 
 from aggregation_bench.case import FAMILIES, Case, make_case
 from aggregation_bench.error import as_answer, error_of
@@ -80,11 +80,6 @@ def median_error(cell: Cell, results: Sequence[tuple[Case, Tensor]]) -> float | 
     errors = [error_of(cell.method, cell.who == "ours", case, as_answer(result, case)) for case, result in results]
     known = [error for error in errors if error is not None]
     return statistics.median(known) if known else None
-
-
-def synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def first_line(message: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from turns import median_ratio, synchronise
 
 from agents import Config, Learner
 from agents.losses import Batch
@@ -60,8 +61,8 @@ def compare(methods: Sequence[str], setting: Setting, rounds: int) -> Iterator[R
         learner = _learner(method, setting)
         first = _warm_up(learner, batch)
         pairs = [(_seconds(learner, batch, setting), _seconds(mean, batch, setting)) for _ in range(rounds)]
-        ratio = statistics.median(ours / plain for ours, plain in pairs)
-        yield _row(method, setting, [ours for ours, _ in pairs], ratio, first)
+        ours, plain = (list(seconds) for seconds in zip(*pairs, strict=True))
+        yield _row(method, setting, ours, median_ratio(ours, plain), first)
 
 
 def _learner(method: str, setting: Setting) -> Learner:
@@ -96,7 +97,7 @@ def _warm_up(learner: Learner, batch: Batch) -> float:
     start = time.perf_counter()
     for _ in range(3):
         learner.update(batch)
-    _synchronise(learner.device)
+    synchronise(learner.device.type)
     return time.perf_counter() - start
 
 
@@ -106,14 +107,9 @@ def _seconds(learner: Learner, batch: Batch, setting: Setting, at_least_s: float
     while time.perf_counter() - start < at_least_s:
         for _ in range(4):
             learner.update(batch)
-        _synchronise(learner.device)
+        synchronise(learner.device.type)
         count += 4
     return (time.perf_counter() - start) / count
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def _row(method: str, setting: Setting, seconds: list[float], ratio: float, first: float) -> Row:
