@@ -14,7 +14,7 @@ from mtrl.protocols import EVALUATION_FILES
 from mtrl.report import find_runs
 from mtrl.report.markdown import NOTHING
 from mtrl.report.metric_runs import is_supervised
-from mtrl.report.runs import ReportError, parse_file
+from mtrl.report.run_files import ReportError, parse_file
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import read_events
 

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from mtrl.protocols import EVALUATION_FILES, LEGACY
-from mtrl.report.runs import ReportError, find_runs, parse_file
+from mtrl.report.run_files import ReportError, find_runs, parse_file
 from mtrl.runs.folder import read_events
 from mtrl.runs.lock import is_locked
 

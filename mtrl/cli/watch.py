@@ -14,7 +14,7 @@ from mtrl.cli.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_run
 from mtrl.cli.success import warn
 from mtrl.cli.tables import print_plain
 from mtrl.report import ReportError, write_report
-from mtrl.report.runs import Warn
+from mtrl.report.run_files import Warn
 
 _DOES = (
     "Write the report of runs again and again while they train, until all are trained and evaluated, or until Ctrl-C. "

@@ -2,7 +2,8 @@
 
 from mtrl.report.contents import Shown
 from mtrl.report.markdown import markdown
-from mtrl.report.runs import Evaluation, ReportError, find_runs, parse_evaluation, read_evaluation
+from mtrl.report.run_files import ReportError, find_runs
+from mtrl.report.runs import Evaluation, parse_evaluation, read_evaluation
 from mtrl.report.tables import caption, evaluation_rows
 from mtrl.report.write import Report, write_report
 

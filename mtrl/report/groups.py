@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.runs import Evaluation, Record, ReportError, Run, Warn, read_run
+from mtrl.report.run_files import Record, ReportError, Warn
+from mtrl.report.runs import Evaluation, Run, read_run
 
 OWN_TO_A_SEED = ("seeds", "out", "device", "track", "data", "threads")
 

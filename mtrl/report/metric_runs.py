@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mtrl.report.groups import by_name, differences
 from mtrl.report.history import History, read_history
-from mtrl.report.runs import Record, ReportError, Warn, parse_file, read_records, reason_of
+from mtrl.report.run_files import Record, ReportError, Warn, as_written, parse_file, read_run_files
 
 SINGLE_TASK = "single_task"
 
@@ -138,28 +138,23 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
     Raises:
         ReportError: a file is missing or is not what a run writes.
     """
-    config = parse_file(folder / "config.yaml", yaml.safe_load)
-    metrics = folder / "metrics.jsonl"
-    records = parse_file(metrics, lambda text: list(read_records(text, metrics, warn)))
     evaluation = folder / "evaluation.json"
-    try:
-        starts = [record for record in records if record["kind"] == "start"]
-        if not starts:
-            raise ReportError(f"{metrics} has no start line yet")
-        train = [record for record in records if record["kind"] == "train"]
-        tests = [record for record in records if record["kind"] == "evaluation" and record["split"] == "test"]
+    files = read_run_files(folder, warn)
+    with as_written(folder):
+        config, start, train = files.config, files.start, files.train
+        tests = [record for record in files.evaluations if record["split"] == "test"]
         names = [*tests[0]["metrics"]] if tests else []
         return MetricRun(
             folder=folder,
             name=str(config["name"]),
-            seed=int(starts[-1]["seed"]),
+            seed=int(start["seed"]),
             config=config,
             method=str(config["method"]["name"]),
-            source=str(starts[-1]["data"]["source"]),
-            device=str(starts[-1]["device"]),
-            hardware=str(starts[-1]["hardware"]),
-            git_commit=starts[-1]["git_commit"],
-            versions=starts[-1].get("versions", {}),
+            source=str(start["data"]["source"]),
+            device=str(start["device"]),
+            hardware=str(start["hardware"]),
+            git_commit=start["git_commit"],
+            versions=start.get("versions", {}),
             epochs=int(train[-1]["epoch"]) if train else 0,
             wall_s=float(train[-1]["wall_s"]) if train else 0.0,
             evaluated=np.array([record["epoch"] for record in tests], dtype=np.int64),
@@ -167,8 +162,6 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
             history=read_history(train, tuple(train[-1]["loss"]) if train else (), "epoch"),
             result=parse_metric_result(parse_file(evaluation, json.loads)) if evaluation.exists() else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReportError(f"{folder} is not as a run writes it: {reason_of(error)}") from error
 
 
 def parse_metric_result(record: Record) -> MetricResult:

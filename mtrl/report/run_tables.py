@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from mtrl.report.groups import OWN_TO_A_SEED, Group
 from mtrl.report.markdown import commit_text
 from mtrl.report.metric_runs import MetricGroup
-from mtrl.report.runs import Evaluation, Record, Run
+from mtrl.report.run_files import Record
+from mtrl.report.runs import Evaluation, Run
 from mtrl.report.table import Cell, Column, Table, count
 
 _SIMULATORS = ("mujoco", "metaworld", "envpool", "gymnasium")

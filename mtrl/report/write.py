@@ -9,7 +9,7 @@ from pathlib import Path
 from mtrl.report.contents import Shown
 from mtrl.report.metric_report import metric_report
 from mtrl.report.metric_runs import is_supervised
-from mtrl.report.runs import ReportError, Warn, find_runs
+from mtrl.report.run_files import ReportError, Warn, find_runs
 from mtrl.report.success_report import success_report
 
 

@@ -127,8 +127,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("name", choices=sorted(DOWNLOADS))
     parser.add_argument("folder", type=Path, metavar="DIR")
     arguments = parser.parse_args(words)
+    return status_of(lambda: download(DOWNLOADS[arguments.name], arguments.folder, print))
+
+
+def status_of(fetch: Callable[[], object]) -> int:
+    """0; 2 for a failure, told in a line."""
     try:
-        download(DOWNLOADS[arguments.name], arguments.folder, print)
+        fetch()
     except (UserError, OSError) as error:
         print(f"download: error: {error}", file=sys.stderr)
         return 2

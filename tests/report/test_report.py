@@ -11,7 +11,8 @@ import pytest
 from mtrl.report import ReportError, write_report
 from mtrl.report.curves import on_one_grid
 from mtrl.report.groups import Part, read_parts
-from mtrl.report.runs import find_runs, read_run
+from mtrl.report.run_files import find_runs
+from mtrl.report.runs import read_run
 from tests.report.run_folders import PROTOCOL, SIMULATOR, TASKS, evaluation, result, start, train, write_run
 
 

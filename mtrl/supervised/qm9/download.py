@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
-from mtrl.supervised.download import RemoteFile, download
+from mtrl.supervised.download import RemoteFile, download, status_of
 from mtrl.supervised.qm9.files import RAW_NAMES
 
 ARCHIVE = RemoteFile(
@@ -50,12 +50,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """The command; 2 for a failure, told in a line."""
     parser = argparse.ArgumentParser("python -m mtrl.supervised.qm9.download", description="Fetch QM9's raw files.")
     parser.add_argument("folder", type=Path, metavar="DIR")
-    try:
-        fetch(parser.parse_args(words).folder)
-    except (UserError, OSError) as error:
-        print(f"download: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    folder = parser.parse_args(words).folder
+    return status_of(lambda: fetch(folder))
 
 
 if __name__ == "__main__":
