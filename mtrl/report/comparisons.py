@@ -121,7 +121,7 @@ def pairs(section: Section) -> Table:
     notes = [
         "Any-step success. P(better): over all runs of both. The difference is of the mean over tasks, paired over "
         "common seeds; its interval draws whole seeds. p: sign-flip test, not corrected for the number of pairs.",
-        *(no_interval(s.name, len(s.seeds)) for s in section.scores if len(s.seeds) < MIN_RUNS_FOR_INTERVAL),
+        *no_interval({s.name: len(s.seeds) for s in section.scores}),
     ]
     return Table("pairs", "Two methods at a time", columns, rows, notes)
 

@@ -29,7 +29,7 @@ def delta_plot(table: MetricTable) -> Plot | None:
     if not rows:
         return None
     rows.sort(key=lambda row: row[1])
-    label = "delta_m, %, lower is better; 95% interval"
+    label = "delta_m, %, lower is better"
     return interval_plot("delta_m", "Loss against single-task models", label, rows, None)
 
 

@@ -113,7 +113,7 @@ def methods_table(table: MetricTable) -> Table:
     ]
     if (published := _published(table)) is not None:
         rows.append((table.baseline.title, None, None, None, None, None, *map(float, published)))
-    few = [no_interval(c.name, c.seeds) for c in table.columns if c.seeds < MIN_RUNS_FOR_INTERVAL]
+    few = no_interval({c.name: c.seeds for c in table.columns})
     return Table("methods", "Metrics", columns, rows, [table.caption, table.baseline.note, _HOW_TO_READ, *few])
 
 

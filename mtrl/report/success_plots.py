@@ -16,7 +16,7 @@ _THRESHOLDS = np.linspace(0, 1, 41)
 
 def headline_plot(table: SuccessTable) -> Plot:
     """IQM of every method with its interval, the best first."""
-    label = "any-step success, interquartile mean, 95% interval"
+    label = "any-step success, interquartile mean"
     columns = sorted(table.columns, key=lambda c: -c.any_step.iqm.value)
     rows = [(c.name, c.any_step.iqm.value, c.any_step.iqm.interval) for c in columns]
     return interval_plot("headline", "Success over all tasks", label, rows, (-0.02, 1.02))

@@ -5,7 +5,7 @@ The same table is written as Markdown for people and as CSV, one value set a lin
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,17 +53,17 @@ class SuccessTable:
     @property
     def notes(self) -> tuple[str, ...]:
         """Why a group has no interval."""
-        return tuple(
-            no_interval(column.name, column.seeds) for column in self.columns if column.seeds < MIN_RUNS_FOR_INTERVAL
+        return tuple(no_interval({column.name: column.seeds for column in self.columns}))
+
+
+def no_interval(seeds: Mapping[str, int]) -> Iterator[str]:
+    """Why some groups have none, given the number of seeds of all: a line for each number that is too small."""
+    for count in sorted({count for count in seeds.values() if count < MIN_RUNS_FOR_INTERVAL}):
+        names = [name for name, own in seeds.items() if own == count]
+        yield (
+            f"{', '.join(names)}: {count} seed{'s' if count > 1 else ''}{' each' if len(names) > 1 else ''}, so no "
+            f"interval; at least {MIN_RUNS_FOR_INTERVAL} seeds are needed to speak of others."
         )
-
-
-def no_interval(name: str, seeds: int) -> str:
-    """Why a group has none."""
-    return (
-        f"{name}: {seeds} seed{'s' if seeds > 1 else ''}, so no interval; "
-        f"at least {MIN_RUNS_FOR_INTERVAL} seeds are needed to speak of others."
-    )
 
 
 def success_table(section: Section) -> SuccessTable:

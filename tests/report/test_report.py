@@ -83,6 +83,14 @@ def test_one_seed_has_no_interval_and_says_why(tmp_path: Path) -> None:
     assert "a: 1 seed, so no interval" in (tmp_path / "report" / "index.html").read_text()
 
 
+def test_groups_with_as_few_seeds_share_a_line(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("b", 1), ("c", 0)):
+        write_run(tmp_path, name, seed, final=result(3000, seed, (1.0, 0.5), (0.5, 0.5)))
+    text, _, _ = report([tmp_path / name for name in "abc"], tmp_path / "report")
+    lines = [line for line in text.splitlines() if "so no interval" in line]
+    assert [line.partition(", so")[0] for line in lines] == ["a, c: 1 seed each", "b: 2 seeds"]
+
+
 def test_groups_are_columns_in_the_order_given(tmp_path: Path) -> None:
     for name, value in [("b", 0.2), ("a", 0.6)]:
         write_run(tmp_path, name, final=result(3000, 0, (value, value), (value, value)))
