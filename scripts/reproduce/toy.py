@@ -4,8 +4,8 @@
     python scripts/reproduce/toy.py [NAME ...] [--jobs 4] [--scales 0.1 1] [--steps 35000] [--smoke]
 
 Pictures: plot.png, the losses against each other with the Pareto front, and paths.png, the points over the contours of
-the losses' sum; a run goes from light to dark, starts are black, ends open circles. Without names, every method but
-those that keep a memory of one run's gradients, and two that need three tasks.
+the losses' sum; a run goes from light to dark, starts are black, ends open circles. Without names, every method but the
+two that need three tasks.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ from supervised import Study, Variant
 from torch import Tensor
 
 from jobs import run_all  # isort: skip
-from mtrl.aggregation import METHODS, Method
+from mtrl.aggregation import METHODS
 from mtrl.runs import checkpoint
 from mtrl.supervised.toy import STARTS, pareto_set, toy_losses
 
@@ -96,9 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def able() -> list[str]:
-    """Methods that can go down all runs of two tasks side by side, the papers' first."""
-    rest = (name for name, kind in METHODS.items() if not (issubclass(kind, Method) and kind.needs_gradients))
-    return [name for name in dict.fromkeys((*FIRST, *rest)) if name not in UNABLE]
+    """Methods for two tasks, the papers' first."""
+    return [name for name in dict.fromkeys((*FIRST, *METHODS)) if name not in UNABLE]
 
 
 def variant(name: str) -> Variant:
@@ -133,6 +132,7 @@ def make_page(
             "The paper shows pictures and no numbers.",
             "Its text has another sign in the second loss than its code, which stands here.",
             *positive_only(found),
+            f"{' and '.join(UNABLE)} need three tasks and are left out.",
         ),
         records=tuple(
             {

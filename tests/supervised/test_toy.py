@@ -1,12 +1,13 @@
 """The papers' toy problem: its losses and front, and what Nash-MTL and a fixed weighting make of it."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from mtrl.aggregation import LinearScalarization, Method, NashMTL
+from mtrl.aggregation import DBMTL, ExcessMTL, LinearScalarization, Method, MoCo, NashMTL
 from mtrl.supervised.toy import STARTS, aggregated, descend, pareto_set, toy_gradients, toy_losses
 
 SCALES = torch.tensor([0.1, 1.0], dtype=torch.float64)
@@ -113,12 +114,12 @@ def test_linear_scalarization_collapses_towards_one_task() -> None:
     assert (shortfall[:, 0] > 16).all()
 
 
-@pytest.mark.parametrize("method", [NashMTL(), LinearScalarization()], ids=str)
-def test_runs_side_by_side_do_not_touch(method: Method) -> None:
-    together = descend(method, starts(), SCALES, steps=50, lr=1e-2)
+@pytest.mark.parametrize("kind", [NashMTL, LinearScalarization, MoCo, DBMTL, ExcessMTL])
+def test_runs_side_by_side_do_not_touch(kind: Callable[[], Method]) -> None:
+    together = descend(kind(), starts(), SCALES, steps=50, lr=1e-2)
     for scale in range(2):
         for start in range(5):
-            alone = descend(method, starts()[[start]], SCALES[[scale]], steps=50, lr=1e-2)
+            alone = descend(kind(), starts()[[start]], SCALES[[scale]], steps=50, lr=1e-2)
             torch.testing.assert_close(alone[:, 0, 0], together[:, scale, start], rtol=0, atol=1e-9)
 
 

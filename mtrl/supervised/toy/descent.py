@@ -22,9 +22,6 @@ class Descent:
         scales: what the first loss is multiplied by, `[S]`.
         lr: learning rate of Adam.
         max_norm: clips the update of a run to this norm; Nash-MTL is published with 1.
-
-    Raises:
-        ValueError: the method must observe its gradients, which it does for one run only.
     """
 
     def __init__(
@@ -35,8 +32,6 @@ class Descent:
         lr: float = 1e-3,
         max_norm: float | None = None,
     ) -> None:
-        if isinstance(method, Method) and method.needs_gradients:
-            raise ValueError(f"{method} keeps a memory of one run's gradients: it cannot go down several side by side")
         self.method, self.max_norm = method, max_norm
         self.factors = torch.stack((scales, torch.ones_like(scales)), -1).unsqueeze(1)
         self.points = starts.expand(len(scales), *starts.shape).clone()
@@ -83,4 +78,6 @@ def aggregated(method: Method | CoordinateMethod, gradients: Tensor, losses: Ten
     """The update, `[..., P]`, of gradients `[..., T, P]` and losses `[..., T]`."""
     if isinstance(method, CoordinateMethod):
         return method(gradients, losses)
+    if method.needs_gradients:
+        gradients = method.observe({"point": gradients}, losses)["point"]
     return (method(gradients @ gradients.mT, losses).unsqueeze(-2) @ gradients).squeeze(-2)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from mtrl import aggregation
-from mtrl.runs.errors import UserError
 from mtrl.supervised.config import SupervisedConfig
 from mtrl.supervised.job import Event
 from mtrl.supervised.toy.descent import Descent
@@ -28,9 +27,6 @@ class ToyJob:
     Args:
         config: of the run.
         toy: its benchmark.
-
-    Raises:
-        UserError: the method cannot go down the toy.
     """
 
     steps_per_epoch = 1
@@ -42,10 +38,7 @@ class ToyJob:
         starts = torch.tensor(STARTS, dtype=torch.float64)
         optimizer = config.optimizer
         method = aggregation.make(config.method.name, **config.method.arguments)
-        try:
-            self.descent = Descent(method, starts, self.scales, optimizer.learning_rate, optimizer.max_grad_norm)
-        except ValueError as error:
-            raise UserError(str(error)) from error
+        self.descent = Descent(method, starts, self.scales, optimizer.learning_rate, optimizer.max_grad_norm)
         self.path = self.descent.points.clone().unsqueeze(0)
         self.taken = 0
 
