@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What each choice of a recipe is worth: the recipe with one change at a time, several seeds each.
 
-    python scripts/ablate.py [--base FILE] [--steps 165000] [--seeds 0 1 2] [--jobs 3] [--only NAME ...]
+    python scripts/ablate.py [--base FILE] [--steps N] [--seeds 0 1 2] [--jobs 3] [--only NAME ...]
 
 Every run is a `mtrl train` of its own on one thread, `--jobs` at a time; seeds outermost, so that all variants are
 there early. Stopped and called again, it goes on where it was. The table is of all runs that are finished; none is left
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from jobs import Job, run_all
 from machine import machine_line
 
@@ -28,15 +29,18 @@ VARIANTS: dict[str, str] = {
     "horizon 500": "--env.horizon 500",
     "scalar critic": "--agent.value scalar",
     "HL-Gauss critic": "--agent.value hl_gauss",
+    "critic 512 wide": "--agent.critic.width 512",
     "scalar critic, raw rewards": "--agent.value scalar --agent.reward_scaling none",
     "scalar critic, rewards over their deviation": "--agent.value scalar --agent.reward_scaling deviation",
+    "batch of 8 a task": "--training.batch_per_task 8",
     "batch of 16 a task": "--training.batch_per_task 16",
     "batch of 64 a task": "--training.batch_per_task 64",
     "2 updates a step": "--training.updates_per_vector_step 2",
     "8 updates a step": "--training.updates_per_vector_step 8",
+    "float32": "--training.precision float32",
+    "mean in place of Nash-MTL": "--method.name mean",
     "plain MLPs": "--agent.actor.kind mlp --agent.actor.depth 3 --agent.critic.kind mlp --agent.critic.depth 3",
     "SimBa blocks": "--agent.actor.kind simba --agent.critic.kind simba",
-    "critic 512 wide": "--agent.critic.width 512",
     "no task embedding": "--agent.conditioning.encoding none",
     "one head for all tasks": "--agent.conditioning.heads false",
     "3-step returns": "--agent.n_step 3",
@@ -44,8 +48,6 @@ VARIANTS: dict[str, str] = {
     "first temperature 0.1": "--agent.initial_temperature 0.1",
     "discount 0.99": "--agent.discount 0.99",
     "constant learning rate 3e-4": "--agent.learning_rate 3e-4 --agent.final_learning_rate 1.0",
-    "mean in place of Nash-MTL": "--method.name mean",
-    "float32": "--training.precision float32",
 }
 
 
@@ -63,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--base", type=Path, default=ROOT / "configs/mt10/quick.yaml", help="the recipe")
-    parser.add_argument("--steps", type=int, default=165_000, help="environment steps of a run, summed over tasks")
+    parser.add_argument("--base", type=Path, default=ROOT / "configs/mt10/ablations.yaml", help="the recipe")
+    parser.add_argument("--steps", type=int, help="environment steps of a run, over all tasks; default: as configured")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=3, help="runs at a time, one thread each")
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), metavar="NAME", help="; ".join(VARIANTS))
@@ -83,15 +85,17 @@ def slug(name: str) -> str:
 
 def command(options: argparse.Namespace, name: str, changes: str, seed: int) -> tuple[str, ...]:
     """One run of one variant."""
-    where = ["--name", slug(name), "--out", str(options.runs), "--seeds", str(seed), "--steps", str(options.steps)]
-    return ("mtrl", "train", str(options.base), *where, "--training.threads", "1", *shlex.split(changes), "--resume")
+    words = ["mtrl", "train", str(options.base), "--name", slug(name), "--out", str(options.runs), "--seeds", str(seed)]
+    words += ["--steps", str(options.steps)] if options.steps else []
+    return (*words, "--training.threads", "1", *shlex.split(changes), "--resume")
 
 
 def write(options: argparse.Namespace) -> None:
     """The table of what is finished."""
     torch.set_num_threads(1)
+    steps = options.steps or yaml.safe_load(options.base.read_text())["steps"]
     lines = [
-        f"`{options.base.name}` with {options.steps:,} environment steps over the ten tasks, one change at a time.",
+        f"`{options.base.name}` with {steps:,} environment steps over all tasks, one change at a time.",
         "Success of the final policy, protocol modern, mean over tasks. Differences within the spread of the seeds say",
         "nothing.",
         "",
