@@ -1,6 +1,6 @@
 """`mtrl compare RUN RUN`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from mtrl.cli import paired_results
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.tables import print_plain, show_table
+from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report import find_runs
 from mtrl.report.markdown import NOTHING
@@ -72,7 +73,7 @@ def _made_with(folder: Path) -> Tree:
 
 def _show_differences(console: Console, title: str, names: list[str], trees: list[Tree]) -> None:
     """A row for each key, dotted, whose values differ."""
-    one, other = (dict(_flat(tree)) for tree in trees)
+    one, other = map(flat, trees)
     rows = [
         [key, _text(one, key), _text(other, key)]
         for key in one | other
@@ -98,14 +99,6 @@ def _show_results(console: Console, names: list[str], folders: list[dict[int, Pa
         title = f"Any-step success, protocol {protocol}" if protocol else "Metrics"
         show_table(console, title, (found.header, found.rows), found.note)
     return True
-
-
-def _flat(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _text(values: Tree, key: str) -> str:

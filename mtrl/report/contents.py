@@ -21,6 +21,12 @@ class Shown:
     caption: str
 
 
+def title_of(names: Sequence[str]) -> str:
+    """The page's, of what is on it."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}: results"
+
+
 def files_of(page: Page, beside: Iterable[Table | Plot] = ()) -> Contents:
     """The page, and every table and plot in it or beside it as files of their own."""
     contents: Contents = {PAGE: page.html().encode()}

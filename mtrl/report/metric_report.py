@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtrl.report.contents import Contents, Shown, chapter, files_of
+from mtrl.report.contents import Contents, Shown, chapter, files_of, title_of
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories
 from mtrl.report.metric_curves import delta_plot, metric_curves
@@ -36,8 +36,7 @@ def metric_report(
         chapter("What the gradients did", gradients),
         run_chapter(runs, config_table(groups), [], out, ""),
     ]
-    names = [group.name for group in groups]
-    title = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: results"
+    title = title_of([group.name for group in groups])
     contents = files_of(Page(title, [each for each in chapters if each.blocks], warnings))
     contents |= {
         "metrics.md": metrics_markdown(table, runs, warnings).encode(),

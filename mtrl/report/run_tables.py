@@ -1,8 +1,9 @@
 """What each run is, and in which settings they differ."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from mtrl.nested import flat
 from mtrl.report.groups import OWN_TO_A_SEED, Group
 from mtrl.report.markdown import commit_text
 from mtrl.report.metric_runs import MetricGroup
@@ -88,7 +89,7 @@ def metric_runs_table(groups: Sequence[MetricGroup]) -> Table:
 
 def config_table(groups: Sequence[_Seeds]) -> Table | None:
     """The settings in which groups differ, a column each; None if there is nothing to compare."""
-    configs = [dict(_flat(group.runs[0].config)) for group in groups]
+    configs = [flat(group.runs[0].config) for group in groups]
     keys = [key for key in dict.fromkeys(key for config in configs for key in config) if not _is_own(key)]
     different = [key for key in keys if len({repr(config.get(key)) for config in configs}) > 1]
     if len(groups) < 2 or not different:
@@ -139,14 +140,6 @@ def _known(value: Any) -> str | None:
 
 def _minutes(value: Cell) -> str:
     return f"{value:.1f}"
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _is_own(key: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mtrl.protocols import BIAS, LEGACY
 from mtrl.report.comparisons import by_task, headline, improvement, learning, pairs
-from mtrl.report.contents import Contents, Shown, chapter, files_of
+from mtrl.report.contents import Contents, Shown, chapter, files_of, title_of
 from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories, time_table
@@ -18,7 +18,7 @@ from mtrl.report.run_files import Warn
 from mtrl.report.run_tables import config_table, runs_table
 from mtrl.report.success_plots import headline_plot, heat_map, profile_plot
 from mtrl.report.table import Column, Table
-from mtrl.report.tables import header_and_rows, success_csv, success_markdown, success_table
+from mtrl.report.tables import SuccessTable, header_and_rows, success_csv, success_markdown, success_table
 
 _APART = "Numbers under different protocols or simulators are not comparable: each has tables of its own."
 
@@ -38,17 +38,18 @@ def success_report(
     chapters: list[Chapter] = []
     contents: Contents = {}
     beside: list[Plot] = []
+    tables: list[SuccessTable] = []
     for p, part in enumerate(parts):
         suffix = f"-tasks{p + 1}" if p else ""
         where = f" ({len(part.tasks)} tasks, the first {part.tasks[0]})" if len(parts) > 1 else ""
         for s, section in enumerate(part.sections):
             own = f"{suffix}-{section.reference.protocol['name']}{s + 1}" if s else suffix
             protocol = f", protocol {section.reference.protocol['name']}" if len(part.sections) > 1 else ""
-            maps = _heat_maps(section)
-            chapters.append(chapter(f"Success{protocol}{where}", _success(section, part, maps), own))
-            shaded = [*maps, improvement(section)] if len(section.scores) > 1 else maps
-            beside += [heat_map(table, own) for table in shaded]
-            contents[f"success{own}.csv"] = success_csv(success_table(section)).encode()
+            table, shaded = success_table(section), _shaded(section)
+            chapters.append(chapter(f"Success{protocol}{where}", _success(section, part, table, shaded), own))
+            beside += [heat_map(each, own) for each in shaded]
+            contents[f"success{own}.csv"] = success_csv(table).encode()
+            tables.append(table)
         if not part.sections:
             chapters.append(chapter(f"Success{where}", ["No run has an evaluation yet."]))
         chapters += _training(part, where, suffix)
@@ -56,10 +57,8 @@ def success_report(
         videos = [video for group in part.groups for run in group.runs for video in run.videos]
         chapters.append(run_chapter(runs, config, videos, out, suffix))
     names = list(dict.fromkeys(group.name for part in parts for group in part.groups))
-    title = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: results"
-    tables = [success_table(section) for part in parts for section in part.sections]
     runs = runs_table([group for part in parts for group in part.groups])
-    contents = files_of(Page(title, chapters, warnings), beside) | contents
+    contents = files_of(Page(title_of(names), chapters, warnings), beside) | contents
     contents["success.md"] = success_markdown(tables, runs, warnings).encode()
     if not tables:
         return None, contents
@@ -68,23 +67,19 @@ def success_report(
     return Shown(shown, *header_and_rows(first), "\n".join([first.caption, *first.notes])), contents
 
 
-def _success(section: Section, part: Part, maps: Sequence[Table]) -> Iterator[Block]:
+def _success(section: Section, part: Part, table: SuccessTable, shaded: Sequence[Table]) -> Iterator[Block]:
     """The chapter of one protocol."""
     protocol = section.reference.protocol["name"]
     if len(part.sections) > 1:
         yield _APART
     if protocol == LEGACY:
         yield f"Protocol legacy: {BIAS}."
-    table = success_table(section)
     yield headline_plot(table)
     yield headline(table)
-    yield from maps
+    yield from shaded
+    yield profile_plot(section)
     if len(section.scores) > 1:
-        yield improvement(section)
-        yield profile_plot(section)
         yield Folded("Two methods at a time, paired over seeds", [pairs(section)])
-    else:
-        yield profile_plot(section)
     config = part.groups[0].runs[0].config
     if protocol in PROTOCOLS and config["env"].get("tasks") == "MT10" and (rows := published_rows(protocol)):
         header, cells = published_table(rows)
@@ -93,10 +88,12 @@ def _success(section: Section, part: Part, maps: Sequence[Table]) -> Iterator[Bl
         yield Folded(f"Published numbers, protocol {protocol}", [published])
 
 
-def _heat_maps(section: Section) -> list[Table]:
+def _shaded(section: Section) -> list[Table]:
+    """Tables that are heat maps too."""
     return [
         by_task(section, "tasks_any_step", "Any-step success by task", lambda scores: scores.any_step),
         by_task(section, "tasks_final_step", "Final-step success by task", lambda scores: scores.final_step),
+        *([improvement(section)] if len(section.scores) > 1 else []),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from mtrl.nested import flat
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.section import RunConfig
@@ -53,7 +54,7 @@ def check_same(folder: Path, config: RunConfig, seed: int) -> None:
     old = load_config(folder, type(config))
     if old.seeds != (seed,):
         raise UserError(f"{folder} was made with another config: seed {old.seeds[0]} there and {seed} here")
-    saved, given = (_flat(c.model_dump(mode="json", exclude=set(config.may_differ))) for c in (old, config))
+    saved, given = (flat(c.model_dump(mode="json", exclude=set(config.may_differ))) for c in (old, config))
     changes = [
         f"{name} is {saved.get(name)!r} there and {given.get(name)!r} here"
         for name in sorted(saved.keys() | given.keys())
@@ -76,13 +77,6 @@ def check_may_train(folder: Path, config: RunConfig, seed: int, resume: bool) ->
             f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
         )
     check_same(folder, config, seed)
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
-    return flat
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

@@ -54,8 +54,8 @@ def test_a_run_while_it_trains_and_after_it_was_stopped(tmp_path: Path) -> None:
     folder = tmp_path / "long" / "seed_0"
     with subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, words)], stdout=subprocess.DEVNULL) as training:
         try:
-            until = time.monotonic() + 60
-            while time.monotonic() < until and not (folder.exists() and (state := read_state(folder)).rate):
+            config, until = folder / "config.yaml", time.monotonic() + 60
+            while time.monotonic() < until and not (config.exists() and (state := read_state(folder)).rate):
                 time.sleep(0.1)
             assert state.state == "running"
             assert 0 < state.done < state.budget == 100_000_000
