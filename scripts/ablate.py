@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from jobs import Job, run_all
+from jobs import Job, run_all, slug
 from machine import machine_line
+
+from mtrl.runs.folder import read_events
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,10 +81,6 @@ def folder(options: argparse.Namespace, name: str) -> Path:
     return options.runs / slug(name)
 
 
-def slug(name: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in name.lower())
-
-
 def command(options: argparse.Namespace, name: str, changes: str, seed: int) -> tuple[str, ...]:
     """One run of one variant."""
     words = ["mtrl", "train", str(options.base), "--name", slug(name), "--out", str(options.runs), "--seeds", str(seed)]
@@ -123,8 +121,7 @@ def result(run_folder: Path) -> tuple[float, float, int, float] | None:
     if not path.exists():
         return None
     evaluation = json.loads(path.read_text())
-    events = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-    seconds = max(event["wall_s"] for event in events if event["kind"] == "train")
+    seconds = max(event["wall_s"] for event in read_events(run_folder / "metrics.jsonl") if event["kind"] == "train")
     mean = evaluation["mean"]
     return mean["success_any"], mean["success_final"], evaluation["checkpoint"]["updates"], seconds
 

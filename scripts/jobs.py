@@ -14,6 +14,11 @@ from typing import NamedTuple
 _INTERRUPTED = 130
 
 
+def slug(label: str) -> str:
+    """A name for files."""
+    return "".join(c if c.isalnum() else "-" for c in label.lower())
+
+
 class Job(NamedTuple):
     """One command; called again, it must go on where it was."""
 

@@ -39,10 +39,11 @@ class Dense(NamedTuple):
 
 OWN_MASKS = "Masks of attention belong to their tasks here; in the paper's code they count as shared."
 POOLED = "Metrics are pooled over the pixels of the split; the paper's code takes means over batches."
+OWN_BASELINE = "delta_m here is against our own single-task networks."
 STEP = "The paper searches the step size of each method; here all have that of the configuration."
 NO_CLIP = "--optimizer.max_grad_norm null"
 CLIPPED = "--optimizer.max_grad_norm 1.0"
-MTAN = "--benchmark.width 4 --benchmark.image_height 32 --benchmark.image_width 64"
+SMALL_PICTURES = "--benchmark.width 4 --benchmark.image_height 32 --benchmark.image_width 64"
 
 
 def of_navon() -> tuple[Variant, ...]:
@@ -87,9 +88,9 @@ DENSE: Mapping[str, Dense] = {
             columns={title: (metric,) for title, metric in NYUV2.items()},
             baseline="STL",
             paper_epochs=200,
-            reasons=(OWN_MASKS, POOLED, "delta_m here is against our own single-task networks."),
+            reasons=(OWN_MASKS, POOLED, OWN_BASELINE),
         ),
-        MTAN,
+        SMALL_PICTURES,
         32,
     ),
     "cityscapes2": Dense(
@@ -105,10 +106,10 @@ DENSE: Mapping[str, Dense] = {
                 OWN_MASKS,
                 POOLED,
                 "Enlarging a picture multiplies inverse depth here; the published code divides it.",
-                "delta_m here is against our own single-task networks.",
+                OWN_BASELINE,
             ),
         ),
-        MTAN,
+        SMALL_PICTURES,
         32,
     ),
     "cityscapes3": Dense(
@@ -127,7 +128,7 @@ DENSE: Mapping[str, Dense] = {
             relative=False,
             reasons=(STEP, "The mean disparity that theirs are measured from was never released.", POOLED),
         ),
-        "--benchmark.width 4 --benchmark.image_height 32 --benchmark.image_width 64",
+        SMALL_PICTURES,
         64,
     ),
     "celeba": Dense(

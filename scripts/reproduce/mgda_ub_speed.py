@@ -116,15 +116,13 @@ def claims(by_tasks: dict[int, dict[str, float]]) -> list[Claim]:
     made = []
     if 3 in by_tasks:
         saved = 1 - by_tasks[3]["MGDA-UB"] / by_tasks[3]["MGDA"]
-        made.append(verdict("MGDA-UB takes 40% less time with 3 tasks", saved >= 0.4, f"{100 * saved:.0f}% less"))
+        made.append(page.verdict("MGDA-UB takes 40% less time with 3 tasks", saved >= 0.4, f"{100 * saved:.0f}% less"))
     if 40 in by_tasks:
         times = by_tasks[40]["MGDA"] / by_tasks[40]["MGDA-UB"]
-        made.append(verdict("MGDA-UB is 25 times as fast with 40 tasks", times >= 25, f"{times:.1f} times as fast"))
+        made.append(
+            page.verdict("MGDA-UB is 25 times as fast with 40 tasks", times >= 25, f"{times:.1f} times as fast")
+        )
     return made
-
-
-def verdict(text: str, holds: bool, evidence: str) -> Claim:
-    return Claim(text, "holds" if holds else "does not hold", evidence)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ import page
 import plots
 from options import parse, parser
 from page import NOTHING, Claim, Page, Table
-from supervised import cell, slug
+from supervised import cell
 
-from jobs import Job, run_all  # isort: skip
+from jobs import Job, run_all, slug  # isort: skip
+from mtrl.runs.folder import read_events
 
 BLIND = "--agent.conditioning.encoding none --agent.conditioning.heads false"
 MEAN = "--method.name mean"
@@ -141,8 +142,8 @@ def read(runs: Path, label: str, seed: int) -> Result | None:
     folder = runs / slug(label) / f"seed_{seed}"
     if not (folder / "evaluation.json").exists():
         return None
-    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    train = [event for event in events if event["kind"] == "train" and event.get("updates_per_s")]
+    events = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "train"]
+    train = [event for event in events if event.get("updates_per_s")]
     spent = [1000 * event["time_share"]["update"] / event["updates_per_s"] for event in train]
     milliseconds = statistics.median(spent) if spent else float("nan")
     minutes = max((event["wall_s"] for event in train), default=0.0) / 60

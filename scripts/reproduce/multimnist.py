@@ -8,7 +8,6 @@ training pairs, in runs of their own with seed 0. About a quarter of an hour a r
 search. Without --data, scikit-learn's bundled digits.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from page import Claim
 from supervised import SENER, Result, Study, Variant
 
 from jobs import run_all  # isort: skip
+from mtrl.runs.folder import read_events
 
 METRICS = ("top_left_accuracy", "bottom_right_accuracy")
 BEST = "Grid search"
@@ -121,8 +121,7 @@ def held_out_accuracy(runs: Path, variant: Variant, seed: int) -> float | None:
     folder = supervised.run_folder(runs, variant, seed)
     if not (folder / "evaluation.json").exists():
         return None
-    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    last = [event for event in events if event.get("split") == "validation"][-1]
+    last = [event for event in read_events(folder / "metrics.jsonl") if event.get("split") == "validation"][-1]
     return sum(last["metrics"][name] for name in METRICS) / len(METRICS)
 
 

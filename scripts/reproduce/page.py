@@ -117,6 +117,11 @@ def published(name: str) -> tuple[dict[str, dict[str, str]], str]:
     return {row["method"]: row for row in rows}, "; ".join(sources)
 
 
+def verdict(text: str, holds: bool, evidence: str) -> Claim:
+    """A claim that is plainly true of our numbers or not."""
+    return Claim(text, "holds" if holds else "does not hold", evidence)
+
+
 def compare(better: Sequence[float], worse: Sequence[float], higher: bool = True) -> str:
     """Whether the seeds of the first are better than those of the second, in words."""
     if not len(better) or not len(worse):

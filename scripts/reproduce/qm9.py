@@ -100,17 +100,10 @@ def claims(study: Study, found: Sequence[Result]) -> list[Claim]:
     made += [lower("SI", "LS"), lower("IMTL-G", "LS")]
     if "Nash-MTL" in ranks:
         best = min(ranks, key=lambda label: ranks[label])
-        verdict = "holds" if best == "Nash-MTL" else "does not hold"
-        made.append(Claim("Nash-MTL has the best mean rank", verdict, f"{best} {ranks[best]:.2f}"))
-    worse = all(value > 0 for value in means.values())
-    made.append(
-        Claim(
-            "Every method is worse than single-task networks (delta_m above 0)",
-            "holds" if worse else "does not hold",
-            f"{min(means.values()):+.1f} to {max(means.values()):+.1f}",
-        )
-    )
-    return made
+        made.append(page.verdict("Nash-MTL has the best mean rank", best == "Nash-MTL", f"{best} {ranks[best]:.2f}"))
+    text = "Every method is worse than single-task networks (delta_m above 0)"
+    lowest, highest = min(means.values()), max(means.values())
+    return [*made, page.verdict(text, lowest > 0, f"{lowest:+.1f} to {highest:+.1f}")]
 
 
 def thin(source: Path, folder: Path, count: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import page
 from page import NOTHING, Claim, Page, Table
 
-from jobs import Job  # isort: skip
+from jobs import Job, slug  # isort: skip
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, delta_m, mean_rank
 
 
@@ -105,10 +105,6 @@ def job(study: Study, variant: Variant, seed: int, options: argparse.Namespace, 
 
 def run_folder(runs: Path, variant: Variant, seed: int, end: str = "") -> Path:
     return runs / slug(variant.label) / f"seed_{seed}{end}"
-
-
-def slug(label: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in label.lower())
 
 
 def results(study: Study, options: argparse.Namespace) -> list[Result]:

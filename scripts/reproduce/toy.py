@@ -24,7 +24,7 @@ from page import Claim, Page, Table
 from supervised import Study, Variant
 from torch import Tensor
 
-from jobs import run_all  # isort: skip
+from jobs import run_all, slug  # isort: skip
 from mtrl.aggregation import METHODS
 from mtrl.runs import checkpoint
 from mtrl.supervised.toy import STARTS, pareto_set, toy_losses
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs, out = supervised.jobs(study, options, None), options.out / "toy"
     failed = run_all(jobs, options.jobs, options.threads)
     found = {
-        result.label: read(options.runs / "toy" / supervised.slug(result.label) / "seed_0")
+        result.label: read(options.runs / "toy" / slug(result.label) / "seed_0")
         for result in supervised.results(study, options)
     }
     if found:
@@ -175,7 +175,7 @@ def claims(found: dict[str, Descended], scales: Sequence[float]) -> tuple[Claim,
         reached = [[gap < ON_FRONT and abs(x1) <= END_OF_FRONT for gap, x1 in ends(run, s)] for s in range(len(scales))]
         counts = ", ".join(f"{sum(row)} at scale {scale:g}" for row, scale in zip(reached, scales, strict=True))
         text = f"Nash-MTL reaches the front, and not its ends, from all {len(STARTS)} starts at every scale"
-        made.append(Claim(text, "holds" if all(map(all, reached)) else "does not hold", counts))
+        made.append(page.verdict(text, all(map(all, reached)), counts))
     for name, title in (("mean", "The mean"), ("pcgrad", "PCGrad"), ("cagrad", "CAGrad")):
         if run := found.get(name):
             missed = [
@@ -183,7 +183,7 @@ def claims(found: dict[str, Descended], scales: Sequence[float]) -> tuple[Claim,
             ]
             counts = ", ".join(f"{count} at scale {scale:g}" for count, scale in zip(missed, scales, strict=True))
             text = f"{title} misses the front, or stops at one of its ends, from some starts"
-            made.append(Claim(text, "holds" if any(missed) else "does not hold", counts))
+            made.append(page.verdict(text, any(missed), counts))
     return tuple(made)
 
 
