@@ -81,7 +81,7 @@ def text(page: Page, prefix: str = "", level: int = 1) -> str:
     """
     parts = [page.title, page.made_of]
     if page.missing:
-        parts.append(f"**Not finished: {', '.join(page.missing)}.**")
+        parts.append(f"**Not finished: {'; '.join(page.missing)}.**")
     for table in page.tables:
         parts += [*([f"**{table.title}**"] if table.title else []), markdown(table.header, table.rows)]
     parts += [f"![{page.title}]({prefix}{name})" for name in page.pictures]
