@@ -93,6 +93,8 @@ def write(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     steps = options.steps or yaml.safe_load(options.base.read_text())["steps"]
     lines = [
+        "# Ablations of the recipe",
+        "",
         f"`{options.base.name}` with {steps:,} environment steps over all tasks, one change at a time.",
         "Success of the final policy, protocol modern, mean over tasks. Differences within the spread of the seeds say",
         "nothing.",

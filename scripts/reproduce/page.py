@@ -110,11 +110,12 @@ def shown(command: str, hidden: Path | None) -> str:
 
 
 def published(name: str) -> tuple[dict[str, dict[str, str]], str]:
-    """Rows by method of a published table, as printed, and where they are from."""
+    """Rows of a published table, as printed, by their first column (mostly the method), and where they are from."""
     with (PUBLISHED / f"{name}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    first = next(iter(rows[0]))
     sources = dict.fromkeys(row.pop("source") for row in rows)
-    return {row["method"]: row for row in rows}, "; ".join(sources)
+    return {row[first]: row for row in rows}, "; ".join(sources)
 
 
 def verdict(text: str, holds: bool, evidence: str) -> Claim:

@@ -32,11 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pages = [(folder.name, read(folder / "rows.json")) for folder in folders]
     parts = [HEAD]
     parts += ["## " + page.text(one, prefix=f"{name}/", level=2) for name, one in pages]
-    others = sorted(path.name for path in options.results.iterdir() if path.is_dir() and path not in folders)
+    others = [path for path in options.results.glob("*/README.md") if path.parent not in folders]
+    others += [path for path in options.results.glob("*.md") if path.name != "README.md"]
     if others:
-        parts.append("## Other results\n\n" + "\n".join(f"- [`{name}`]({name})" for name in others) + "\n")
+        lines = [f"- [{title(path)}]({path.relative_to(options.results)})" for path in sorted(others)]
+        parts.append("## Other results\n\n" + "\n".join(lines) + "\n")
     (options.results / "README.md").write_text("\n".join(parts))
     print(options.results / "README.md")
+
+
+def title(path: Path) -> str:
+    """The first line, a Markdown heading."""
+    return path.read_text().partition("\n")[0].removeprefix("# ")
 
 
 def read(path: Path) -> Page:

@@ -1,5 +1,6 @@
 """The papers' tables, made again: tiny versions run end to end, go on where they were, and never overstate."""
 
+import argparse
 import csv
 import json
 import shlex
@@ -42,6 +43,12 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> None:
 def reproduce(script: str, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def rows_of(page: str) -> dict[str, list[str]]:
+    """The cells of all tables by that of the first column; the first of those that share it."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
+    return {row[0]: row[1:] for row in reversed(cells)}
 
 
 @pytest.mark.parametrize(("command", "folders", "count"), SMOKE)
@@ -146,8 +153,6 @@ def test_verdicts() -> None:
 
 
 def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> None:
-    import argparse
-
     import supervised
     from multimnist import STUDY
 
@@ -179,6 +184,47 @@ def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> No
         assert "97.26" not in page(100, False, source)
 
 
+def test_a_whole_page_of_mgda_ub_has_the_published_hours_and_both_claims() -> None:
+    import mgda_ub_speed
+    from page import text
+
+    seconds = {3: (1.0, 1.0, 1.7), 40: (1.0, 1.0, 20.0)}
+    rows = [
+        {"tasks": tasks, "variant": variant, "median_s": s, "seconds": [s]}
+        for tasks, times in seconds.items()
+        for variant, s in zip(mgda_ub_speed.SHOWN, times, strict=True)
+    ]
+    measured = [{"width": 64, "batch": 8, "machine": "m", "rows": rows}]
+    shown = rows_of(text(mgda_ub_speed.make_page(measured, rows, [], (), smoke=False)))
+    assert shown["CelebA, forty tasks"] == ["40", "429.9", "16.1", "26.7"]
+    assert shown["MGDA-UB takes 40% less time with 3 tasks"] == ["holds", "41% less"]
+    assert shown["MGDA-UB is 25 times as fast with 40 tasks"] == ["does not hold", "20.0 times as fast"]
+
+
+def test_a_whole_page_of_mt10_has_the_published_times_and_claims() -> None:
+    import mt10
+    from page import text
+
+    def result(label: str, seed: int, success: float, ms: float) -> mt10.Result:
+        mean = {"success_any": success, "success_final": success / 2}
+        checkpoint = {"step": 1000, "updates": 100}
+        return mt10.Result(label, seed, {"mean": mean, "checkpoint": checkpoint, "tasks": {}}, ms, 1.0)
+
+    success = {"Mean": (0.5, 0.6, 0.7), "PCGrad": (0.4, 0.5, 0.3), "Nash-MTL": (0.8, 0.9, 0.85)}
+    found = [
+        result(label, seed, of_seed, 10.0 if label == "Mean" else 12.0)
+        for label, of_seeds in success.items()
+        for seed, of_seed in enumerate(of_seeds)
+    ]
+    options = argparse.Namespace(smoke=False, seeds=[0, 1, 2], jobs=4, threads=1, budget="cpu")
+    rows = rows_of(text(mt10.make_page(found, success, [], options, mt10.BUDGETS["cpu"])))
+    assert rows["PCGrad"][1:] == ["0.40 0.50 0.30", "0.20", "12.0", "1.20", "9.7 (1.33)"]
+    assert rows["Nash-MTL succeeds more often than PCGrad"] == ["holds", "Nash-MTL 0.85, PCGrad 0.40"]
+    assert rows["Nash-MTL succeeds more often than CARE"][0] == "not run"
+    assert rows["PCGrad costs 1.33 times plain training"] == ["holds", "12.0 ms"]
+    assert rows["Nash-MTL costs 5.58 times plain training"] == ["does not hold: here it costs 1.20", "12.0 ms"]
+
+
 def test_the_summary_has_every_page(tmp_path: Path) -> None:
     from page import Claim, Page, Table, write
     from summary import main
@@ -190,12 +236,13 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
         )
         write(page, tmp_path / name)
     (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "README.md").write_text("# Something else\n\nText.\n")
+    (tmp_path / "alone.md").write_text("# A file\n")
     main(["--results", str(tmp_path)])
     text = (tmp_path / "README.md").read_text()
     assert text.index("## The first") < text.index("](first/plot.png)") < text.index("## The second")
     assert text.count("does not hold") == 2
-    assert "[`other`](other)" in text
-    assert "[`first`](first)" not in text
+    assert "- [A file](alone.md)\n- [Something else](other/README.md)\n" in text
 
 
 def test_a_part_of_the_molecules_is_a_valid_folder(tmp_path: Path) -> None:
