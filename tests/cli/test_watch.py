@@ -73,10 +73,13 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watching:
-        assert watching.stdout is not None
-        assert "1 running: " in watching.stdout.readline()
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(timeout=30) == 0
+        try:
+            assert watching.stdout is not None
+            assert "1 running: " in watching.stdout.readline()
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(timeout=30) == 0
+        finally:
+            watching.kill()
 
 
 @pytest.mark.parametrize(
