@@ -32,18 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pages = [(folder.name, read(folder / "rows.json")) for folder in folders]
     parts = [HEAD]
     parts += ["## " + page.text(one, prefix=f"{name}/", level=2) for name, one in pages]
-    others = [path for path in options.results.glob("*/README.md") if path.parent not in folders]
-    others += [path for path in options.results.glob("*.md") if path.name != "README.md"]
+    known = {*folders, options.results / "README.md"}
+    others = sorted(path for path in options.results.iterdir() if path not in known)
     if others:
-        lines = [f"- [{title(path)}]({path.relative_to(options.results)})" for path in sorted(others)]
+        lines = [f"- [{title(path)}]({path.name})" for path in others]
         parts.append("## Other results\n\n" + "\n".join(lines) + "\n")
     (options.results / "README.md").write_text("\n".join(parts))
     print(options.results / "README.md")
 
 
 def title(path: Path) -> str:
-    """The first line, a Markdown heading."""
-    return path.read_text().partition("\n")[0].removeprefix("# ")
+    """The heading of a Markdown file, or of a folder's README.md; the name of a folder without one."""
+    described = path / "README.md" if path.is_dir() else path
+    return described.read_text().partition("\n")[0].removeprefix("# ") if described.exists() else f"`{path.name}`"
 
 
 def read(path: Path) -> Page:

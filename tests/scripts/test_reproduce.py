@@ -236,13 +236,16 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
         )
         write(page, tmp_path / name)
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "README.md").write_text("# Something else\n\nText.\n")
+    (tmp_path / "told").mkdir()
+    (tmp_path / "told" / "README.md").write_text("# Something else\n\nText.\n")
     (tmp_path / "alone.md").write_text("# A file\n")
     main(["--results", str(tmp_path)])
     text = (tmp_path / "README.md").read_text()
     assert text.index("## The first") < text.index("](first/plot.png)") < text.index("## The second")
     assert text.count("does not hold") == 2
-    assert "- [A file](alone.md)\n- [Something else](other/README.md)\n" in text
+    assert "[`other`](other)" in text
+    assert "[`first`](first)" not in text
+    assert text.endswith("\n- [A file](alone.md)\n- [`other`](other)\n- [Something else](told)\n")
 
 
 def test_a_part_of_the_molecules_is_a_valid_folder(tmp_path: Path) -> None:
