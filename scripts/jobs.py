@@ -38,6 +38,11 @@ class Job(NamedTuple):
         return done.exists() and done.read_text() == self.command
 
 
+def unfinished(jobs: Sequence[Job]) -> tuple[str, ...]:
+    """Labels of jobs that are still to be run."""
+    return tuple(job.label for job in jobs if not job.is_finished)
+
+
 def run_all(jobs: Sequence[Job], at_once: int, threads: int = 1, after: Callable[[], None] = lambda: None) -> int:
     """Runs what is not finished, in order.
 

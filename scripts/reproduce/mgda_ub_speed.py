@@ -16,7 +16,7 @@ import plots
 from options import parse, parser
 from page import Claim, Page, Table
 
-from jobs import Job, run_all  # isort: skip
+from jobs import Job, run_all, unfinished  # isort: skip
 
 SHOWN = ("mean", "MGDA-UB", "MGDA")
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             name: [(row["tasks"], 1000 * row["median_s"]) for row in rows if row["variant"] == name] for name in SHOWN
         }
         plots.lines(curves, "tasks", "time of a step, ms", out / "plot.png")
-        missing = tuple(job.label for job in jobs if not job.is_finished)
+        missing = unfinished(jobs)
         page.write(make_page(measured, rows, [job.command for job in jobs], missing, options.smoke), out)
     page.finish(failed, out)
 

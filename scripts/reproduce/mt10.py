@@ -25,7 +25,7 @@ from options import parse, parser
 from page import NOTHING, Claim, Page, Table
 from supervised import cell
 
-from jobs import Job, run_all, slug  # isort: skip
+from jobs import Job, run_all, slug, unfinished  # isort: skip
 from mtrl.runs.folder import read_events
 
 BLIND = "--agent.conditioning.encoding none --agent.conditioning.heads false"
@@ -196,7 +196,7 @@ def make_page(
         ),
         commands=tuple(job.command for job in jobs),
         machine=page.machine(options.threads, ("metaworld", "mujoco")),
-        missing=tuple(job.label for job in jobs if not job.is_finished),
+        missing=unfinished(jobs),
     )
 
 

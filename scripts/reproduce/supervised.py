@@ -15,7 +15,7 @@ import numpy as np
 import page
 from page import NOTHING, Claim, Page, Table
 
-from jobs import Job, slug  # isort: skip
+from jobs import Job, slug, unfinished  # isort: skip
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, delta_m, mean_rank
 
 
@@ -237,7 +237,7 @@ def make_page(
         records=tuple(_records(found, data)),
         commands=tuple(page.shown(job.command, data) for job in all_jobs),
         machine=page.machine(options.threads, hidden=data),
-        missing=tuple(job.label for job in all_jobs if not job.is_finished),
+        missing=unfinished(all_jobs),
     )
 
 

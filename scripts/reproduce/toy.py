@@ -24,7 +24,7 @@ from page import Claim, Page, Table
 from supervised import Study, Variant
 from torch import Tensor
 
-from jobs import run_all, slug  # isort: skip
+from jobs import run_all, slug, unfinished  # isort: skip
 from mtrl.aggregation import METHODS
 from mtrl.runs import checkpoint
 from mtrl.supervised.toy import STARTS, pareto_set, toy_losses
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         factors = [torch.tensor([scale, 1.0], dtype=torch.float64) for scale in options.scales]
         plots.save(picture(found, factors, draw_losses, "loss 2"), out / "plot.png", DPI)
         plots.save(picture(found, factors, draw_points, "x2"), out / "paths.png", DPI)
-        missing = tuple(job.label for job in jobs if not job.is_finished)
+        missing = unfinished(jobs)
         page.write(make_page(found, options.steps, options.scales, [job.command for job in jobs], missing), out)
     page.finish(failed, out)
 
