@@ -152,6 +152,21 @@ def test_verdicts() -> None:
     assert compare([], [1]) == "not run"
 
 
+@pytest.mark.parametrize(
+    ("single", "shared", "verdict"),
+    [
+        ([97.0, 96.8], [96.9, 97.1], "holds"),
+        ([97.0, 96.8], [96.1, 96.3], "does not hold"),
+        ([97.0], [96.1], "not to be said of one seed"),
+        ([], [96.1, 96.3], "not run"),
+    ],
+)
+def test_as_accurate_means_that_no_seeds_are_apart(single: list[float], shared: list[float], verdict: str) -> None:
+    from multimnist import equal
+
+    assert equal({"Single task": single, "MGDA-UB": shared}, str).verdict == verdict
+
+
 def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> None:
     import supervised
     from multimnist import STUDY
