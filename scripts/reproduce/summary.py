@@ -13,6 +13,8 @@ import page
 from options import ROOT
 from page import Claim, Page, Table
 
+from mtrl.report import markdown
+
 HEAD = """# Results
 
 The tables and figures of Sener & Koltun 2018 (MGDA) and Navon et al. 2022 (Nash-MTL), trained again. Each section is
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made.error(f"--results needs a folder, got {options.results}")
     folders = sorted(path.parent for path in options.results.glob("*/rows.json"))
     pages = [(folder.name, read(folder / "rows.json")) for folder in folders]
-    parts = [HEAD]
+    parts = [HEAD, f"{at_a_glance(pages)}\n"]
     parts += ["## " + page.text(one, prefix=f"{name}/", level=2) for name, one in pages]
     known = {*folders, options.results / "README.md"}
     others = sorted(path for path in options.results.iterdir() if path not in known)
@@ -39,6 +41,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parts.append("## Other results\n\n" + "\n".join(lines) + "\n")
     (options.results / "README.md").write_text("\n".join(parts))
     print(options.results / "README.md")
+
+
+def at_a_glance(pages: Sequence[tuple[str, Page]]) -> str:
+    """How the claims of each page fared."""
+    header = ("what the papers say", "claims", "hold", "do not", "within the spread of the seeds", "not decided")
+    rows = []
+    for name, one in pages:
+        kinds = [kind(claim.verdict) for claim in one.claims]
+        counts = [str(kinds.count(k)) for k in ("holds", "does not hold", "spread", "")]
+        rows.append((f"[{one.title}]({name}/table.md)", str(len(kinds)), *counts))
+    return markdown(header, rows)
+
+
+def kind(verdict: str) -> str:
+    """`holds`, `does not hold`, `spread`, or nothing for what was not run or has one seed."""
+    if "one seed" in verdict or verdict == "not run":
+        return ""
+    return "spread" if "spread" in verdict else "does not hold" if verdict.startswith("does not") else "holds"
 
 
 def title(path: Path) -> str:

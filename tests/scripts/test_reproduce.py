@@ -246,10 +246,9 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
 
     table = Table("", ("method", "error"), (("A", "1.0"),))
     for name in ("first", "second"):
-        page = Page(
-            f"The {name}", "Made so.", (table,), (Claim("A is best", "does not hold"),), ("Size.",), (), (), "m"
-        )
-        write(page, tmp_path / name)
+        verdicts = ("holds", "does not hold", "holds on average, within the spread of the seeds", "not run")
+        claims = tuple(Claim("A is best", verdict) for verdict in (*verdicts, "not to be said of one seed"))
+        write(Page(f"The {name}", "Made so.", (table,), claims, ("Size.",), (), (), "m"), tmp_path / name)
     (tmp_path / "other").mkdir()
     (tmp_path / "told").mkdir()
     (tmp_path / "told" / "README.md").write_text("# Something else\n\nText.\n")
@@ -258,6 +257,8 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
     text = (tmp_path / "README.md").read_text()
     assert text.index("## The first") < text.index("](first/plot.png)") < text.index("## The second")
     assert text.count("does not hold") == 2
+    glance = [line for line in text.splitlines() if line.startswith("| [The first](first/table.md)")]
+    assert [cell.strip() for cell in glance[0].split("|")[2:-1]] == ["5", "1", "1", "1", "2"]
     assert "[`other`](other)" in text
     assert "[`first`](first)" not in text
     assert text.endswith("\n- [A file](alone.md)\n- [`other`](other)\n- [Something else](told)\n")
