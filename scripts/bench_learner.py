@@ -3,11 +3,11 @@
 
     python scripts/bench_learner.py [--methods all] [--seeds 1 5] [--threads N] [--json FILE] [--out FILE] ...
 
-Updates are measured on made-up batches of ten tasks, for the networks of configs/mt10/quick.yaml (residual, 32 rows a
-task) and configs/mt10/paper-modern.yaml (3x400, 128 rows). Each method takes turns with the mean, so that both meet the
-same load; the ratio is the median over rounds. Every method is measured at one seed in the network's own precision;
-the main ones also in the other precision and with seeds side by side. Whole runs then show how much of the time goes
-to the update, to waiting for the simulators and to the rest, beside stable-baselines3's SAC on one task.
+Updates are measured on made-up batches of ten tasks, for the networks and rows a task of configs/mt10/ablations.yaml
+(residual, 32 rows) and configs/mt10/paper-modern.yaml (3x400, 128 rows). Each method takes turns with the mean, so that
+both meet the same load; the ratio is the median over rounds. Every method is measured at one seed in the network's own
+precision; the main ones also in the other precision and with seeds side by side. Whole runs then show how much of the
+time goes to the update, to waiting for the simulators and to the rest, beside stable-baselines3's SAC on one task.
 """
 
 import argparse

@@ -15,7 +15,7 @@ OBSERVATION, ACTION = 39, 4  # of Meta-World
 Row = dict[str, Any]
 
 NETWORKS: dict[str, dict[str, Any]] = {
-    # The networks, losses and batch of configs/mt10/quick.yaml and configs/mt10/paper-modern.yaml.
+    # The networks, losses and batch of configs/mt10/ablations.yaml and configs/mt10/paper-modern.yaml.
     "residual": {
         "agent": {
             "actor": {"kind": "residual", "width": 256, "depth": 1},
