@@ -76,11 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if len(scored) == len(grid):
             best = max(scored, key=lambda label: scored[label])
             found += [r._replace(label=BEST) for r in found if r.label == best]
-        seen: dict[str, list[tuple[float, float]]] = {r.label: [] for r in found if r.label != BEST}
-        for result in found:
-            if result.label != BEST:
-                seen[result.label].append((result.values[METRICS[0]], result.values[METRICS[1]]))
-        plots.points(seen, "top left, accuracy %", "bottom right, accuracy %", out / "plot.png")
+        front = {v.label: f"{w:g}" for v, w in zip(grid, weights, strict=True)}
+        places = {label: accuracies(found, label) for label in dict.fromkeys(r.label for r in found)}
+        plots.points(
+            {label: pairs for label, pairs in places.items() if label not in (*front, BEST)},
+            "top left, accuracy %",
+            "bottom right, accuracy %",
+            out / "plot.png",
+            {front[label]: pairs for label, pairs in places.items() if label in front},
+            "Weight of the top left",
+        )
         made_page = supervised.make_page(study, found, claims(found), jobs, options, options.data)
         if BEST in {r.label for r in found}:
             about = f"{made_page.made_of} Grid search: {best}, the best of {len(grid)} on {HELD_OUT:,} held-out pairs."
@@ -88,6 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page.write(made_page, out)
 
     page.finish(run_all(jobs, options.jobs, options.threads, after=write), out)
+
+
+def accuracies(found: Sequence[Result], label: str) -> list[tuple[float, float]]:
+    """Of both digits, per seed."""
+    return [(r.values[METRICS[0]], r.values[METRICS[1]]) for r in found if r.label == label]
 
 
 def claims(found: Sequence[Result]) -> list[Claim]:

@@ -4,22 +4,42 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
 COLOURS = 48
 
 
-def points(groups: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, path: Path) -> None:
-    """One task against another: a point per seed, a colour per method."""
-    figure = Figure(figsize=(6.5, 5), layout="constrained")
+Points = Mapping[str, Sequence[tuple[float, float]]]
+"""A point per seed, by method."""
+
+
+def points(methods: Points, x: str, y: str, path: Path, front: Points, front_label: str) -> None:
+    """One task against another: a colour per method, small dots for its seeds, a large one for their mean.
+
+    Args:
+        methods: what is shown.
+        x: name of the first axis.
+        y: of the second.
+        path: of the picture.
+        front: settings of one method, in order: a grey line through their means, each named.
+        front_label: what the settings are.
+    """
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
     axes = figure.subplots()
-    for number, (label, pairs) in enumerate(groups.items()):
-        first, second = zip(*pairs, strict=True)
-        axes.plot(first, second, "osD^v"[number // 10], label=label, color=f"C{number % 10}", markersize=5)
+    if front:
+        means = np.array([np.mean(pairs, 0) for pairs in front.values()])
+        axes.plot(*means.T, "o-", color="0.7", markersize=4, linewidth=1, zorder=0, label=front_label)
+        for label, mean in zip(front, means, strict=True):
+            axes.annotate(label, mean, xytext=(4, -9), textcoords="offset points", fontsize=7, color="0.45")
+    for number, (label, pairs) in enumerate(methods.items()):
+        colour = f"C{number}"
+        axes.plot(*np.transpose(pairs), "o", color=colour, markersize=3)
+        axes.plot(*np.mean(pairs, 0), "o", color=colour, markersize=8, label=label)
     axes.set(xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     save(figure, path)
 
 
