@@ -48,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             name: [(row["tasks"], 1000 * row["median_s"]) for row in rows if row["variant"] == name] for name in SHOWN
         }
         plots.lines(curves, "tasks", "time of a step, ms", out / "plot.png")
-        missing = unfinished(jobs)
-        page.write(make_page(measured, rows, [job.command for job in jobs], missing, options.smoke), out)
+        page.write(make_page(measured, rows, [job.command for job in jobs], unfinished(jobs), options.smoke), out)
     page.finish(failed, out)
 
 

@@ -97,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def accuracies(found: Sequence[Result], label: str) -> list[tuple[float, float]]:
     """Of both digits, per seed."""
-    return [(r.values[METRICS[0]], r.values[METRICS[1]]) for r in found if r.label == label]
+    top_left, bottom_right = (supervised.of(found, label, [metric]) for metric in METRICS)
+    return list(zip(top_left, bottom_right, strict=True))
 
 
 def claims(found: Sequence[Result]) -> list[Claim]:

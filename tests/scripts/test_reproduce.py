@@ -257,8 +257,7 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
     text = (tmp_path / "README.md").read_text()
     assert text.index("## The first") < text.index("](first/plot.png)") < text.index("## The second")
     assert text.count("does not hold") == 2
-    glance = [line for line in text.splitlines() if line.startswith("| [The first](first/table.md)")]
-    assert [cell.strip() for cell in glance[0].split("|")[2:-1]] == ["5", "1", "1", "1", "2"]
+    assert rows_of(text)["[The first](first/table.md)"] == ["5", "1", "1", "1", "2"]
     assert "[`other`](other)" in text
     assert "[`first`](first)" not in text
     assert text.endswith("\n- [A file](alone.md)\n- [`other`](other)\n- [Something else](told)\n")
