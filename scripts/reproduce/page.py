@@ -114,7 +114,7 @@ def published(name: str) -> tuple[dict[str, dict[str, str]], str]:
     with (PUBLISHED / f"{name}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     first = next(iter(rows[0]))
-    sources = dict.fromkeys(row.pop("source") for row in rows)
+    sources = dict.fromkeys(source for row in rows for source in row.pop("source").split("; "))
     return {row[first]: row for row in rows}, "; ".join(sources)
 
 
