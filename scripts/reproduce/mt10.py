@@ -211,8 +211,8 @@ REASONS = (
     "Their seconds per episode are of a GPU, gradients one task after another; here all come from one backward pass. "
     "The mean, too, takes every task's gradient here, for the norms and conflicts in the log; what an update costs "
     "without them is the row Nash-MTL, every 100.",
-    "FairGrad has alpha 2, as in its authors' MT10 script. With 1 it is Nash-MTL: run on the CPU budget with seeds 0 1 2, "
-    "it gave Nash-MTL's row, number for number.",
+    "FairGrad has alpha 2, as in its authors' MT10 script. With 1 it is Nash-MTL: run on the CPU budget with seeds "
+    "0 1 2, it gave Nash-MTL's row, number for number.",
 )
 
 
