@@ -112,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = [r for label in labels for seed in options.seeds if (r := read(runs, label, seed))]
         if found:
             success = {
-                r.label: [s.evaluation["mean"]["success_any"] for s in found if s.label == r.label] for r in found
+                label: [r.evaluation["mean"]["success_any"] for r in results]
+                for label, results in by_method(found).items()
             }
             plots.dots(success, "any-step success, mean over ten tasks", out / "plot.png")
             page.write(make_page(found, success, jobs, options, budget), out)
@@ -221,8 +222,7 @@ def table(found: Sequence[Result], published: Mapping[str, Mapping[str, str]]) -
     spent = times(found)
     plain = float(published[_published(PLAIN)]["seconds per episode"]) if published else 0.0
     rows = []
-    for label in dict.fromkeys(result.label for result in found):
-        runs = [result for result in found if result.label == label]
+    for label, runs in by_method(found).items():
         any_step = [r.evaluation["mean"]["success_any"] for r in runs]
         final = np.mean([r.evaluation["mean"]["success_final"] for r in runs])
         times_mean = f"{spent[label] / spent[PLAIN]:.2f}" if PLAIN in spent else NOTHING
@@ -237,9 +237,8 @@ def table(found: Sequence[Result], published: Mapping[str, Mapping[str, str]]) -
 def per_task(found: Sequence[Result]) -> Table:
     """Which tasks the means are made of."""
     rows = []
-    for label in dict.fromkeys(result.label for result in found):
-        runs = [r.evaluation["tasks"] for r in found if r.label == label]
-        means = np.mean([[task["success_any"] for task in tasks] for tasks in runs], axis=0)
+    for label, runs in by_method(found).items():
+        means = np.mean([[task["success_any"] for task in r.evaluation["tasks"]] for r in runs], axis=0)
         rows.append((label, *(f"{mean:.2f}" for mean in means)))
     names = [task["name"].removesuffix("-v3") for task in found[0].evaluation["tasks"]]
     return Table("Any-step success of each task, mean over seeds", ("method", *names), tuple(rows))
@@ -247,8 +246,12 @@ def per_task(found: Sequence[Result]) -> Table:
 
 def times(found: Sequence[Result]) -> dict[str, float]:
     """Milliseconds of an update, median over seeds."""
-    labels = dict.fromkeys(result.label for result in found)
-    return {label: statistics.median(r.ms_per_update for r in found if r.label == label) for label in labels}
+    return {label: statistics.median(r.ms_per_update for r in runs) for label, runs in by_method(found).items()}
+
+
+def by_method(found: Sequence[Result]) -> dict[str, list[Result]]:
+    """The runs of each method, in order of its first."""
+    return {label: [r for r in found if r.label == label] for label in dict.fromkeys(r.label for r in found)}
 
 
 def claims(success: Mapping[str, Sequence[float]], spent: Mapping[str, float]) -> list[Claim]:
