@@ -139,7 +139,8 @@ class TrainingConfig(Section):
     cuda_graphs: bool = False
     """Replay the compiled update as CUDA graphs; nothing on the CPU."""
     seeds_at_once: NonNegative = 0
-    """Seeds that train side by side in one process, as one more axis; 0 for all of the run's."""
+    """Seeds that train side by side in one process, as one more axis; 0 for all of the run's. Each is the run of its
+    seed alone up to rounding."""
     threads: NonNegative = 0
     """CPU threads of the learner; 0 leaves one core to the simulator."""
 
