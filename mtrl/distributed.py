@@ -16,6 +16,9 @@ class RankAverage:
     gradients, the weights and hence the updates are then the same on every rank, and those of the whole batch.
     (`DistributedDataParallel` averages what reaches `.grad`, which comes too late: aggregation is not linear.)
 
+    Parameters are known by their places in `shared` and `heads`; one that a rank's losses do not reach, or a task
+    that is absent there, counts as zero on that rank. Heads that are not given need to be the same on every rank.
+
     Args:
         group: None for the default one.
     """
@@ -41,3 +44,26 @@ class RankAverage:
             dist.all_reduce(message, group=self.group)
             for x, mean in zip(same, message.split([x.numel() for x in same]), strict=True):
                 x.copy_(mean.view_as(x))
+
+    def agree(self, said: str) -> None:
+        """Whether all ranks say the same.
+
+        Raises:
+            ValueError: on every rank, if they do not.
+        """
+        everyone: list[str] = [""] * self.size
+        dist.all_gather_object(everyone, said, group=self.group)
+        if len(set(everyone)) > 1:
+            by_rank = "; ".join(f"rank {rank}: {one}" for rank, one in enumerate(everyone))
+            raise ValueError(f"the ranks need to do the same in backward, got {by_rank}")
+
+    def anywhere(self, bits: Sequence[bool], device: torch.device) -> list[bool]:
+        """Which of the bits are set on some rank.
+
+        Args:
+            bits: as many on every rank.
+            device: of the message.
+        """
+        message = torch.tensor(bits, dtype=torch.uint8, device=device)
+        dist.all_reduce(message, op=dist.ReduceOp.MAX, group=self.group)
+        return [bool(bit) for bit in message.tolist()]

@@ -41,7 +41,7 @@ class DBMTL(Method):
             raise ValueError(f"DBMTL needs a finite sigma >= 0, got sigma={sigma}")
         self.beta = beta
         self.sigma = sigma
-        self.register_buffer("means", None)
+        self.register_buffer("means", None, task_axes=(-2,))
         self.register_buffer("step", torch.tensor(0))
 
     def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:

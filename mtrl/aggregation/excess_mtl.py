@@ -44,7 +44,7 @@ class ExcessMTL(Method):
             raise ValueError(f"ExcessMTL needs a finite step_size > 0, got {step_size=}")
         self.step_size = step_size
         for name in ("log_weights", "first_risks", "roots", "risks"):
-            self.register_buffer(name, None)
+            self.register_buffer(name, None, task_axes=(0,))  # of the roots, `[T, P]` or `[T]`
 
     def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
         flat = flatten(gradients, losses)

@@ -58,16 +58,21 @@ class Method(nn.Module, ABC):
     """True: the rule is a weighted loss, `sum_i w_i L_i`, whose gradient goes to the heads as well. False: it concerns
     the shared parameters, and heads take the plain gradient of their own task's loss."""
 
+    task_axes: dict[str, tuple[int, ...]]
+    """Of the buffers whose shape the first call decides, those that go over the tasks, without leading axes."""
+    task_names: tuple[str, ...] | None
+    """Of the tasks that the state is of, in its order; None if they have no names and go by their places."""
     held_weights: Tensor | None
-    """`[T]`, the weights that a training loop reuses between two calls; None if it does not."""
+    """`[T]`, the weights that a training loop reuses between two calls, NaN for a task without; None if it does not."""
     held_for: Tensor | None
     """Calls that these weights have served, int64."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._shaped_later: set[str] = set()
-        self.register_buffer("held_weights", None)
-        self.register_buffer("held_for", None)
+        self.task_axes = {}
+        self.task_names = None
+        self.register_buffer("held_weights", None, task_axes=())
+        self.register_buffer("held_for", None, task_axes=())
 
     @abstractmethod
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
@@ -102,13 +107,14 @@ class Method(nn.Module, ABC):
     def update(self, losses: Tensor) -> None:
         """Learns from the losses after the optimizer's step, `[..., T]`: for the methods with `needs_update`."""
 
-    def forward(self, gram: Tensor | None, losses: Tensor | None = None) -> Tensor:
+    def forward(self, gram: Tensor | None, losses: Tensor | None = None, eps: float | None = None) -> Tensor:
         """Weights of the tasks.
 
         Args:
             gram: inner products `G_ij = <g_i, g_j>` of the task gradients, `[..., T, T]`, floating point; None will
                 do for the methods with `needs_gram = False` if losses are given.
             losses: task losses, `[..., T]`, for the methods that read them.
+            eps: relative rounding of the entries of `gram`; None for that of its dtype.
 
         Returns:
             Weights, `[..., T]`, in the dtype and on the device of `gram` (of `losses` without one); all NaN where
@@ -116,7 +122,7 @@ class Method(nn.Module, ABC):
         """
         gram = self._checked(gram, losses)
         exact, exact_losses = _exact(gram, losses)
-        weights = self.weigh(exact, exact_losses, torch.finfo(gram.dtype).eps)
+        weights = self.weigh(exact, exact_losses, torch.finfo(gram.dtype).eps if eps is None else eps)
         total = exact.sum((-2, -1))
         if exact_losses is not None and self.needs_losses:
             total = total + exact_losses.sum(-1)
@@ -145,14 +151,25 @@ class Method(nn.Module, ABC):
             stationary=bilinear(weights, exact, weights)[..., 0] <= rounding,
         )
 
-    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """As of any module; None for a state whose shape the first call decides."""
+    def register_buffer(
+        self, name: str, tensor: Tensor | None, persistent: bool = True, task_axes: tuple[int, ...] = (-1,)
+    ) -> None:
+        """As of any module; None for a state whose shape the first call decides.
+
+        Args:
+            name: of the buffer.
+            tensor: its first value.
+            persistent: whether `state_dict()` has it.
+            task_axes: of such a state, those that go over the tasks, without leading axes.
+        """
         if tensor is None:
-            self._shaped_later.add(name)
+            self.task_axes[name] = task_axes
         super().register_buffer(name, tensor, persistent)
 
     def remembered(self, name: str, initial: Tensor) -> Tensor:
         """The state `name`: `initial` at the first call, then what `remember` left.
+
+        Where the state is NaN, as `of_tasks` makes it for a task that is new, it is the initial one, too.
 
         Args:
             name: of a buffer, registered as None in the constructor.
@@ -168,6 +185,8 @@ class Method(nn.Module, ABC):
         elif value.shape != initial.shape:
             used, got = list(value.shape), list(initial.shape)
             raise ValueError(f"{self} has been used with a {name} of shape {used}, got {got}: make a new one")
+        else:
+            value.copy_(torch.where(value.isnan(), initial, value))
         return value
 
     def remember(self, name: str, value: Tensor) -> None:
@@ -191,9 +210,16 @@ class Method(nn.Module, ABC):
         _check_shapes(gram, losses)
         return gram
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.task_names is not None:
+            destination[prefix + "task_names"] = list(self.task_names)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        names = state_dict.pop(prefix + "task_names", None)
+        self.task_names = None if names is None else tuple(names)
         # State that is not there yet takes the saved shape; state that was not there when saving goes.
-        for name in self._shaped_later:
+        for name in self.task_axes:
             saved = state_dict.get(prefix + name)
             if saved is None or self._buffers[name] is None:
                 setattr(self, name, None if saved is None else saved.clone())

@@ -63,7 +63,7 @@ class MoCo(Method):
         self.gamma = gamma
         self.gamma_decay = gamma_decay
         self.rho = rho
-        self.register_buffer("estimates", None)
+        self.register_buffer("estimates", None, task_axes=(-2,))
         self.register_buffer("simplex_weights", None)
         self.register_buffer("observed", torch.tensor(0))
         self.register_buffer("step", torch.tensor(0))

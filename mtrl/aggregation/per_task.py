@@ -7,12 +7,16 @@ import torch
 from torch import Tensor
 
 
-def numbers(values: Sequence[float] | None) -> tuple[float, ...] | None:
+class Numbers(tuple[float, ...]):
+    """One number per task, as a method keeps them."""
+
+
+def numbers(values: Sequence[float] | None) -> Numbers | None:
     """As a method keeps them."""
-    return None if values is None else tuple(float(value) for value in values)
+    return None if values is None else Numbers(float(value) for value in values)
 
 
-def checked_preference(method: str, preference: Sequence[float] | None) -> tuple[float, ...] | None:
+def checked_preference(method: str, preference: Sequence[float] | None) -> Numbers | None:
     """Numbers that are not negative, and not all zero.
 
     Raises:
@@ -32,6 +36,15 @@ def per_task(method: str, name: str, values: tuple[float, ...] | None, default: 
     """
     if values is None:
         return like.new_full(like.shape, default)
-    if len(values) != like.shape[-1]:
-        raise ValueError(f"{method} needs one number in {name} per task, got {len(values)} for {like.shape[-1]} tasks")
+    check_number(method, name, values, like.shape[-1])
     return torch.tensor(values, dtype=like.dtype, device=like.device).expand(like.shape)
+
+
+def check_number(method: str, name: str, values: Sequence[float], tasks: int) -> None:
+    """Whether there is one for each task.
+
+    Raises:
+        ValueError: there is not.
+    """
+    if len(values) != tasks:
+        raise ValueError(f"{method} needs one number in {name} per task, got {len(values)} for {tasks} tasks")

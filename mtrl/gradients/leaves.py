@@ -73,7 +73,7 @@ class TaskGradients:
             weights: `[..., T]`.
 
         Returns:
-            By parameter name, in the shape of the parameter (leading axes first).
+            By parameter name, in the shape of the parameter (leading axes first), in float32 at least.
         """
         return {name: _leaf_combine(leaf, weights) for name, leaf in self.leaves.items()}
 
@@ -161,5 +161,6 @@ def _leaf_combine(leaf: Tensor | Factors, weights: Tensor) -> Tensor:
         inputs = leaf.inputs.flatten(-3, -2)
         return (inputs.mT @ deltas.flatten(-3, -2).to(inputs.dtype)).to(deltas.dtype)
     axes = weights.ndim
+    leaf = leaf.float() if leaf.dtype.itemsize < 4 else leaf  # weights may be outside the range of 16 bits
     combined = weights.to(leaf.dtype).unsqueeze(-2) @ leaf.reshape(*leaf.shape[:axes], math.prod(leaf.shape[axes:]))
     return combined.view(leaf.shape[: axes - 1] + leaf.shape[axes:])

@@ -5,19 +5,23 @@ Axes: `T` tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
+from mtrl.gradients.compiled import check_compiled
+from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import TaskGradients
-from mtrl.gradients.shared_forward import loss_gradients, loss_roots, vector_jacobian
+from mtrl.gradients.losses import Losses
+from mtrl.gradients.parameters import Trainable, check_bare, trained
+from mtrl.gradients.shared_forward import by_task, task_passes, vector_jacobian
+from mtrl.gradients.size import power_of_two
 
-Trainable = Iterable[Tensor] | nn.Module
-"""Parameters, or the module that has them."""
 Gradients = Sequence[Tensor | None]
 """Of a list of tensors; None where no loss depends on one."""
 
@@ -32,12 +36,35 @@ class Average(Protocol):
     def __call__(self, tensors: Sequence[Tensor]) -> None:
         """Replaces each tensor in place by its mean over the ranks."""
 
+    def agree(self, said: str) -> None:
+        """Raises ValueError on every rank unless all say the same."""
+
+    def anywhere(self, bits: Sequence[bool], device: torch.device) -> list[bool]:
+        """Which of the bits are set on some rank."""
+
+
+class Collected(NamedTuple):
+    """Per-task gradients of a graph, where they are compared."""
+
+    gradients: TaskGradients
+    """Over `unit`, task by task."""
+    unit: Tensor
+    """`[T]`, float64."""
+    gram: Tensor
+    """`[T, T]`, float64, of the gradients themselves."""
+    eps: float
+    """Its relative rounding."""
+    of_heads: Gradients
+    """Plain gradients of the heads, of the sum of the losses; with the factor that was asked for."""
+    sizes: Tensor
+    """`[T]`, float64: not finite where a gradient of the task is not."""
+
 
 @dataclass(frozen=True)
 class LossGraph:
     """Losses, and the tensors that they are to be differentiated by."""
 
-    losses: Tensor | Sequence[Tensor]
+    losses: Losses
     shared: list[Tensor]
     """Parameters of all tasks."""
     heads: list[Tensor]
@@ -46,54 +73,111 @@ class LossGraph:
     """The representation where the tasks' gradients are compared; empty: at the shared parameters."""
     average: Average | None
     """Over the ranks of a distributed run; all gradients that the methods give are averaged."""
+    present: list[bool]
+    """Per task, whether it is there; with ranks, on any of them."""
+    reached: list[bool]
+    """Whether a loss depends on it, of the shared parameters and then of the heads; with ranks, on any of them."""
 
-    def collect(self, chunk_size: int, scale: float, retain_graph: bool) -> tuple[TaskGradients, Tensor, Gradients]:
-        """Per-task gradients, their Gram matrix, and the plain gradients of the heads times `scale`."""
-        gradients, of_heads = loss_gradients(
-            self.losses,
-            {str(i): x for i, x in enumerate(self.features or self.shared)},
-            self.heads,
-            chunk_size=chunk_size,
-            scale=scale,
-            retain_graph=retain_graph,
-        )
-        leaves = [*gradients.whole().values()]
-        if scale != 1:
-            torch._foreach_div_(leaves, scale)
-        self.mean(of_heads if self.features else [*leaves, *of_heads])
+    def collect(self, chunk_size: int, factor: Tensor, heads: Sequence[Tensor], retain_graph: bool) -> Collected:
+        """Per-task gradients, their Gram matrix, and the plain gradients of heads times `factor`."""
+        with apart(self.features):
+            passes = task_passes(
+                self.losses.roots,
+                self.features or self.shared,
+                heads,
+                factor=factor,
+                chunk_size=1 if any(_sparse(root) for root in self.losses.roots) else chunk_size,
+                retain_graph=retain_graph,
+            )
+        unit, sizes = passes.unit, torch.stack((passes.unit, passes.heads_size))
+        self.mean([sizes])
+        if self.average is not None and not self.features:
+            # The ranks' gradients need one unit before they can be averaged.
+            unit = power_of_two(sizes[0], passes.leaves)
+            for leaf in passes.leaves:
+                leaf.mul_(by_task(passes.unit / unit, leaf))
+            self.mean(passes.leaves)
+        gradients = TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)})
         gram = gradients.gram()
-        if self.features and self.average is not None:
+        eps = torch.finfo(gram.dtype).eps
+        unit = unit / factor
+        gram = gram.double() * unit * unit.unsqueeze(-1)
+        if self.average is not None and self.features:
             # Each rank has rows of its own, whose losses count 1/size: the Gram matrices add up, divided by size^2.
             self.mean([gram])
             gram = gram / self.average.size
-        return gradients, gram, of_heads
+        of_heads = self.mean_of(passes.heads, heads)
+        return Collected(gradients, unit, gram, eps, of_heads, sizes.sum(0))
 
     def of_shared(self, direction: Sequence[Tensor], retain_graph: bool) -> Gradients:
         """A direction, made of the collected gradients, at the shared parameters."""
+        direction = [_like(x, at) for x, at in zip(direction, self.features or self.shared, strict=True)]
         if not self.features:
-            return direction
+            there = self.reached[: len(self.shared)]
+            return [x if here else None for x, here in zip(direction, there, strict=True)]
         gradients = torch.autograd.grad(
             self.features, self.shared, direction, retain_graph=retain_graph, allow_unused=True
         )
-        self.mean(gradients)
-        return gradients
+        return self.mean_of(gradients, self.shared)
 
-    def weighted(self, factors: Tensor, at: Sequence[Tensor], retain_graph: bool) -> Gradients:
-        """Gradients of `sum_i factors_i L_i` by some of the parameters: a plain backward pass."""
-        if not at:
-            return []
-        gradients = vector_jacobian(loss_roots(self.losses), factors, at, retain_graph)
-        self.mean(gradients)
-        return gradients
+    def weighted(
+        self, factors: Tensor, at: Sequence[Tensor], retain_graph: bool, watch: bool
+    ) -> tuple[Gradients, Tensor]:
+        """Gradients of `sum_i factors_i L_i` by some of the parameters: a plain backward pass.
 
-    def mean(self, tensors: Gradients) -> None:
+        Args:
+            factors: `[T]`.
+            at: parameters.
+            retain_graph: whether the graph is needed again.
+            watch: whether to see which task has a gradient that is not finite.
+
+        Returns:
+            The gradients; the largest entry of each task's, `[T]`, float64, as far as it was seen.
+        """
+        sizes = torch.zeros(len(factors), dtype=torch.float64, device=factors.device)
+        if not at or not any(self.losses.present):
+            return self.mean_of([None] * len(at), at), sizes
+        # A weight may be far outside the range of 16 bits; the weighted gradient then is not.
+        small = self.losses.dtype.itemsize < 4
+        gradients: Gradients
+        unit = factors.detach().abs().amax().clamp(min=1e-30) if small else factors.new_ones(())
+        with Watch(self.losses.roots, watch) as watched:
+            gradients = vector_jacobian(self.losses.roots, factors / unit, at, retain_graph)
+        if small:
+            gradients = [None if gradient is None else gradient * unit for gradient in gradients]
+        return self.mean_of(gradients, at), watched.sizes(sizes)
+
+    def of_tasks(self, tasks: Sequence[int]) -> LossGraph:
+        """Of some of the losses."""
+        return replace(self, losses=self.losses.of(tasks), present=[self.present[task] for task in tasks])
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
         """Average over the ranks, in place."""
         if self.average is not None:
-            self.average([x for x in tensors if x is not None])
+            self.average(tensors)
+
+    def mean_of(self, gradients: Gradients, at: Sequence[Tensor]) -> Gradients:
+        """Averages of gradients over the ranks; one that no loss of this rank reaches counts as zero."""
+        if self.average is None:
+            return gradients
+        known = {id(p): here for p, here in zip((*self.shared, *self.heads), self.reached, strict=True)}
+        there = [known[id(p)] for p in at]
+        sparse = [gradient is not None and gradient.is_sparse for gradient in gradients]
+        dense = [
+            torch.zeros_like(p) if gradient is None else gradient.to_dense() if gradient.is_sparse else gradient.clone()
+            for p, gradient, here in zip(at, gradients, there, strict=True)
+            if here
+        ]
+        self.mean(dense)
+        means = iter(dense)
+        return [
+            (next(means).to_sparse(1) if was_sparse else next(means)) if here else None
+            for here, was_sparse in zip(there, sparse, strict=True)
+        ]
 
 
 def loss_graph(
-    losses: Tensor | Sequence[Tensor],
+    losses: Losses,
     shared: Trainable,
     heads: Trainable | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
@@ -102,45 +186,113 @@ def loss_graph(
     """See `backward` for the arguments.
 
     Raises:
-        ValueError: nothing shared is trained, or the losses bypass the features.
+        TypeError: parameters that are none.
+        ValueError: nothing shared is trained or reached, a parameter is shared and a head, the losses bypass the
+            features, or a part of the graph cannot be differentiated task by task.
     """
-    roots, trained = loss_roots(losses), _trained(shared)
-    if not trained:
-        raise ValueError("shared needs parameters that require a gradient, got none")
-    points = [features] if isinstance(features, Tensor) else list(features or ())
-    if not all(z.requires_grad for z in points):
-        raise ValueError("features need a graph that leads to the shared parameters, got a tensor without one")
-    if heads is not None and not points:
-        return LossGraph(losses, trained, _trained(heads), points, average)
-    known = {id(p) for p in trained}
-    reached = _leaves(roots, points)
-    found = [leaf for leaf in reached if id(leaf) not in known]
-    if points and len(found) < len(reached):
+    common = trained("shared", shared)
+    if not common:
+        raise ValueError("shared needs parameters that require a gradient, got none (an iterator serves one call only)")
+    own = None if heads is None else trained("heads", heads)
+    known = {id(p) for p in common}
+    both = sum(id(p) in known for p in own or ())
+    if both:
+        raise ValueError(f"a parameter is either shared or a head, but {both} are in shared and in heads")
+    points = _features(features)
+    roots = [root for root in losses.roots if root is not None]
+    front, behind = _reached(roots, points), _reached(map(get_gradient_edge, points), ())
+    for node in front | behind:
+        _check_node(node)
+    leaves, trunk = _leaves(front), _leaves(behind)
+    if points and any(id(leaf) in known for leaf in leaves):
         raise ValueError(
             "features need to be all that the losses see of the shared parameters, but one is used directly"
         )
-    return LossGraph(losses, trained, found if heads is None else _trained(heads), points, average)
+    if any(id(leaf) not in known for leaf in trunk):
+        raise ValueError(
+            "features need to be made of shared parameters alone, but a trained one behind them is not shared"
+        )
+    reached = {id(leaf) for leaf in leaves + trunk}
+    if roots and not known & reached:
+        raise ValueError(
+            "shared needs parameters that the losses depend on, but no loss reaches one of them: are they a copy?"
+        )
+    found = [leaf for leaf in leaves if id(leaf) not in known] if own is None else own
+    if average is None:
+        check_bare([*common, *found])
+    there = [id(p) in reached for p in (*common, *found)]
+    return LossGraph(losses, common, found, points, average, losses.present, there)
 
 
-def _trained(parameters: Trainable) -> list[Tensor]:
-    """Each parameter once, those without gradients left out."""
-    tensors = parameters.parameters() if isinstance(parameters, nn.Module) else parameters
-    return [*{id(p): p for p in tensors if p.requires_grad}.values()]
+@contextmanager
+def apart(features: Sequence[Tensor]) -> Iterator[None]:
+    """Within, the gradient with respect to a feature is that at fixed other ones, also where one is made of another."""
+    outputs: dict[Node, set[int]] = {}
+    for z in features if len(features) > 1 else ():
+        node, output = get_gradient_edge(z)[:2]
+        outputs.setdefault(node, set()).add(output)
+
+    def stop(these: set[int]) -> Any:
+        # Runs after the gradient has been taken, before it goes on.
+        return lambda gradients: tuple(None if i in these else gradient for i, gradient in enumerate(gradients))
+
+    with ExitStack() as stack:
+        for node, these in outputs.items():
+            stack.callback(node.register_prehook(stop(these)).remove)
+        yield
 
 
-def _leaves(roots: Sequence[GradientEdge], features: Iterable[Tensor]) -> list[Tensor]:
-    """Leaves that the roots reach without passing a feature, in the order in which the graph is met."""
-    behind = {get_gradient_edge(z).node for z in features}
-    leaves: list[Tensor] = []
-    met: set[Node] = set()
-    waiting = [root.node for root in reversed(roots)]
+def _features(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
+    """Each once."""
+    points = [features] if isinstance(features, Tensor) else list(features or ())
+    if not all(z.requires_grad for z in points):
+        raise ValueError("features need a graph that leads to the shared parameters, got a tensor without one")
+    by_place: dict[tuple[Node, int], Tensor] = {}
+    for z in points:
+        edge = get_gradient_edge(z)
+        by_place[edge.node, edge.output_nr] = z
+    return [*by_place.values()]
+
+
+def _reached(starts: Iterable[GradientEdge], stop: Iterable[Tensor]) -> dict[Node, None]:
+    """Nodes that are reached without passing a feature, in the order in which they are met."""
+    ends = {(edge.node, edge.output_nr) for edge in map(get_gradient_edge, stop)}
+    met: dict[Node, None] = {}
+    waiting = [(edge.node, edge.output_nr) for edge in reversed(list(starts))]
     while waiting:
-        node = waiting.pop()
-        if node in met or node in behind:
+        node, output = waiting.pop()
+        if node in met or (node, output) in ends:
             continue
-        met.add(node)
-        leaf = getattr(node, "variable", None)  # on the nodes that accumulate into a leaf
-        if leaf is not None:
-            leaves.append(leaf)
-        waiting.extend(following for following, _ in node.next_functions if following is not None)
-    return leaves
+        met[node] = None
+        waiting.extend((following, place) for following, place in node.next_functions if following is not None)
+    return met
+
+
+def _leaves(nodes: Iterable[Node]) -> list[Tensor]:
+    return [node.variable for node in nodes if node_name(node) == "torch::autograd::AccumulateGrad"]  # type: ignore[attr-defined]
+
+
+def _sparse(root: GradientEdge | None) -> bool:
+    """Whether an embedding with sparse gradients is in the graph: these have no batched backward pass."""
+    nodes = [] if root is None else _reached([root], ())
+    return any(node_name(node).startswith("Embedding") and getattr(node, "_saved_sparse", False) for node in nodes)
+
+
+def node_name(node: Node) -> str:
+    """Of a function of torch, or of a user, who may have given his own attributes any name."""
+    return type(node).name(node)
+
+
+def _check_node(node: Node) -> None:
+    check_compiled(node)
+    name = node_name(node)
+    if name == "CheckpointFunctionBackward":
+        raise ValueError(
+            "checkpoint(use_reentrant=True) fills .grad by itself and cannot be differentiated task by task: "
+            "use_reentrant=False can"
+        )
+
+
+def _like(x: Tensor, at: Tensor) -> Tensor:
+    """Back from pairs of real numbers, if the tensor is complex; in its dtype."""
+    return torch.view_as_complex(x.contiguous()) if at.is_complex() else x.to(at.dtype)

@@ -6,12 +6,36 @@ Axes: `T` tasks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.autograd.graph import GradientEdge
 
 from mtrl.gradients.leaves import TaskGradients
+from mtrl.gradients.losses import read_losses
+from mtrl.gradients.size import largest_entry, power_of_two
+
+
+class Passes(NamedTuple):
+    """What a backward pass per task found.
+
+    Gradients are kept divided by a power of two of their task, about their largest entry: in 32 and 16 bits their
+    inner products would else under- or overflow with the unit of the loss.
+    """
+
+    leaves: list[Tensor]
+    """Of each shared tensor, `[T, *shape]`, over the unit; complex ones as pairs of real numbers, a last axis more."""
+    unit: Tensor
+    """`[T]`, float64; not finite where a gradient is not."""
+    reached: list[bool]
+    """Whether a loss depends on the shared tensor."""
+    sparse: list[bool]
+    """Whether autograd gives a sparse gradient of it; the leaves are dense."""
+    heads: list[Tensor | None]
+    """Gradients of the sum of the losses; None where no loss depends."""
+    heads_size: Tensor
+    """`[T]`, float64: the largest entry of the gradients of the heads; 0 where they were not looked at by task."""
 
 
 def loss_gradients(
@@ -20,7 +44,6 @@ def loss_gradients(
     heads: Sequence[Tensor] = (),
     *,
     chunk_size: int = 1,
-    scale: float = 1.0,
     retain_graph: bool = False,
 ) -> tuple[TaskGradients, list[Tensor | None]]:
     """Gradients of every loss with respect to shared tensors, and the plain gradient of the heads.
@@ -28,11 +51,10 @@ def loss_gradients(
     Args:
         losses: one per task, of one autograd graph: `[T]`, or `T` scalars.
         shared: tensors of the graph by name: parameters, or a representation. A loss that does not depend on one has a
-            zero gradient there.
+            zero gradient there. The gradient of a complex one is `[T, *shape, 2]`, its real and imaginary parts.
         heads: tensors whose gradient is that of the sum of the losses.
         chunk_size: tasks that one batched backward pass serves. 1 runs anything, and is the fastest on a CPU; more
             trades memory for fewer, larger operations (`vmap` over the backward pass, which not every operation has).
-        scale: factor on the losses, as a `GradScaler` asks for.
         retain_graph: whether the graph is needed again.
 
     Returns:
@@ -41,77 +63,98 @@ def loss_gradients(
     Raises:
         ValueError: a loss is not a scalar or has no graph; `chunk_size` is not positive.
     """
+    roots = read_losses(losses).roots
+    passes = task_passes(roots, [*shared.values()], heads, chunk_size=chunk_size, retain_graph=retain_graph)
+    for leaf in passes.leaves:
+        leaf.mul_(by_task(passes.unit, leaf))
+    return TaskGradients(dict(zip(shared, passes.leaves, strict=True))), passes.heads
+
+
+def task_passes(
+    roots: Sequence[GradientEdge | None],
+    shared: Sequence[Tensor],
+    heads: Sequence[Tensor],
+    *,
+    factor: Tensor | None = None,
+    chunk_size: int = 1,
+    retain_graph: bool = False,
+) -> Passes:
+    """A backward pass per task, or per chunk of them.
+
+    Args:
+        roots: where each task's part of the graph begins; None for zeros.
+        shared: tensors to be differentiated by, task by task.
+        heads: tensors to be differentiated by, the tasks together.
+        factor: on every loss, scalar, as a `GradScaler` asks for; it is in the gradients that come back.
+        chunk_size: see `loss_gradients`.
+        retain_graph: whether the graph is needed again.
+    """
     if chunk_size < 1:
         raise ValueError(f"chunk_size needs to be at least 1, got chunk_size={chunk_size}")
-    values, roots = loss_values(losses), loss_roots(losses)
-    leaves = {name: x.new_zeros(len(roots), *x.shape) for name, x in shared.items()}
-    inputs, factors = [*shared.values()], torch.full_like(values, scale)
+    T, device = len(roots), shared[0].device
+    one = torch.ones((), device=device) if factor is None else factor
+    leaves = [_real(x.detach()).new_zeros(T, *_real(x.detach()).shape) for x in shared]
+    unit = torch.ones(T, dtype=torch.float64, device=device)
+    heads_size = torch.zeros_like(unit)
+    reached, sparse = [False] * len(shared), [False] * len(shared)
     total: list[Tensor | None] = [None] * len(heads)
-    if chunk_size > 1 and heads:
-        total = vector_jacobian(roots, factors, heads, retain_graph=True)
-    for start in range(0, len(roots), chunk_size):
-        chunk = slice(start, start + chunk_size)
-        keep = retain_graph or start + chunk_size < len(roots)
+    chunks = [range(start, min(start + chunk_size, T)) for start in range(0, T, chunk_size)]
+    chunks = [chunk for chunk in chunks if any(roots[task] is not None for task in chunk)]
+    if chunk_size > 1 and heads and chunks:
+        total = vector_jacobian(roots, one.expand(T), heads, retain_graph=True)
+    for chunk in chunks:
+        keep, rows = retain_graph or chunk != chunks[-1], slice(chunk.start, chunk.stop)
         if chunk_size == 1:
             # The heads on the way: the pass through a task's own head gives its gradient as well.
-            found = vector_jacobian(roots[chunk], factors[chunk], [*inputs, *heads], keep)
-            total = [_sum(before, gradient) for before, gradient in zip(total, found[len(inputs) :], strict=True)]
+            found = vector_jacobian(roots[rows], one.expand(1), [*shared, *heads], keep)
+            own = found[len(shared) :]
+            total = [_sum(before, gradient) for before, gradient in zip(total, own, strict=True)]
+            heads_size[rows] = largest_entry(own, like=unit)
+            found = [None if gradient is None else gradient.unsqueeze(0) for gradient in found[: len(shared)]]
         else:
-            one_each = torch.diag(factors)[chunk].unbind(1)
-            found = list(_grad(roots, inputs, one_each, retain_graph=keep, is_grads_batched=True))
-        for leaf, gradient in zip(leaves.values(), found, strict=False):
+            found = _batched(roots[rows], one, shared, keep)
+        reached = [before or gradient is not None for before, gradient in zip(reached, found, strict=True)]
+        sparse = [before or _is_sparse(gradient) for before, gradient in zip(sparse, found, strict=True)]
+        found = [None if gradient is None else _real(_dense(gradient)) for gradient in found]
+        unit[rows] = power_of_two(largest_entry(found, like=unit, rows=len(chunk)), leaves)
+        for leaf, gradient in zip(leaves, found, strict=True):
             if gradient is not None:
-                leaf[chunk] = gradient.to_dense() if gradient.is_sparse else gradient
-    return TaskGradients(leaves), total
+                torch.mul(gradient, by_task(1 / unit[rows], gradient), out=leaf[rows])
+    return Passes(leaves, unit, reached, sparse, total, heads_size)
 
 
 def vector_jacobian(
-    roots: Sequence[GradientEdge], factors: Tensor, inputs: Sequence[Tensor], retain_graph: bool
+    roots: Sequence[GradientEdge | None], factors: Tensor, inputs: Sequence[Tensor], retain_graph: bool
 ) -> list[Tensor | None]:
     """Gradient of `sum_i factors_i roots_i`; None for an input that no root depends on."""
-    return list(_grad(roots, inputs, factors.unbind(), retain_graph=retain_graph))
+    there = [(root, factor) for root, factor in zip(roots, factors.unbind(), strict=True) if root is not None]
+    return list(_grad([root for root, _ in there], inputs, [factor for _, factor in there], retain_graph))
 
 
-def loss_values(losses: Tensor | Sequence[Tensor]) -> Tensor:
-    """A copy of the losses without their graph, `[T]`, in float32 at least."""
-    values = losses if isinstance(losses, Tensor) else torch.stack([loss.reshape(()) for loss in losses])
-    values = values.detach().clone()
-    return values.float() if values.dtype.itemsize < 4 else values
+def by_task(numbers: Tensor, leaf: Tensor) -> Tensor:
+    """`[T]` as factors of a leaf `[T, *shape]`."""
+    return numbers.to(leaf.dtype).view(-1, *[1] * (leaf.ndim - 1))
 
 
-def loss_roots(losses: Tensor | Sequence[Tensor]) -> list[GradientEdge]:
-    """Where each loss's part of the autograd graph begins.
-
-    A vector made by `torch.stack` is taken apart again: through the stack, one task's backward pass would run through
-    the heads of all the others, with gradients of zero.
-
-    Raises:
-        TypeError: these are no losses.
-        ValueError: a loss is not a scalar or has no graph.
-    """
-    if isinstance(losses, Tensor):
-        if losses.ndim != 1 or len(losses) == 0:
-            raise ValueError(f"losses need the shape [T] with T >= 1, got {list(losses.shape)}")
-        if losses.grad_fn is not None and losses.grad_fn.name() == "StackBackward0":
-            edges = losses.grad_fn.next_functions
-            for task, (node, _) in enumerate(edges):
-                _check_graph(task, node is not None)
-            return [GradientEdge(node, output) for node, output in edges if node is not None]
-        losses = losses.unbind()
-    if not isinstance(losses, Sequence) or not all(isinstance(loss, Tensor) for loss in losses):
-        raise TypeError(f"losses need to be a tensor [T] or a sequence of scalar tensors, got {type(losses).__name__}")
-    if not losses:
-        raise ValueError("losses need at least one task, got none")
-    for task, loss in enumerate(losses):
-        if loss.numel() != 1:
-            raise ValueError(f"the loss of task {task} needs to be a scalar, got the shape {list(loss.shape)}")
-        _check_graph(task, loss.requires_grad)
-    return [get_gradient_edge(loss.reshape(())) for loss in losses]
+def _batched(
+    roots: Sequence[GradientEdge | None], one: Tensor, inputs: Sequence[Tensor], keep: bool
+) -> list[Tensor | None]:
+    """Of several tasks in one pass, `[len(roots), *shape]`."""
+    one_each = torch.eye(len(roots), device=one.device) * one
+    here = [(root, row) for root, row in zip(roots, one_each.unbind(), strict=True) if root is not None]
+    return list(_grad([root for root, _ in here], inputs, [row for _, row in here], keep, is_grads_batched=True))
 
 
-def _check_graph(task: int, there: bool) -> None:
-    if not there:
-        raise ValueError(f"the loss of task {task} needs a graph, got one that depends on no trained parameter")
+def _is_sparse(x: Tensor | None) -> bool:
+    return x is not None and x.is_sparse
+
+
+def _real(x: Tensor) -> Tensor:
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
+
+
+def _dense(x: Tensor) -> Tensor:
+    return x.to_dense() if x.is_sparse else x
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:

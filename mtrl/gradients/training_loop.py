@@ -6,147 +6,114 @@ Axes: `T` tasks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, Method
-from mtrl.aggregation.method import check_finite, check_positive
-from mtrl.gradients.loss_graph import Average, Gradients, LossGraph, Trainable, loss_graph
-from mtrl.gradients.shared_forward import loss_values
+from mtrl.aggregation.task_state import of_tasks, places
+from mtrl.gradients.accumulation import accumulate
+from mtrl.gradients.held_weights import held_weights, hold
+from mtrl.gradients.loss_graph import Average, LossGraph, loss_graph
+from mtrl.gradients.losses import read_losses
+from mtrl.gradients.parameters import Trainable
+from mtrl.gradients.ranks import agreed
+from mtrl.gradients.step import Options, reads_gradients, take_step
+from mtrl.gradients.update_length import Scale, check_length
 
 
 def backward(
-    losses: Tensor | Sequence[Tensor],
+    losses: Tensor | Sequence[Tensor | None],
     method: Method | CoordinateMethod,
     shared: Trainable,
     *,
     features: Tensor | Sequence[Tensor] | None = None,
     heads: Trainable | None = None,
+    tasks: Sequence[str] | None = None,
+    present: Sequence[bool] | Tensor | None = None,
     update_every: int = 1,
+    scale: Scale = None,
+    max_norm: float | None = None,
     chunk_size: int = 1,
     scaler: GradScaler | None = None,
     average: Average | None = None,
     retain_graph: bool = False,
+    check: bool = True,
 ) -> Tensor:
     """Adds the aggregated gradient to the `.grad` of the shared parameters, and their own to that of the heads.
 
         optimizer.zero_grad()
-        weights = backward(losses, method, shared=trunk.parameters())
+        weights = backward(losses, method, shared=trunk)
         optimizer.step()
 
     Heads take the plain gradient of the sum of the losses, that is each its own task's; but a method that is a weighted
     loss (`method.weighs_heads`) weighs them too: with `LinearScalarization()` this is `losses.mean().backward()`. A
     method that needs no Gram matrix costs one plain backward pass; any other one pass through the shared part per task,
-    or with `features` a single one.
+    or with `features` a single one. As in `loss.backward()`, a parameter that no loss depends on keeps its `.grad`.
 
     Args:
-        losses: one per task, of one autograd graph: `[T]`, or `T` scalars.
+        losses: one per task, of one autograd graph: `[T]`, or `T` scalars. None for a task that is absent from the
+            batch: it has no part in the update, its weight is 0, and what the method remembers of it stays.
         method: its state moves on by one call.
-        shared: parameters whose gradients are aggregated, or the module that has them. Frozen ones are left alone; a
-            task that does not use one has a zero gradient there.
-        features: the representation that the heads read, made of the shared parameters. The tasks' gradients are then
-            compared there instead of at the parameters (MGDA-UB: Sener and Koltun 2018, section 3.3).
+        shared: parameters whose gradients are aggregated, a module that has them, or several modules. Frozen ones are
+            left alone; a task that does not use one has a zero gradient there.
+        features: the representation that the heads read, made of the shared parameters; one tensor or several, also
+            where one is made of another. The tasks' gradients are then compared there instead of at the parameters
+            (MGDA-UB: Sener and Koltun 2018, section 3.3).
         heads: parameters of single tasks; None for all that the losses reach, the shared ones aside.
+        tasks: names of the tasks, for losses that are not of the same tasks at each call: what the method remembers
+            goes by name. None: tasks are the same ones, in the same order, at each call.
+        present: `[T]`, whether a task is there: the same as None for the losses of the others, which are not read.
         update_every: ask the method every so many calls and reuse its weights in between, at the cost of one plain
-            backward pass (Navon et al. 2022, section 5.4). The count is part of the method's state.
+            backward pass (Navon et al. 2022, section 5.4). The count is part of the method's state. A task that has no
+            weight yet has the method asked.
+        scale: the length of the shared parameters' update: `"mean"`, as long as the gradient of the mean of the losses,
+            so that a learning rate found for the mean fits; `"unit"` or a number, that length; None, as the method
+            gives it. A weight that is reused keeps the `"mean"` that it was found with.
+        max_norm: greatest length of that update, after `scale` (Navon et al. 2022 train with 1).
         chunk_size: see `loss_gradients`.
         scaler: for float16: gradients are left multiplied by its scale, as `scaler.step` expects, and aggregated
-            without. A step with an overflow, which the scaler skips, gives NaN weights.
+            without; give the losses as they are. A step with an overflow, which the scaler skips, gives NaN weights.
         average: of per-task gradients over ranks that each hold a part of the batch, before the Gram matrix is taken;
             do not wrap the modules in `DistributedDataParallel`. See `mtrl.distributed.RankAverage`.
         retain_graph: whether the graph is needed again.
+        check: look for losses and gradients that are not finite, and whether ranks agree. False: nothing is read back
+            from the device (except weights to reuse, and what ranks have to tell each other).
 
     Returns:
-        Weights of the tasks, `[T]`; NaN from a coordinate-wise rule, which has none.
+        Weights of the tasks, `[T]`: the update is `sum_i w_i g_i`; NaN from a coordinate-wise rule, which has none.
 
     Raises:
-        TypeError: a method's name or class in place of a method, losses that are none.
-        ValueError: a loss or a task's gradient is NaN or infinite (without a scaler), and the other misuses that the
-            message names. No `.grad` has changed then.
+        TypeError: a method's name or class in place of a method, losses or parameters that are none.
+        ValueError: a loss or a gradient is NaN or infinite (without a scaler), and the other misuses that the message
+            names. No `.grad` has changed then.
     """
     if not isinstance(method, Method | CoordinateMethod):
         raise TypeError(f"method needs to be an aggregation method such as NashMTL(), got {method!r}")
     if update_every < 1 or (update_every > 1 and isinstance(method, CoordinateMethod)):
         rule = "at least 1" if update_every < 1 else f"1 with {method}, which has no weights to reuse"
         raise ValueError(f"update_every needs to be {rule}, got update_every={update_every}")
-    if features is not None and average is not None and _reads_gradients(method):
+    if features is not None and average is not None and reads_gradients(method):
         raise ValueError(f"{method} reads the gradients themselves: with average, features needs to be None")
-    graph = loss_graph(losses, shared, heads, features, average)
-    values = loss_values(losses)
-    graph.mean([values])
-    scaling = scaler is not None and scaler.is_enabled()
-    if not scaling:
-        check_finite(None, values)
-    if isinstance(method, Method):
-        check_positive(method, values)
-    # Through `scaler.scale`, which also makes the scaler ready for its `step`.
-    scale = float(scaler.scale(values.new_ones(()))) if scaler is not None and scaling else 1.0
+    check_length(scale, max_norm)
 
-    step = _Step(graph, isinstance(method, Method) and method.weighs_heads, scale, retain_graph)
-    weights = _weights_at_hand(method, values, update_every)
-    if weights is None:
-        weights, of_shared, of_heads = step.aggregated(method, values, chunk_size, check=not scaling)
-    else:
-        of_shared, of_heads = step.weighted(weights)
+    def plan() -> tuple[LossGraph, list[int], int]:
+        given = read_losses(losses, present, check)
+        rows, total = places(method, tasks, len(given.roots))
+        return loss_graph(given, shared, heads, features, average), rows, total
+
+    graph, rows, total = plan() if average is None else agreed(plan, method, average, check)
+    there = [task for task, here in enumerate(graph.present) if here]
+    weights = graph.losses.values.new_zeros(len(rows))
+    if not there:
+        return weights
+    mine = [rows[task] for task in there]
+    held = held_weights(method, mine, update_every, weights) if update_every > 1 else None
+    options = Options(chunk_size, scale, max_norm, scaler, retain_graph, check)
+    with of_tasks(method, mine, total):
+        taken = take_step(graph.of_tasks(there), method, held, options)
     if update_every > 1 and isinstance(method, Method):
-        _hold(method, weights)
-    for parameter, gradient in zip((*graph.shared, *graph.heads), (*of_shared, *of_heads), strict=True):
-        if gradient is not None:
-            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        hold(method, taken.kept_weights if held is None else None, mine, total)
+    accumulate([*graph.shared, *graph.heads], [*taken.of_shared, *taken.of_heads])
+    weights[there] = taken.weights.to(weights)
     return weights
-
-
-@dataclass(frozen=True)
-class _Step:
-    """How the gradients of a graph of losses are made, those of the shared parameters and those of the heads."""
-
-    graph: LossGraph
-    weighs_heads: bool
-    scale: float
-    retain_graph: bool
-
-    def weighted(self, weights: Tensor) -> tuple[Gradients, Gradients]:
-        """With weights that are known: a plain backward pass."""
-        factors = weights * self.scale
-        if not self.weighs_heads:
-            of_heads = self.graph.weighted(torch.full_like(factors, self.scale), self.graph.heads, retain_graph=True)
-            return self.graph.weighted(factors, self.graph.shared, self.retain_graph), of_heads
-        both = self.graph.weighted(factors, [*self.graph.shared, *self.graph.heads], self.retain_graph)
-        return both[: len(self.graph.shared)], both[len(self.graph.shared) :]
-
-    def aggregated(
-        self, method: Method | CoordinateMethod, values: Tensor, chunk_size: int, check: bool
-    ) -> tuple[Tensor, Gradients, Gradients]:
-        """With the weights that the method makes of per-task gradients; these first."""
-        graph = replace(self.graph, heads=[]) if self.weighs_heads else self.graph
-        later = self.retain_graph or self.weighs_heads
-        gradients, gram, of_heads = graph.collect(chunk_size, self.scale, later or bool(graph.features))
-        direction, weights, _ = gradients.aggregate(method, values, gram, check)
-        of_shared = graph.of_shared([x * self.scale for x in direction.values()], later)
-        if self.weighs_heads:
-            of_heads = self.graph.weighted(weights * self.scale, self.graph.heads, self.retain_graph)
-        return weights, of_shared, of_heads
-
-
-def _reads_gradients(method: Method | CoordinateMethod) -> bool:
-    return isinstance(method, CoordinateMethod) or method.needs_gradients
-
-
-def _weights_at_hand(method: Method | CoordinateMethod, values: Tensor, update_every: int) -> Tensor | None:
-    """Weights that need no gradients: reused ones, or those of a method that reads losses alone."""
-    if isinstance(method, CoordinateMethod):
-        return None
-    if update_every > 1 and method.held_for is not None and int(method.held_for) < update_every:
-        return method.held_weights
-    return None if method.needs_gram else method(None, values)
-
-
-def _hold(method: Method, weights: Tensor) -> None:
-    """Keep weights for the next calls, or count one more call for those that are kept."""
-    if method.held_for is not None and weights is method.held_weights:
-        method.held_for.add_(1)
-    elif bool(weights.isfinite().all()):
-        method.held_weights, method.held_for = weights.clone(), torch.tensor(1)

@@ -1,0 +1,96 @@
+"""Which task a gradient that is not finite came from.
+
+Axes: `T` tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge, Node
+from torch.utils.hooks import RemovableHandle
+
+from mtrl.gradients.size import largest_entry
+
+
+def check_gradients(sizes: Tensor) -> None:
+    """Names the first task whose gradient is not finite.
+
+    Args:
+        sizes: `[T]`, the largest entry of each task's gradient.
+
+    Raises:
+        ValueError: there is one.
+    """
+    finite = sizes.isfinite()
+    if not bool(finite.all()):
+        task = int((~finite).nonzero()[0])
+        raise ValueError(f"the gradient of task {task} is not finite: {sizes[task].item()}")
+
+
+class Watch:
+    """Watches one backward pass of several tasks: each task's gradient where its own part of the graph ends.
+
+    Args:
+        roots: where each task's part of the graph begins; None for an absent one.
+        wanted: whether to watch at all.
+    """
+
+    def __init__(self, roots: Sequence[GradientEdge | None], wanted: bool = True) -> None:
+        self._roots, self._wanted = roots, wanted
+        self._seen: list[tuple[int, Tensor]] = []
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> Watch:
+        owner = owners(self._roots) if self._wanted else {}
+        for node, task in owner.items():
+            ends = [
+                place
+                for place, (following, _) in enumerate(node.next_functions)
+                if following is not None and (owner[following] != task or not following.next_functions)
+            ]
+            if task is not None and ends:
+                self._handles.append(node.register_hook(self._hook(task, ends)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def sizes(self, like: Tensor) -> Tensor:
+        """The largest entry of each task's gradient where it was watched, `[T]`."""
+        sizes = [like.new_zeros(()) for _ in self._roots]
+        for task, size in self._seen:
+            sizes[task] = torch.maximum(sizes[task], size.to(like))
+        return torch.stack(sizes)
+
+    def _hook(self, task: int, ends: Sequence[int]) -> Any:
+        def hook(gradients: tuple[Tensor | None, ...], _: tuple[Tensor | None, ...]) -> None:
+            like = torch.zeros((), dtype=torch.float64)
+            found = [gradients[end] for end in ends if gradients[end] is not None]
+            if found:
+                device = found[0].device if found[0] is not None else None
+                self._seen.append((task, largest_entry(found, like.to(device))))
+
+        return hook
+
+
+def owners(roots: Sequence[GradientEdge | None]) -> dict[Node, int | None]:
+    """The nodes of the graph, each with the task whose alone it is; None: of several tasks."""
+    owner: dict[Node, int | None] = {}
+    for task, root in enumerate(roots):
+        waiting = [] if root is None else [root.node]
+        while waiting:
+            node = waiting.pop()
+            new = task if node not in owner else None
+            if node in owner and owner[node] in (task, None):
+                continue
+            owner[node] = new
+            waiting.extend(following for following, _ in node.next_functions if following is not None)
+    return owner

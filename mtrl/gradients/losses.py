@@ -1,0 +1,145 @@
+"""The losses of a step: one per task, some of them perhaps absent, and where their graphs begin.
+
+Axes: `T` tasks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+
+LEAST_SCALE = 8
+"""A factor of this power of two and more is taken for a `GradScaler`'s."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Of the tasks of a step, in the order that the user gave them."""
+
+    values: Tensor
+    """`[T]`, without their graph, in float32 at least; 0 for an absent one."""
+    roots: list[GradientEdge | None]
+    """Where each loss's part of the graph begins; None for an absent one."""
+    dtype: torch.dtype
+    """That the losses were computed in."""
+
+    @property
+    def present(self) -> list[bool]:
+        """Per task."""
+        return [root is not None for root in self.roots]
+
+    def of(self, tasks: Sequence[int]) -> Losses:
+        """Of some of the tasks."""
+        places = torch.tensor(tasks, device=self.values.device, dtype=torch.long)
+        return Losses(self.values[places], [self.roots[task] for task in tasks], self.dtype)
+
+
+def read_losses(
+    losses: Tensor | Sequence[Tensor | None], present: Sequence[bool] | Tensor | None = None, check: bool = False
+) -> Losses:
+    """The losses that a user gives.
+
+    A vector made by `torch.stack` is taken apart again: through the stack, one task's backward pass would run through
+    the heads of all the others, with gradients of zero.
+
+    Args:
+        losses: `[T]`, or `T` scalars, None for a task that is absent.
+        present: `[T]`, whether a task is there; the losses of the others are not looked at.
+        check: refuse losses that look as if a `GradScaler` had scaled them.
+
+    Raises:
+        TypeError: these are no losses.
+        ValueError: a loss is not a scalar or has no graph, or `present` is not one for each.
+    """
+    given = _as_list(losses)
+    there = _mask(present, len(given))
+    kept = [loss if here else None for loss, here in zip(given, there, strict=True)]
+    for task, loss in enumerate(kept):
+        if loss is not None and not isinstance(loss, Tensor):
+            raise TypeError(f"the loss of task {task} needs to be a scalar tensor, got {type(loss).__name__}")
+        if loss is not None and loss.numel() != 1:
+            raise ValueError(f"the loss of task {task} needs to be a scalar, got the shape {list(loss.shape)}")
+    edges = _edges(losses, kept)
+    for task, (loss, edge) in enumerate(zip(kept, edges, strict=True)):
+        if loss is not None and edge is None:
+            raise ValueError(
+                f"the loss of task {task} needs a graph, got one that depends on no trained parameter, or was computed "
+                "under torch.no_grad()"
+            )
+    if check:
+        _check_unscaled([losses] if isinstance(losses, Tensor) else kept)
+    tensors = [loss for loss in kept if loss is not None]
+    if not tensors:
+        return Losses(torch.zeros(len(given)), edges, torch.float32)
+    zero = tensors[0].new_zeros(())
+    values = torch.stack([(zero if loss is None else loss).detach().reshape(()) for loss in kept])
+    dtype = values.dtype
+    return Losses(values.float() if dtype.itemsize < 4 else values, edges, dtype)
+
+
+def _as_list(losses: Tensor | Sequence[Tensor | None]) -> list[Tensor | None]:
+    if isinstance(losses, Tensor):
+        if losses.ndim != 1 or len(losses) == 0:
+            raise ValueError(f"losses need the shape [T] with T >= 1, got {list(losses.shape)}")
+        return list(losses.unbind())
+    if not isinstance(losses, Sequence) or isinstance(losses, str):
+        raise TypeError(f"losses need to be a tensor [T] or a sequence of scalar tensors, got {type(losses).__name__}")
+    if not losses:
+        raise ValueError("losses need at least one task, got none")
+    return list(losses)
+
+
+def _mask(present: Sequence[bool] | Tensor | None, number: int) -> list[bool]:
+    if present is None:
+        return [True] * number
+    mask = present.tolist() if isinstance(present, Tensor) else list(present)
+    if len(mask) != number or not all(value in (False, True) for value in mask):
+        raise ValueError(f"present needs True or False for each of the {number} tasks, got {mask}")
+    return [bool(value) for value in mask]
+
+
+def _edges(losses: Tensor | Sequence[Tensor | None], kept: Sequence[Tensor | None]) -> list[GradientEdge | None]:
+    stack = losses.grad_fn if isinstance(losses, Tensor) else None
+    if stack is not None and type(stack).__name__ == "StackBackward0":
+        return [
+            None if loss is None or node is None else GradientEdge(node, output)
+            for loss, (node, output) in zip(kept, stack.next_functions, strict=True)
+        ]
+    return [None if loss is None or not loss.requires_grad else _edge(loss) for loss in kept]
+
+
+def _edge(loss: Tensor) -> GradientEdge:
+    return get_gradient_edge(loss if loss.ndim == 0 else loss.reshape(()))
+
+
+def _check_unscaled(losses: Sequence[Tensor | None]) -> None:
+    """A method may take the scaler's factor out again, which the scaler's `step` would then divide by."""
+    factors = [_factor(loss) for loss in losses if loss is not None]
+    first = factors[0] if factors else None
+    if first is None or any(factor is None or factor.data_ptr() != first.data_ptr() for factor in factors):
+        return
+    mantissa, exponent = math.frexp(first.item())
+    if mantissa == 0.5 and exponent > LEAST_SCALE:
+        raise ValueError(
+            f"the losses look as if scaler.scale had multiplied them by {first.item():g}: "
+            "give backward the losses as they are, and scaler=scaler"
+        )
+
+
+def _factor(loss: Tensor) -> Tensor | None:
+    """The scalar tensor that the loss is a product with, if it is one, as `scaler.scale` makes it."""
+    node: Any = loss.grad_fn
+    if type(node).__name__ != "MulBackward0":
+        return None
+    try:
+        other = node._saved_other
+    except RuntimeError:  # the graph has been freed
+        return None
+    scalar = isinstance(other, Tensor) and other.ndim == 0 and other.dtype == torch.float32 and other.is_leaf
+    return other if scalar and not other.requires_grad else None

@@ -1,0 +1,77 @@
+"""What several processes have to agree on before they average anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from mtrl.gradients.loss_graph import Average, LossGraph
+
+Plan = tuple[LossGraph, list[int], int]
+ENTRIES = 1024
+"""Of a parameter, that tell it from another."""
+
+
+def agreed(plan: Callable[[], Plan], method: nn.Module, average: Average, check: bool) -> Plan:
+    """The plan of a step, in which a task or parameter is there if it is on any rank.
+
+    Args:
+        plan: makes this rank's.
+        method: of the step.
+        average: over the ranks.
+        check: whether to compare the plans first.
+
+    Raises:
+        ValueError: on every rank, if the plans differ or one failed.
+    """
+    failure: TypeError | ValueError | None = None
+    made: Plan | None = None
+    try:
+        made = plan()
+    except (TypeError, ValueError) as error:
+        failure = error
+    if check or failure is not None:
+        average.agree(_said(made, method) if made is not None else f"{type(failure).__name__}: {failure}")
+    if made is None:
+        assert failure is not None
+        raise failure
+    graph, rows, total = made
+    if check:
+        _check_heads(graph, average)
+    tasks = len(graph.present)
+    bits = average.anywhere([*graph.present, *graph.reached], graph.shared[0].device)
+    return replace(graph, present=bits[:tasks], reached=bits[tasks:]), rows, total
+
+
+def _said(plan: Plan, method: nn.Module) -> str:
+    graph, rows, total = plan
+    shapes = [[(list(p.shape), str(p.dtype)) for p in parameters] for parameters in (graph.shared, graph.heads)]
+    count = getattr(method, "held_for", None)
+    return (
+        f"{method}, {len(rows)} losses at {rows} of {total}, {len(graph.features)} features, "
+        f"weights kept for {None if count is None else int(count)} calls, shared {shapes[0]}, heads {shapes[1]}"
+    )
+
+
+def _check_heads(graph: LossGraph, average: Average) -> None:
+    """Whether heads that each rank found by itself are the same ones: by their values, which the ranks share."""
+    if not graph.heads:
+        return
+    mine = torch.stack([_mark(p) for p in graph.heads])
+    mean = mine.clone()
+    average([mean])
+    differ = bool(((mine - mean).abs() > 1e-3 * mean.abs() + 1e-12).any())
+    if any(average.anywhere([differ], mine.device)):
+        raise ValueError(
+            "the ranks reach different heads, or their parameters have drifted apart: "
+            "give heads, so that each parameter is known by its place"
+        )
+
+
+def _mark(parameter: Tensor) -> Tensor:
+    entries = parameter.detach().flatten()[:ENTRIES]
+    entries = (torch.view_as_real(entries) if entries.is_complex() else entries).double().flatten()
+    return torch.stack((entries.mean(), (entries * torch.arange(1, len(entries) + 1, device=entries.device)).mean()))

@@ -1,0 +1,178 @@
+"""How a step's gradients are made: per task and aggregated, or, with weights that are known, in one pass.
+
+Axes: `T` tasks, those that are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.amp import GradScaler
+
+from mtrl.aggregation import CoordinateMethod, Method
+from mtrl.aggregation.method import check_finite, check_positive
+from mtrl.gradients.finite import check_gradients
+from mtrl.gradients.leaves import TaskGradients
+from mtrl.gradients.loss_graph import Collected, Gradients, LossGraph
+from mtrl.gradients.shared_forward import by_task
+from mtrl.gradients.size import largest_entry, length
+from mtrl.gradients.update_length import Scale, length_factor
+
+
+class Options(NamedTuple):
+    """Of `backward`."""
+
+    chunk_size: int
+    scale: Scale
+    max_norm: float | None
+    scaler: GradScaler | None
+    retain_graph: bool
+    check: bool
+
+
+class Taken(NamedTuple):
+    """A step that is ready to be put into `.grad`."""
+
+    weights: Tensor
+    """`[T]`; NaN from a coordinate-wise rule."""
+    kept_weights: Tensor
+    """`[T]`, those to be used again: without what `max_norm` took off."""
+    of_shared: Gradients
+    of_heads: Gradients
+
+
+class _Made(NamedTuple):
+    """Gradients with the scaler's factor, before their length is looked at."""
+
+    weights: Tensor
+    of_shared: Gradients
+    of_heads: Gradients
+    mean: Gradients | None
+    """The shared gradients of the mean of the losses, if they were asked for."""
+    sizes: Tensor
+    """`[T]`: not finite where a gradient of the task is known not to be."""
+
+
+def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor | None, options: Options) -> Taken:
+    """Gradients of the shared parameters and of the heads.
+
+    Args:
+        graph: of the losses.
+        method: its state moves on, if it is asked.
+        held: `[T]`, weights that are used again; None: the method is asked.
+        options: of the step.
+
+    Raises:
+        ValueError: a loss or gradient is not finite, or a loss not positive though the method needs that.
+    """
+    scaler = options.scaler if options.scaler is not None and options.scaler.is_enabled() else None
+    options = options._replace(check=options.check and scaler is None)
+    values = graph.losses.values.clone()
+    graph.mean([values])
+    if options.check:
+        check_finite(None, values)
+        if isinstance(method, Method):
+            check_positive(method, values)
+    one = values.new_ones((), dtype=torch.float32)
+    # Through `scaler.scale`, which also makes the scaler ready for its `step`.
+    factor = one if scaler is None else scaler.scale(one)
+    if held is not None:
+        made = _weighted(graph, method, held, factor, options._replace(scale=None))
+    elif isinstance(method, Method) and not method.needs_gram:
+        made = _weighted(graph, method, method(None, values), factor, options)
+    else:
+        made = _aggregated(graph, method, values, factor, options)
+    if options.check:
+        _check(graph, made)
+    return _lengthened(made, factor, options, fixed=held is not None)
+
+
+def reads_gradients(method: Method | CoordinateMethod) -> bool:
+    """Whether their inner products are not enough."""
+    return isinstance(method, CoordinateMethod) or method.needs_gradients
+
+
+def _weighted(
+    graph: LossGraph, method: Method | CoordinateMethod, weights: Tensor, factor: Tensor, options: Options
+) -> _Made:
+    """With weights that are known: a plain backward pass."""
+    keep, watch = options.retain_graph, options.check
+    mean = None
+    if options.scale == "mean":
+        mean, _ = graph.weighted(torch.full_like(weights, 1 / len(weights)) * factor, graph.shared, True, False)
+    if isinstance(method, Method) and method.weighs_heads:
+        both, sizes = graph.weighted(weights * factor, [*graph.shared, *graph.heads], keep, watch)
+        return _Made(weights, both[: len(graph.shared)], both[len(graph.shared) :], mean, sizes)
+    of_heads, sizes = graph.weighted(torch.ones_like(weights) * factor, graph.heads, True, watch)
+    of_shared, more = graph.weighted(weights * factor, graph.shared, keep, watch)
+    return _Made(weights, of_shared, of_heads, mean, sizes + more)
+
+
+def _aggregated(
+    graph: LossGraph, method: Method | CoordinateMethod, values: Tensor, factor: Tensor, options: Options
+) -> _Made:
+    """With the weights that the method makes of per-task gradients; these first."""
+    weighs_heads = isinstance(method, Method) and method.weighs_heads
+    later = options.retain_graph or weighs_heads
+    heads = [] if weighs_heads else graph.heads
+    collected = graph.collect(options.chunk_size, factor, heads, later or bool(graph.features))
+    if options.check:
+        check_gradients(collected.sizes)
+    mean = None
+    if options.scale == "mean":
+        plain = collected.gradients.combine(collected.unit * factor / len(values))
+        mean = graph.of_shared([*plain.values()], retain_graph=True)
+    weights, direction = _direction(collected, method, values, factor)
+    of_shared, of_heads, sizes = graph.of_shared(direction, later), collected.of_heads, collected.sizes
+    if weighs_heads:
+        of_heads, more = graph.weighted(weights * factor, graph.heads, options.retain_graph, options.check)
+        sizes = sizes + more
+    return _Made(weights, of_shared, of_heads, mean, sizes)
+
+
+def _direction(
+    collected: Collected, method: Method | CoordinateMethod, values: Tensor, factor: Tensor
+) -> tuple[Tensor, Sequence[Tensor]]:
+    """Weights and what the method makes of the gradients, times the factor."""
+    gradients, unit = collected.gradients, collected.unit
+    if isinstance(method, CoordinateMethod) or method.needs_gradients:
+        whole = {name: leaf.mul_(by_task(unit, leaf)) for name, leaf in gradients.whole().items()}
+        direction, weights, _ = TaskGradients(whole).aggregate(method, values, collected.gram)
+        return weights, [x * factor for x in direction.values()]
+    weights = method(collected.gram, values.double(), collected.eps)
+    return weights, [*gradients.combine(weights * unit * factor).values()]
+
+
+def _lengthened(made: _Made, factor: Tensor, options: Options, fixed: bool) -> Taken:
+    """With the length that was asked for.
+
+    Args:
+        made: the gradients.
+        factor: in them.
+        options: of the step.
+        fixed: whether the weights are those of an earlier step, with the scale `"mean"` of then.
+    """
+    weights, scale = made.weights, None if fixed and options.scale == "mean" else options.scale
+    if scale is None and options.max_norm is None:
+        return Taken(weights, weights, made.of_shared, made.of_heads)
+    now = length(made.of_shared) / factor
+    wanted = length(made.mean) / factor if made.mean is not None else 1.0 if scale == "unit" else scale
+    assert not isinstance(wanted, str)
+    whole = length_factor(now, wanted, options.max_norm)
+    of_shared = [None if x is None else x * whole.to(x.device) for x in made.of_shared]
+    kept = weights * length_factor(now, wanted, None)
+    return Taken(weights * whole, kept, of_shared, made.of_heads)
+
+
+def _check(graph: LossGraph, made: _Made) -> None:
+    """Raises ValueError if a gradient is not finite, naming the task if that is known."""
+    size = largest_entry([*made.of_shared, *made.of_heads], like=made.sizes)
+    if bool(size.isfinite()):
+        return
+    sizes = made.sizes.clone()
+    graph.mean([sizes])
+    check_gradients(sizes)
+    raise ValueError(f"the gradient of the weighted sum of the losses is not finite: {size.item()}")
