@@ -132,8 +132,9 @@ class TrainingConfig(Section):
     """Episodes per task of such an evaluation."""
     checkpoint_every_steps: Positive = 100_000
     """A checkpoint is written every so many steps, and at the end."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the matrix products in the networks; everything else is float32, solvers float64."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the matrix products in the networks; everything else is float32, solvers float64. `auto`
+    measures these products when the run begins, and takes bfloat16 where it is clearly faster; the run keeps it."""
     compile: bool = False
     """Compile the update with torch.compile (a C++ compiler is needed on the CPU)."""
     cuda_graphs: bool = False
@@ -182,7 +183,7 @@ class Config(RunConfig):
         kind = self.agent.single_task
         for name, wanted in RULES[kind].items():
             value = attrgetter(name)(self)
-            if value != wanted:
+            if value not in (wanted, "auto"):  # `auto` becomes what is wanted
                 shown, got = ("null" if v is None else str(v).lower() for v in (wanted, value))
                 raise ValueError(f"{name} must be {shown} with agent.single_task={kind}, got {got}")
         return self

@@ -20,7 +20,7 @@ from mtrl.runs import devices, versions
 Event = dict[str, Any]
 
 
-def start(env: envs.VectorEnv, seed: int, device: torch.device, step: int) -> Event:
+def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, step: int) -> Event:
     """What the run is made of and made on; written again when it is resumed."""
     event = {
         "kind": "start",
@@ -31,6 +31,7 @@ def start(env: envs.VectorEnv, seed: int, device: torch.device, step: int) -> Ev
         "device": str(device),
         "hardware": devices.hardware(device),
         "threads": torch.get_num_threads(),
+        "precision": precision,
         "versions": versions.packages(),
         "simulator": asdict(env.simulator),
         "git_commit": versions.git_commit(),

@@ -12,45 +12,18 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from agents.compiling import Function, compiled
-from agents.config import AgentConfig, Config
+from agents.config import Config
 from agents.directions import Direction, Directions, Policies
+from agents.functions import build_functions
 from agents.learners import ActorFunction
-from agents.losses import Batch, SoftActorCritic
+from agents.losses import Batch
 from agents.metrics import ComponentMetrics, Metrics
-from agents.networks import NetworkParameters, TwinCritic, make_network
+from agents.networks import NetworkParameters
+from agents.precision import dtype_of
 from agents.side_by_side import join, take
-from agents.values import CategoricalValue, GaussianHistogramValue, ScalarValue, ValueHead
 from mtrl import aggregation
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
 from mtrl.runs.section import MethodConfig
-
-
-def build_functions(
-    config: AgentConfig, observation_size: int, action_size: int, precision: torch.dtype
-) -> SoftActorCritic:
-    """The networks and losses that a configuration describes."""
-    value_head = _value_head(config)
-    conditioning = config.conditioning
-    actor = make_network(config.actor, conditioning, observation_size, 2 * action_size, 0.01, precision)
-    num_inputs, num_outputs = observation_size + action_size, value_head.num_outputs
-    first, second = (
-        make_network(config.critic, conditioning, num_inputs, num_outputs, 1.0, precision, prefix)
-        for prefix in ("first.", "second.")
-    )
-    return SoftActorCritic(
-        actor,
-        TwinCritic((first, second)),
-        value_head,
-        config.log_std_min,
-        config.log_std_max,
-    )
-
-
-def _value_head(config: AgentConfig) -> ValueHead:
-    if config.value == "scalar":
-        return ScalarValue()
-    kind = CategoricalValue if config.value == "categorical" else GaussianHistogramValue
-    return kind(config.num_atoms, config.value_limit)
 
 
 class _Functions(NamedTuple):
@@ -70,12 +43,15 @@ class Learner:
     actor takes the mean. Heads, embeddings and temperatures belong to one task each and take their plain gradients.
 
     Args:
-        config: of the run.
+        config: of the run, its precision chosen.
         num_tasks: `T`.
         observation_size: `O`.
         action_size: `A`.
         device: of all tensors.
         seeds: of the replicas; each decides first parameters, noise and exploration of its own.
+
+    Raises:
+        ValueError: the precision is `auto`.
     """
 
     def __init__(
@@ -89,7 +65,7 @@ class Learner:
     ) -> None:
         self.config, self.device, self.seeds = config.agent, device, tuple(seeds)
         self.num_tasks, self.update_every = num_tasks, config.method.update_every
-        precision = getattr(torch, config.training.precision)
+        precision = dtype_of(config)
         self.functions = build_functions(config.agent, observation_size, action_size, precision)
         self.critic, self.target, self.actor, self.log_alpha = self._first()
         self.critic_method = _method(config.method, "critic", config.agent.aggregated).to(device)

@@ -4,8 +4,8 @@ Axes: `T` tasks, `E` environments of each, `O` observation, `A` action.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +18,7 @@ import envs
 from agents.callbacks import following
 from agents.config import Config
 from agents.learners import act_alone, check_installed, make_learner
+from agents.precision import choose, with_precision
 from agents.replica import streams
 from agents.training import Listener, Training
 from mtrl.runs import checkpoint, devices
@@ -82,11 +83,16 @@ class MultiTaskSAC:
 
     def _begin(self, config: Config, state: dict[str, Any] | None) -> None:
         check_installed(config)
-        self.config, self.seed, self.device = config, config.seeds[0], devices.choose(config.device)
+        self.device = devices.choose(config.device)
+        with devices.threads(_num_threads(config)):
+            choice = choose(config, self.device)
+        if choice.is_slow:
+            warnings.warn(choice.line or "", RuntimeWarning, stacklevel=3)
+        self.config, self.seed = with_precision(config, choice.precision), config.seeds[0]
         self.tasks = envs.task_names(config.env.tasks)
         self.sizes = envs.sizes(self.tasks, config.env.one_hot)
         agent_seed, _, noise_seed = streams(self.seed)
-        self._learner = make_learner(config, len(self.tasks), *self.sizes, self.device, [agent_seed])
+        self._learner = make_learner(self.config, len(self.tasks), *self.sizes, self.device, [agent_seed])
         if state:
             self._learner.load_state_dict([state["agent"]])
         self._state = state  # of the training when there is none
@@ -120,9 +126,8 @@ class MultiTaskSAC:
         training = self._started()
         left = max(0, self.config.steps - training.step)
         until = training.step + (left if total_timesteps is None else total_timesteps)
-        threads = self.config.training.threads or max(1, devices.available_cores() - 1)
         with (
-            _threads(threads),
+            devices.threads(_num_threads(self.config)),
             following(callback, self, until - training.step) as goes_on,
             stop_signals() as stop,
         ):
@@ -237,14 +242,9 @@ class MultiTaskSAC:
         return observation.reshape(num_tasks, -1, size)
 
 
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _num_threads(config: Config) -> int:
+    """While it learns."""
+    return config.training.threads or max(1, devices.available_cores() - 1)
 
 
 def _make_config(config: Config | str | Path | None, seed: int | None, fields: Mapping[str, Any]) -> Config:

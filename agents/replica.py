@@ -61,7 +61,7 @@ class Replica:
             self.observation = self.env.load_state_dict(state["env"])
         in_folder = None if self.folder is None else MetricsLog(self.folder / "metrics.jsonl", step, on_event)
         self._write = in_folder.write if in_folder else on_event
-        self._write(events.start(self.env, self.seed, device, max(0, step)))
+        self._write(events.start(self.env, self.seed, device, self.config.training.precision, max(0, step)))
 
     def recv(self) -> tuple[np.ndarray, envs.Step]:
         """Wait for the environments; what was seen before the step, and the step."""

@@ -9,6 +9,7 @@ import envs
 from agents.config import Config
 from agents.evaluation import Policy, deterministic_policy
 from agents.learners import ActorFunction, make_learner
+from agents.precision import Precision, with_precision
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config
 
@@ -28,7 +29,7 @@ class SavedPolicy(NamedTuple):
     """The policy as a function of its parameters."""
 
 
-def load_policy(folder: Path, device: str, precision: str | None = None) -> SavedPolicy:
+def load_policy(folder: Path, device: str, precision: Precision | None = None) -> SavedPolicy:
     """The policy of the newest checkpoint in the folder of one seed of a run, finished or running.
 
     Args:
@@ -45,8 +46,7 @@ def load_policy(folder: Path, device: str, precision: str | None = None) -> Save
     tasks = envs.task_names(config.env.tasks)
     sizes = envs.sizes(tasks, config.env.one_hot)
     if precision:
-        training = config.training.model_copy(update={"precision": precision})
-        config = config.model_copy(update={"training": training})
+        config = with_precision(config, precision)
     learner = make_learner(config, len(tasks), *sizes, place, config.seeds)
     learner.load_state_dict([state["agent"]])
     torch.set_num_threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores

@@ -22,6 +22,7 @@ from agents.learners import check_installed, make_learner
 from agents.metrics import Metrics
 from agents.replay import Replay
 from agents.replica import Event, Replica, stack_noise
+from agents.run_precision import settled
 from agents.stopwatch import Stopwatch
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
@@ -81,6 +82,9 @@ def train(
         check_may_train(folder, config, seed, resume)
     check_installed(config)
     torch.set_num_threads(config.training.threads or max(1, devices.available_cores() - 1))
+    config, line = settled(config, folders, device)
+    if line:
+        on_event({"kind": "note", "text": line}, None)
     results = []
     with stop_signals() as stop:
         for step, seeds in _groups(config, folders):

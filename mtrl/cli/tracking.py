@@ -54,7 +54,7 @@ class Tracker:
         """Take one event of `agents.train`."""
         kind = event["kind"]
         if kind == "start":
-            self._start()
+            self._start(event)
         elif kind == "train":
             self._run.log(dict(flat(event)))
         elif kind == "evaluation":
@@ -70,8 +70,9 @@ class Tracker:
         for name, value in flat({"mean": result["mean"], **tasks}):
             self._run.summary[f"{place}/{name}"] = value
 
-    def _start(self) -> None:
+    def _start(self, event: Mapping[str, Any]) -> None:
         name, method = self._config.name, self._config.method.name
+        chosen = {name: event[name] for name in ("precision",) if name in event}  # where the configuration says auto
         self._run = self._wandb.init(
             project=_PROJECT,
             group=f"{name}: {method}",
@@ -81,7 +82,7 @@ class Tracker:
             resume="allow",
             reinit="create_new",  # seeds side by side: a run each
             dir=self._folder,
-            config=self._config.model_dump(mode="json") | {"seeds": [self._seed]},
+            config=self._config.model_dump(mode="json") | {"seeds": [self._seed]} | chosen,
             settings=self._wandb.Settings(console="off", silent=True),
         )
         # The axis is a value, not wandb's own counter, which refuses the steps that a resumed run repeats.

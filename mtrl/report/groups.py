@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.nested import flat
 from mtrl.report.run_files import Record, ReportError, Warn
 from mtrl.report.runs import Evaluation, Run, read_run
 
@@ -163,6 +164,6 @@ def _different_protocol(one: Evaluation, other: Evaluation) -> str:
 
 
 def differences(one: Record, other: Record) -> list[str]:
-    """Keys whose values differ, apart from those that are a seed's own."""
-    keys = sorted((one.keys() | other.keys()) - set(OWN_TO_A_SEED))
-    return [key for key in keys if one.get(key) != other.get(key)]
+    """Keys whose values differ, dotted, apart from those that are a seed's own."""
+    mine, theirs = (flat({k: v for k, v in record.items() if k not in OWN_TO_A_SEED}) for record in (one, other))
+    return [key for key in sorted(mine.keys() | theirs.keys()) if mine.get(key) != theirs.get(key)]

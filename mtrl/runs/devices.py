@@ -1,8 +1,10 @@
 """Which device, how many threads, what hardware."""
 
+import contextlib
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -38,6 +40,17 @@ def hardware(device: torch.device) -> str:
         model = names[0] if names else model
     text = f"{available_cores()} cores of {model}"
     return f"{torch.cuda.get_device_name(device)}, {text}" if device.type == "cuda" else text
+
+
+@contextlib.contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Torch computes with so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def available_cores() -> int:

@@ -46,7 +46,7 @@ def load_config(folder: Path, kind: type[C]) -> C:
 
 
 def check_same(folder: Path, config: RunConfig, seed: int) -> None:
-    """Refuses to continue a run with another configuration or seed.
+    """Refuses to continue a run with another configuration or seed; `auto` is whatever the run was made with.
 
     Raises:
         UserError: names every field that differs.
@@ -58,7 +58,7 @@ def check_same(folder: Path, config: RunConfig, seed: int) -> None:
     changes = [
         f"{name} is {saved.get(name)!r} there and {given.get(name)!r} here"
         for name in sorted(saved.keys() | given.keys())
-        if saved.get(name) != given.get(name)
+        if given.get(name) not in (saved.get(name), "auto")
     ]
     if changes:
         raise UserError(f"{folder} was made with another config: {'; '.join(changes)}")

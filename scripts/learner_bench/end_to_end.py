@@ -48,7 +48,7 @@ def training(config_file: str, method: str, num_seeds: int, device: str, vector_
         "method": method,
         "config": config_file,
         "device": device,
-        "precision": config.training.precision,
+        "precision": next(event["precision"] for event in events if event["kind"] == "start"),
         "num_seeds": num_seeds,
         "updates_per_s": last["updates_per_s"],
         "steps_per_s": last["steps_per_s"],

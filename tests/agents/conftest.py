@@ -14,6 +14,7 @@ def make_config(**changes: dict) -> Config:
     tree = {
         "method": {"name": "mean"},
         "agent": {"actor": network, "critic": network, "conditioning": {"embedding_size": 4}, "num_atoms": 21},
+        "training": {"precision": "float32"},
     }
     for section, values in changes.items():
         tree[section] = {**tree.get(section, {}), **values} if isinstance(values, dict) else values

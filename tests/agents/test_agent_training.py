@@ -35,6 +35,7 @@ def make(**changes) -> Config:
             "checkpoint_every_steps": 120,
             "replay_capacity_per_task": 60,
             "threads": 1,
+            "precision": "float32",
         },
         "evaluation": {"episodes": 2, "horizon": 10},
     }

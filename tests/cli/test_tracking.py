@@ -80,7 +80,12 @@ def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None
     folder.mkdir(parents=True)
     config = Config(name="a", seeds=(3, 4))
     with Tracker(config, 3, folder) as tracker:
-        for event in (start(3), train(1000, None, 0.25), evaluation(1000, 0.5, 0.75), {"kind": "progress"}):
+        for event in (
+            start(3, precision="bfloat16"),
+            train(1000, None, 0.25),
+            evaluation(1000, 0.5, 0.75),
+            {"kind": "progress"},
+        ):
             tracker.update(event)
         tracker.finish(result(1000, 3, (0.5, 1.0), (0.25, 0.5)))
 
@@ -88,6 +93,7 @@ def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None
     run, lines, summary = read(first)
     assert (run.project, run.run_group, run.job_type) == ("mtrl", "a: nash_mtl", "nash_mtl")
     assert run.display_name == "a/seed_3"
+    assert values(run.config.update)["precision"] == "bfloat16"  # `training/precision` is auto
     logged = {name: value for name, value in lines[0].items() if not name.startswith("_")}
     assert logged == {
         "step": 1000,

@@ -257,6 +257,16 @@ def test_seeds_with_other_settings_are_pointed_out(tmp_path: Path) -> None:
     assert f"{tmp_path / 'a' / 'seed_1'} differs from {tmp_path / 'a' / 'seed_0'} in steps" in warnings
 
 
+def test_the_precision_of_runs_is_named_and_seeds_that_differ_in_it_are_pointed_out(tmp_path: Path) -> None:
+    for seed, precision in enumerate(("bfloat16", "float32")):
+        final = result(3000, seed, (0.5, 1.0), (0.25, 0.5))
+        write_run(tmp_path, seed=seed, final=final, training={"precision": precision, "threads": 1})
+    first, second = (tmp_path / "a" / f"seed_{seed}" for seed in (0, 1))
+    _, _, warnings = report([tmp_path / "a"], tmp_path / "report")
+    assert f"{second} differs from {first} in training.precision" in warnings
+    assert [row["precision"] for row in read_csv(tmp_path / "report" / "runs.csv")] == ["bfloat16", "float32"]
+
+
 def test_seeds_are_sorted_as_numbers(tmp_path: Path) -> None:
     for seed in (10, 2, 1):
         write_run(tmp_path, seed=seed)

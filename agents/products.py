@@ -1,0 +1,115 @@
+"""The matrix products of an update, and how fast they are in either number format.
+
+Axes: `S` replicas, `T` tasks, `B` rows of a task, `I` inputs and `O` outputs of a linear layer.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from agents.config import Config
+from agents.functions import build_functions
+
+MEASURED_FLOP = 5e8  # of a forward pass at most, one replica at least: more of them only repeat it
+MEASURED_S, ROUNDS = 0.1, 3  # at least; one round where that alone takes so long
+GPU_REPEATS = 20  # between two waits for a GPU, so that it is not the waiting that is measured
+
+
+class Layer(NamedTuple):
+    """A linear layer's shape."""
+
+    inputs: int
+    outputs: int
+    is_own: bool
+    """Each task has its own."""
+
+
+class Rows(NamedTuple):
+    """What goes through each layer in an update."""
+
+    replicas: int
+    tasks: int
+    per_task: int
+
+
+def layers_of(config: Config, observation_size: int, action_size: int) -> Counter[Layer]:
+    """How many layers of each shape actor and critics have."""
+    functions = build_functions(config.agent, observation_size, action_size, torch.float32)
+    counts: Counter[Layer] = Counter()
+    for network, number in ((functions.actor, 1), (functions.critic.networks[0], 2)):
+        groups = network.init(1, Generator())
+        for group, is_own in ((groups.shared, False), (groups.own, True)):
+            for name, tensor in group.items():
+                if name.endswith(".weight"):
+                    inputs, outputs = tensor.shape[-2:]
+                    counts[Layer(inputs, outputs, is_own)] += number
+    return counts
+
+
+def speedup(layers: Mapping[Layer, int], rows: Rows, device: torch.device) -> float:
+    """How many times as fast as in float32 the products are in bfloat16: below 1 where they are slower.
+
+    Each layer's product and the two of its backward pass; the formats take turns, and the fastest of several rounds
+    counts, because others may be at work.
+    """
+    flop = sum(2 * rows.tasks * rows.per_task * layer.inputs * layer.outputs for layer in layers)
+    rows = rows._replace(replicas=max(1, min(rows.replicas, int(MEASURED_FLOP // flop))))
+    formats = torch.float32, torch.bfloat16
+    operands = {(layer, dtype): Operands.drawn(layer, rows, dtype, device) for layer in layers for dtype in formats}
+    for own in operands.values():
+        own.seconds(device)  # the first product of a shape and format is prepared
+    fastest = dict.fromkeys(operands, float("inf"))
+    start, done = time.perf_counter(), 0
+    while (taken := time.perf_counter() - start) < MEASURED_S or (done < ROUNDS and taken < ROUNDS * MEASURED_S):
+        for key, own in operands.items():
+            fastest[key] = min(fastest[key], own.seconds(device))
+        done += 1
+    single, half = (sum(number * fastest[layer, dtype] for layer, number in layers.items()) for dtype in formats)
+    return single / half
+
+
+class Operands(NamedTuple):
+    """Of a layer's product, in one format, and where its three products go."""
+
+    x: Tensor
+    """`[S, T B, I]`, or `[S T, B, I]` where each task has its own layer."""
+    weight: Tensor
+    d: Tensor
+    """Gradient with respect to the output, as `x` but for its size."""
+    results: tuple[Tensor, Tensor, Tensor]
+    per_task: int
+
+    @classmethod
+    def drawn(cls, layer: Layer, rows: Rows, dtype: torch.dtype, device: torch.device) -> "Operands":
+        """Random ones."""
+        batches = rows.replicas * (rows.tasks if layer.is_own else 1)
+        each = rows.per_task * (1 if layer.is_own else rows.tasks)
+
+        generator = Generator(device).manual_seed(0)  # torch's own is the user's
+
+        def drawn(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, device=device).to(dtype)
+
+        x, d = drawn(batches, each, layer.inputs), drawn(batches, each, layer.outputs)
+        weight = drawn(batches, layer.inputs, layer.outputs)
+        gradients = drawn(rows.replicas * rows.tasks, layer.inputs, layer.outputs)
+        return cls(x, weight, d, (torch.empty_like(d), torch.empty_like(x), gradients), rows.per_task)
+
+    def seconds(self, device: torch.device) -> float:
+        """Of the product, its gradient with respect to `x`, and those with respect to the weight, one a task."""
+        output, of_x, of_weight = self.results
+        by_task = [t.view(-1, self.per_task, t.shape[-1]) for t in (self.x, self.d)]
+        # On a CPU its own time, summed over threads: what else runs there says nothing of the format.
+        clock = time.process_time if device.type == "cpu" else time.perf_counter
+        start = clock()
+        for _ in range(1 if device.type == "cpu" else GPU_REPEATS):
+            torch.bmm(self.x, self.weight, out=output)
+            torch.bmm(self.d, self.weight.mT, out=of_x)
+            torch.bmm(by_task[0].mT, by_task[1], out=of_weight)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return clock() - start
