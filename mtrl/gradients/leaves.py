@@ -16,6 +16,8 @@ from torch import Tensor
 
 from mtrl.aggregation import CoordinateMethod, Method
 from mtrl.aggregation.method import check_finite
+from mtrl.gradients.own_rows import OwnRows
+from mtrl.gradients.shared_inputs import SharedInputs, TableRows
 
 ROW = 128
 """Least length of the rows that a leaf's Gram matrix is summed over."""
@@ -38,6 +40,10 @@ class Factors(NamedTuple):
         return (self.inputs.mT @ self.deltas.to(self.inputs.dtype)).to(self.deltas.dtype)
 
 
+Leaf = Tensor | Factors | SharedInputs | TableRows | OwnRows
+"""One parameter's gradients of every task."""
+
+
 class Aggregate(NamedTuple):
     """A step's direction and where it comes from."""
 
@@ -53,7 +59,7 @@ class Aggregate(NamedTuple):
 class TaskGradients:
     """Gradients of every task with respect to the same parameters, leaf by leaf; no Jacobian is concatenated."""
 
-    leaves: Mapping[str, Tensor | Factors]
+    leaves: Mapping[str, Leaf]
     """By parameter name: `[..., T, *shape]`, or the factors of a weight matrix."""
     leading: int = 0
     """Number of leading axes."""
@@ -79,7 +85,7 @@ class TaskGradients:
 
     def whole(self) -> dict[str, Tensor]:
         """By parameter name: `[..., T, *shape]`, factors multiplied out."""
-        return {name: leaf.product() if isinstance(leaf, Factors) else leaf for name, leaf in self.leaves.items()}
+        return {name: leaf if isinstance(leaf, Tensor) else leaf.product() for name, leaf in self.leaves.items()}
 
     def __add__(self, other: TaskGradients) -> TaskGradients:
         """Of the sum of two losses per task, for instance of two parts of a batch."""
@@ -120,7 +126,7 @@ class TaskGradients:
         return Aggregate(gradients.combine(weights), weights, gram)
 
 
-def _kept(leaf: Tensor | Factors) -> Tensor | Factors:
+def _kept(leaf: Leaf) -> Leaf:
     if isinstance(leaf, Factors) and leaf.inputs.shape[-2] * leaf.inputs.dtype.itemsize >= KEPT:
         return leaf.product()
     return leaf
@@ -131,7 +137,9 @@ def _coordinate_wise(method: CoordinateMethod, leaf: Tensor, losses: Tensor) -> 
     return method(leaf.flatten(axes), losses).view(leaf.shape[: axes - 1] + leaf.shape[axes:])
 
 
-def _leaf_gram(leaf: Tensor | Factors, leading: int) -> Tensor:
+def _leaf_gram(leaf: Leaf, leading: int) -> Tensor:
+    if isinstance(leaf, SharedInputs | TableRows | OwnRows):
+        return leaf.gram()
     if isinstance(leaf, Factors):
         leaf = leaf.product()
     if leading:  # one after the other: side by side, the rows below would have to be copied into another order
@@ -147,15 +155,17 @@ def _leaf_gram(leaf: Tensor | Factors, leading: int) -> Tensor:
     return (by_row @ by_row.mT).sum(0)
 
 
-def _leaf_sum(a: Tensor | Factors, b: Tensor | Factors) -> Tensor | Factors:
+def _leaf_sum(a: Leaf, b: Leaf) -> Leaf:
     if isinstance(a, Factors) and isinstance(b, Factors):
         return Factors(torch.cat((a.inputs, b.inputs), -2), torch.cat((a.deltas, b.deltas), -2))
-    assert isinstance(a, Tensor)
-    assert isinstance(b, Tensor)
-    return a + b
+    assert not isinstance(a, Factors)
+    assert type(a) is type(b)
+    return a + b  # type: ignore[operator]
 
 
-def _leaf_combine(leaf: Tensor | Factors, weights: Tensor) -> Tensor:
+def _leaf_combine(leaf: Leaf, weights: Tensor) -> Tensor:
+    if isinstance(leaf, SharedInputs | TableRows | OwnRows):
+        return leaf.combine(weights)
     if isinstance(leaf, Factors):
         deltas = leaf.deltas * weights.to(leaf.deltas.dtype)[..., None, None]
         inputs = leaf.inputs.flatten(-3, -2)

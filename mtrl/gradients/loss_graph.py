@@ -19,8 +19,9 @@ from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.losses import Losses
 from mtrl.gradients.parameters import Trainable, check_bare, trained
-from mtrl.gradients.shared_forward import by_task, task_passes, vector_jacobian
-from mtrl.gradients.size import power_of_two
+from mtrl.gradients.sample_passes import sample_passes
+from mtrl.gradients.shared_forward import task_passes, vector_jacobian
+from mtrl.gradients.size import by_task, power_of_two
 
 Gradients = Sequence[Tensor | None]
 """Of a list of tensors; None where no loss depends on one."""
@@ -78,25 +79,30 @@ class LossGraph:
     reached: list[bool]
     """Whether a loss depends on it, of the shared parameters and then of the heads; with ranks, on any of them."""
 
-    def collect(self, chunk_size: int, factor: Tensor, heads: Sequence[Tensor], retain_graph: bool) -> Collected:
+    def collect(
+        self, chunk_size: int, factor: Tensor, heads: Sequence[Tensor], retain_graph: bool, factored: bool
+    ) -> Collected:
         """Per-task gradients, their Gram matrix, and the plain gradients of heads times `factor`."""
+        factored = factored and not self.features and self.average is None
+        passes = sample_passes(self.losses.roots, self.shared, heads, factor) if factored else None
         with apart(self.features):
-            passes = task_passes(
+            passes = passes or task_passes(
                 self.losses.roots,
                 self.features or self.shared,
                 heads,
                 factor=factor,
                 chunk_size=1 if any(_sparse(root) for root in self.losses.roots) else chunk_size,
                 retain_graph=retain_graph,
+                factored=factored,
             )
         unit, sizes = passes.unit, torch.stack((passes.unit, passes.heads_size))
         self.mean([sizes])
         if self.average is not None and not self.features:
             # The ranks' gradients need one unit before they can be averaged.
-            unit = power_of_two(sizes[0], passes.leaves)
-            for leaf in passes.leaves:
+            unit = power_of_two(sizes[0], passes.formed)
+            for leaf in passes.formed:
                 leaf.mul_(by_task(passes.unit / unit, leaf))
-            self.mean(passes.leaves)
+            self.mean(passes.formed)
         gradients = TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)})
         gram = gradients.gram()
         eps = torch.finfo(gram.dtype).eps

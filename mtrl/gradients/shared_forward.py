@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from mtrl.gradients.leaves import TaskGradients
+from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import read_losses
-from mtrl.gradients.size import largest_entry, power_of_two
+from mtrl.gradients.size import by_task, largest_entry
+from mtrl.gradients.stores import Stores
 
 
 class Passes(NamedTuple):
@@ -24,18 +25,19 @@ class Passes(NamedTuple):
     inner products would else under- or overflow with the unit of the loss.
     """
 
-    leaves: list[Tensor]
+    leaves: list[Leaf]
     """Of each shared tensor, `[T, *shape]`, over the unit; complex ones as pairs of real numbers, a last axis more."""
     unit: Tensor
     """`[T]`, float64; not finite where a gradient is not."""
-    reached: list[bool]
-    """Whether a loss depends on the shared tensor."""
-    sparse: list[bool]
-    """Whether autograd gives a sparse gradient of it; the leaves are dense."""
     heads: list[Tensor | None]
     """Gradients of the sum of the losses; None where no loss depends."""
     heads_size: Tensor
     """`[T]`, float64: the largest entry of the gradients of the heads; 0 where they were not looked at by task."""
+
+    @property
+    def formed(self) -> list[Tensor]:
+        """The leaves that are tensors."""
+        return [leaf for leaf in self.leaves if isinstance(leaf, Tensor)]
 
 
 def loss_gradients(
@@ -65,7 +67,7 @@ def loss_gradients(
     """
     roots = read_losses(losses).roots
     passes = task_passes(roots, [*shared.values()], heads, chunk_size=chunk_size, retain_graph=retain_graph)
-    for leaf in passes.leaves:
+    for leaf in passes.formed:
         leaf.mul_(by_task(passes.unit, leaf))
     return TaskGradients(dict(zip(shared, passes.leaves, strict=True))), passes.heads
 
@@ -78,6 +80,7 @@ def task_passes(
     factor: Tensor | None = None,
     chunk_size: int = 1,
     retain_graph: bool = False,
+    factored: bool = False,
 ) -> Passes:
     """A backward pass per task, or per chunk of them.
 
@@ -88,15 +91,15 @@ def task_passes(
         factor: on every loss, scalar, as a `GradScaler` asks for; it is in the gradients that come back.
         chunk_size: see `loss_gradients`.
         retain_graph: whether the graph is needed again.
+        factored: leave out gradients that follow from those at a layer's outputs, see `layer_plan`.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size needs to be at least 1, got chunk_size={chunk_size}")
     T, device = len(roots), shared[0].device
     one = torch.ones((), device=device) if factor is None else factor
-    leaves = [_real(x.detach()).new_zeros(T, *_real(x.detach()).shape) for x in shared]
+    stores = Stores([root for root in roots if root is not None], shared, T, factored)
     unit = torch.ones(T, dtype=torch.float64, device=device)
     heads_size = torch.zeros_like(unit)
-    reached, sparse = [False] * len(shared), [False] * len(shared)
     total: list[Tensor | None] = [None] * len(heads)
     chunks = [range(start, min(start + chunk_size, T)) for start in range(0, T, chunk_size)]
     chunks = [chunk for chunk in chunks if any(roots[task] is not None for task in chunk)]
@@ -106,55 +109,32 @@ def task_passes(
         keep, rows = retain_graph or chunk != chunks[-1], slice(chunk.start, chunk.stop)
         if chunk_size == 1:
             # The heads on the way: the pass through a task's own head gives its gradient as well.
-            found = vector_jacobian(roots[rows], one.expand(1), [*shared, *heads], keep)
-            own = found[len(shared) :]
+            found = vector_jacobian(roots[rows], one.expand(1), [*stores.inputs, *heads], keep)
+            own = found[len(stores.inputs) :]
             total = [_sum(before, gradient) for before, gradient in zip(total, own, strict=True)]
             heads_size[rows] = largest_entry(own, like=unit)
-            found = [None if gradient is None else gradient.unsqueeze(0) for gradient in found[: len(shared)]]
+            found = [None if gradient is None else gradient.unsqueeze(0) for gradient in found[: len(stores.inputs)]]
         else:
-            found = _batched(roots[rows], one, shared, keep)
-        reached = [before or gradient is not None for before, gradient in zip(reached, found, strict=True)]
-        sparse = [before or _is_sparse(gradient) for before, gradient in zip(sparse, found, strict=True)]
-        found = [None if gradient is None else _real(_dense(gradient)) for gradient in found]
-        unit[rows] = power_of_two(largest_entry(found, like=unit, rows=len(chunk)), leaves)
-        for leaf, gradient in zip(leaves, found, strict=True):
-            if gradient is not None:
-                torch.mul(gradient, by_task(1 / unit[rows], gradient), out=leaf[rows])
-    return Passes(leaves, unit, reached, sparse, total, heads_size)
+            found = _batched(roots[rows], one, stores.inputs, keep)
+        unit[rows] = stores.put(found, rows, like=unit)
+    return Passes(stores.leaves(), unit, total, heads_size)
 
 
 def vector_jacobian(
-    roots: Sequence[GradientEdge | None], factors: Tensor, inputs: Sequence[Tensor], retain_graph: bool
+    roots: Sequence[GradientEdge | None], factors: Tensor, inputs: Sequence[Tensor | GradientEdge], retain_graph: bool
 ) -> list[Tensor | None]:
     """Gradient of `sum_i factors_i roots_i`; None for an input that no root depends on."""
     there = [(root, factor) for root, factor in zip(roots, factors.unbind(), strict=True) if root is not None]
     return list(_grad([root for root, _ in there], inputs, [factor for _, factor in there], retain_graph))
 
 
-def by_task(numbers: Tensor, leaf: Tensor) -> Tensor:
-    """`[T]` as factors of a leaf `[T, *shape]`."""
-    return numbers.to(leaf.dtype).view(-1, *[1] * (leaf.ndim - 1))
-
-
 def _batched(
-    roots: Sequence[GradientEdge | None], one: Tensor, inputs: Sequence[Tensor], keep: bool
+    roots: Sequence[GradientEdge | None], one: Tensor, inputs: Sequence[Tensor | GradientEdge], keep: bool
 ) -> list[Tensor | None]:
     """Of several tasks in one pass, `[len(roots), *shape]`."""
     one_each = torch.eye(len(roots), device=one.device) * one
     here = [(root, row) for root, row in zip(roots, one_each.unbind(), strict=True) if root is not None]
     return list(_grad([root for root, _ in here], inputs, [row for _, row in here], keep, is_grads_batched=True))
-
-
-def _is_sparse(x: Tensor | None) -> bool:
-    return x is not None and x.is_sparse
-
-
-def _real(x: Tensor) -> Tensor:
-    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
-
-
-def _dense(x: Tensor) -> Tensor:
-    return x.to_dense() if x.is_sparse else x
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
@@ -163,11 +143,16 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 def _grad(
     roots: Sequence[GradientEdge],
-    inputs: Sequence[Tensor],
+    inputs: Sequence[Tensor | GradientEdge],
     factors: Sequence[Tensor],
     retain_graph: bool,
     is_grads_batched: bool = False,
 ) -> tuple[Tensor | None, ...]:
     return torch.autograd.grad(
-        roots, inputs, factors, retain_graph=retain_graph, allow_unused=True, is_grads_batched=is_grads_batched
+        roots,
+        inputs,  # type: ignore[arg-type]  # of both kinds
+        factors,
+        retain_graph=retain_graph,
+        allow_unused=True,
+        is_grads_batched=is_grads_batched,
     )

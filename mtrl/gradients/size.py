@@ -38,6 +38,11 @@ def power_of_two(size: Tensor, leaves: Sequence[Tensor]) -> Tensor:
     return torch.where(mantissa == 0, 1.0, size / mantissa).clamp(least, 1 / least)
 
 
+def by_task(numbers: Tensor, leaf: Tensor) -> Tensor:
+    """`[T]` as factors of a leaf `[T, *shape]`."""
+    return numbers.to(leaf.dtype).view(-1, *[1] * (leaf.ndim - 1))
+
+
 def length(gradients: Iterable[Tensor | None]) -> Tensor:
     """The Euclidean length of all gradients together, scalar, float64."""
     lengths = [

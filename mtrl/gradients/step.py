@@ -17,8 +17,7 @@ from mtrl.aggregation.method import check_finite, check_positive
 from mtrl.gradients.finite import check_gradients
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.loss_graph import Collected, Gradients, LossGraph
-from mtrl.gradients.shared_forward import by_task
-from mtrl.gradients.size import largest_entry, length
+from mtrl.gradients.size import by_task, largest_entry, length
 from mtrl.gradients.update_length import Scale, length_factor
 
 
@@ -118,7 +117,8 @@ def _aggregated(
     weighs_heads = isinstance(method, Method) and method.weighs_heads
     later = options.retain_graph or weighs_heads
     heads = [] if weighs_heads else graph.heads
-    collected = graph.collect(options.chunk_size, factor, heads, later or bool(graph.features))
+    factored = not reads_gradients(method)
+    collected = graph.collect(options.chunk_size, factor, heads, later or bool(graph.features), factored)
     if options.check:
         check_gradients(collected.sizes)
     mean = None

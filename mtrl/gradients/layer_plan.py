@@ -1,0 +1,112 @@
+"""Which shared parameters' gradients are made of those at layers' outputs, so that no pass computes them per task.
+
+That holds where all that the losses see of a parameter are weights of layers that the graph tells about
+(`layer_nodes`), and is done where it is cheaper. With `N` rows, `I` inputs and `O` outputs, a task's gradient takes
+`N I O` multiplications. Through the rows, a task's share of the Gram matrix takes `N^2 O` instead, after `N^2 I` for
+all tasks, and one gradient is formed, that of the tasks' weighted sum.
+
+A convolution's bias goes with its weight: by itself it would cost a task's pass as much as both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge
+
+from mtrl.gradients.layer_nodes import Embedding, Layer, is_convolution_bias, layer_at
+from mtrl.gradients.parameter_uses import Use, parameter_uses
+from mtrl.gradients.shared_inputs import SharedInputs, TableRows
+
+Leaf = Tensor | SharedInputs | TableRows
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """Parameters whose gradients follow from those at layers' outputs, and the layers."""
+
+    parameters: Mapping[str, Tensor]
+    """Those of `weights` and `biases`."""
+    weights: Mapping[str, Sequence[Layer]]
+    """By parameter name: the layers that apply it."""
+    biases: Mapping[str, Sequence[Layer]]
+    """As `weights`; each layer's weight is there, too."""
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All of them, each once."""
+        return [layer for layers in self.weights.values() for layer in layers]
+
+    def zeros(self, num_tasks: int) -> dict[Layer, Tensor]:
+        """By layer `[T, N, O]`, for the gradients at its outputs."""
+        zeros: dict[Layer, Tensor] = {}
+        for name, layers in self.weights.items():
+            weight = self.parameters[name]
+            for layer in layers:
+                shape = (num_tasks, layer.num_rows, weight.numel() // layer.num_inputs)
+                zeros[layer] = weight.new_zeros(shape, dtype=layer.dtype or weight.dtype)
+        return zeros
+
+    def leaves(self, deltas: Mapping[Layer, Tensor]) -> dict[str, Leaf]:
+        """The tasks' gradients, by parameter name.
+
+        Args:
+            deltas: of each layer `[T, N, O]`, the tasks' gradients at its outputs.
+        """
+        leaves: dict[str, Leaf] = {}
+        for name, parameter in self.parameters.items():
+            if name in self.biases:
+                sums = [deltas[layer].sum(1, dtype=_summed_in(parameter)) for layer in self.biases[name]]
+                leaves[name] = sum(sums[1:], sums[0])
+            else:
+                layers = self.weights[name]
+                leaves[name] = _leaf(layers, [deltas[layer] for layer in layers], parameter)
+        return leaves
+
+
+def plan_layers(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]) -> LayerPlan:
+    """Of a loss per task with these roots; parameters that are not in the plan are to be differentiated by as ever."""
+    found = parameter_uses(roots, parameters)
+    known = {name: _layers(uses) for name, uses in found.items()}
+    weights = {name: layers for name, layers in known.items() if _pays(layers, parameters[name], len(roots))}
+    at = {layer.edge.node: layer for layers in weights.values() for layer in layers}
+    biases = {
+        name: [at[use.node] for use in uses]
+        for name, uses in found.items()
+        if uses and all(is_convolution_bias(use.node, use.slot) and use.node in at for use in uses)
+    }
+    return LayerPlan({name: parameters[name] for name in (*weights, *biases)}, weights, biases)
+
+
+def _layers(uses: Sequence[Use]) -> Sequence[Layer]:
+    """What applies a weight; empty if that is not all known."""
+    layers = [layer for use in uses if (layer := layer_at(use.node, use.slot, use.transposed)) is not None]
+    return layers if len(layers) == len(uses) and len({layer.kind for layer in layers}) == 1 else []
+
+
+def _pays(layers: Sequence[Layer], parameter: Tensor, num_tasks: int) -> bool:
+    """Whether there are layers, and their rows take fewer multiplications than the tasks' gradients."""
+    if not layers:
+        return False
+    rows, inputs, T = sum(layer.num_rows for layer in layers), layers[0].num_inputs, num_tasks
+    outputs = parameter.numel() // inputs
+    if isinstance(layers[0], Embedding):  # whose inputs are one-hot
+        return layers[0].sparse or rows < inputs
+    formed = T * rows * inputs * outputs + T * T * inputs * outputs
+    by_rows = rows * rows * (inputs + T * outputs) + T * T * rows * outputs + rows * inputs * outputs
+    return by_rows < formed
+
+
+def _leaf(layers: Sequence[Layer], deltas: Sequence[Tensor], parameter: Tensor) -> SharedInputs | TableRows:
+    table = layers[0]
+    if not isinstance(table, Embedding):
+        return SharedInputs(layers, deltas)
+    indices = torch.cat([layer.inputs() for layer in layers])
+    return TableRows.summed(indices, torch.cat([*deltas], 1), len(parameter), table.sparse)
+
+
+def _summed_in(x: Tensor) -> torch.dtype:
+    return torch.float32 if x.dtype.itemsize < 4 else x.dtype

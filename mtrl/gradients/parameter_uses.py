@@ -1,0 +1,78 @@
+"""Where an autograd graph uses parameters: the nodes that take one as an input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, Node
+
+
+class Use(NamedTuple):
+    """Of a parameter."""
+
+    node: Node
+    slot: int
+    """Which of the node's inputs the parameter is; -1: the node is a loss, and the parameter itself."""
+    transposed: bool
+    """The parameter is transposed on its way there."""
+
+
+def parameter_uses(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]) -> dict[str, list[Use]]:
+    """By name, all that losses with these roots do with the parameters.
+
+    Left out are parameters whose gradient is not told by their uses: subclasses of tensors, as shards are, complex
+    ones, and those with a hook.
+    """
+    names = {id(x): name for name, x in parameters.items() if _plain(x)}
+    found: dict[str, list[Use]] = {name: [] for name in names.values()}
+    for parameter, use in _uses(roots):
+        name = names.get(id(parameter))
+        if name is not None:
+            found[name].append(use)
+    return found
+
+
+def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use]]:
+    """Of every leaf of the graph."""
+    met: set[Node] = set()
+    waiting = []
+    for root in roots:
+        leaf, transposed = _leaf(root.node)
+        if leaf is None:
+            waiting.append(root.node)
+        else:
+            yield leaf, Use(root.node, -1, transposed)
+    while waiting:
+        node = waiting.pop()
+        if node in met:
+            continue
+        met.add(node)
+        for slot, (following, _) in enumerate(node.next_functions):
+            if following is None:
+                continue
+            leaf, transposed = _leaf(following)
+            if leaf is None:
+                waiting.append(following)
+            else:
+                yield leaf, Use(node, slot, transposed)
+
+
+def _leaf(node: Node) -> tuple[Tensor | None, bool]:
+    """The leaf that a node only transposes or casts, and whether it transposes; None if there is more to it."""
+    transposed = False
+    while True:
+        name = type(node).__name__  # a user's function may have its own `name`
+        if name == "AccumulateGrad":
+            return node.variable, transposed  # type: ignore[attr-defined]
+        following = node.next_functions[0][0] if name in ("TBackward0", "ToCopyBackward0") else None
+        if following is None:
+            return None, False
+        node, transposed = following, transposed ^ (name == "TBackward0")
+
+
+def _plain(x: Tensor) -> bool:
+    own = type(x) in (Tensor, nn.Parameter) and x.layout == torch.strided
+    return own and x.is_floating_point() and not x._backward_hooks

@@ -1,0 +1,123 @@
+"""Gradients of a weight for every task, where the tasks share its layer's inputs: kept as factors, never formed.
+
+Axes: `T` tasks, `N` rows (samples times positions), `I` inputs and `O` outputs of a layer.
+
+Task `t`'s gradient is `x^T d_t`, with inputs `x [N, I]` common to all tasks and `d_t [N, O]` the gradient at the
+layer's outputs. So `<x^T d_t, x^T d_s> = <d_t, (x x^T) d_s>`, and the combined gradient `x^T (sum_t w_t d_t)` is that
+of one plain backward pass, whatever `T`. Nothing of the weight's size times `T` is computed or kept.
+
+Sums are in float32 at least: under autocast, inputs and deltas are of 16 bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mtrl.gradients.layer_nodes import Layer
+
+PARTS = 16
+"""Most parts that an inner product is summed from."""
+
+
+@dataclass(frozen=True, eq=False)
+class SharedInputs:
+    """Of a linear layer's or a convolution's weight: `inputs^T deltas_t`, summed over the uses of the weight."""
+
+    uses: Sequence[Layer]
+    """The layers that apply the weight."""
+    deltas: Sequence[Tensor]
+    """Of each use `[T, N, O]`: gradients with respect to its outputs."""
+
+    def gram(self) -> Tensor:
+        """`[T, T]`"""
+        x = _joined([_wide(use.inputs()) for use in self.uses], 0)
+        kernel = x @ x.mT
+        del x
+        deltas = _joined([_wide(delta) for delta in self.deltas], 1)
+        return _inner(kernel @ deltas, deltas)
+
+    def combine(self, weights: Tensor) -> Tensor:
+        """`sum_t weights_t x^T d_t`, in the shape of the weight."""
+        parts = [
+            use.weight_gradient(_weighted(weights, delta)) for use, delta in zip(self.uses, self.deltas, strict=True)
+        ]
+        return sum(parts[1:], parts[0])
+
+    def product(self) -> Tensor:
+        """`[T, *shape]`"""
+        return torch.stack([self.combine(task) for task in torch.eye(len(self.deltas[0])).to(self.deltas[0])])
+
+    def __add__(self, other: SharedInputs) -> SharedInputs:
+        """Of the sum of two losses per task."""
+        return SharedInputs([*self.uses, *other.uses], [*self.deltas, *other.deltas])
+
+
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """Of an embedding table: the rows that were looked up and their gradients, each row once."""
+
+    rows: Tensor
+    """`[U]`"""
+    values: Tensor
+    """`[T, U, O]`"""
+    size: int
+    """Rows of the table."""
+    sparse: bool
+    """The combined gradient is a sparse tensor."""
+
+    @staticmethod
+    def summed(indices: Tensor, deltas: Tensor, size: int, sparse: bool) -> TableRows:
+        """Of the rows looked up, `[N]`, and the gradients there, `[T, N, O]`: equal rows are added up."""
+        rows, place = indices.unique(return_inverse=True)
+        wide = _wide(deltas)
+        values = wide.new_zeros(len(wide), len(rows), wide.shape[-1]).index_add_(1, place, wide)
+        return TableRows(rows, values, size, sparse)
+
+    def gram(self) -> Tensor:
+        """`[T, T]`"""
+        return _inner(self.values, self.values)
+
+    def combine(self, weights: Tensor) -> Tensor:
+        """`sum_t weights_t g_t`, `[size, O]`."""
+        values = _weighted(weights, self.values)
+        shape = (self.size, values.shape[-1])
+        if self.sparse:
+            return torch.sparse_coo_tensor(self.rows[None], values, shape, is_coalesced=True, check_invariants=False)
+        return values.new_zeros(shape).index_copy_(0, self.rows, values)
+
+    def product(self) -> Tensor:
+        """`[T, size, O]`"""
+        shape = (len(self.values), self.size, self.values.shape[-1])
+        return self.values.new_zeros(shape).index_copy_(1, self.rows, self.values)
+
+    def __add__(self, other: TableRows) -> TableRows:
+        """Of the sum of two losses per task."""
+        rows, values = torch.cat([self.rows, other.rows]), torch.cat([self.values, other.values], 1)
+        return TableRows.summed(rows, values, self.size, self.sparse)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
+def _joined(parts: Sequence[Tensor], axis: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat([*parts], axis)
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """`sum over rows and outputs of a_t b_s`, `[T, T]` of two `[T, N, O]`."""
+    # Some products and their sum: a single one, as long as this, would run on one thread.
+    parts = math.gcd(a.shape[1], PARTS)
+    a, b = (x.reshape(len(x), parts, -1).transpose(0, 1) for x in (a, b))
+    return (a @ b.mT).sum(0)
+
+
+def _weighted(weights: Tensor, deltas: Tensor) -> Tensor:
+    """`[N, O]`"""
+    wide = _wide(deltas)
+    return (weights.to(wide.dtype) @ wide.flatten(1)).view(wide.shape[1:])

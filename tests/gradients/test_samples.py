@@ -1,0 +1,153 @@
+"""Each sample of a batch a task: all gradients from one backward pass, where samples go through the model alone."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from mtrl import backward
+from mtrl.aggregation import MGDA, NashMTL
+from mtrl.gradients.leaves import TaskGradients
+from mtrl.gradients.losses import read_losses
+from mtrl.gradients.sample_passes import sample_passes
+
+T = 60
+"""Samples; more than the powers of two in a pass."""
+
+
+class Text(nn.Module):
+    """A transformer over words `[T, length]`; inside, samples come first or second."""
+
+    def __init__(self, first=True, between_samples=False):
+        super().__init__()
+        self.first, self.between_samples = first, between_samples
+        self.words, self.places = nn.Embedding(20, 8, padding_idx=0), nn.Parameter(torch.randn(1, 5, 8))
+        self.block = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=first != between_samples)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x):
+        z = self.words(x) + self.places
+        z = self.block(z if self.first else z.transpose(0, 1))
+        return self.out(z).mean((1, 2) if self.first else (0, 2))
+
+
+class Twice(nn.Module):
+    """A layer that is used twice, and samples that are changed on the way."""
+
+    def __init__(self, change=lambda z: z):
+        super().__init__()
+        self.one, self.two, self.change = nn.Linear(6, 6), nn.Linear(6, 1, bias=False), change
+
+    def forward(self, x):
+        return self.two(self.one(self.change(self.one(x).tanh())))
+
+
+def conv(*between):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), *between, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 1)
+    )
+
+
+def image():
+    return torch.randn(T, 3, 4, 4)
+
+
+def words():
+    return torch.randint(0, 20, (T, 5))
+
+
+def rows():
+    return torch.randn(T, 6)
+
+
+ALONE = {
+    "mlp": (lambda: nn.Sequential(nn.Linear(6, 9), nn.LayerNorm(9), nn.ReLU(), nn.Linear(9, 1)), rows),
+    "convolution": (conv, image),
+    "text": (Text, words),
+    "text, samples second": (lambda: Text(first=False), words),
+    "twice": (Twice, rows),
+}
+TOGETHER = {
+    "batch norm": (lambda: conv(nn.BatchNorm2d(4)), image),
+    "attention between samples": (lambda: Text(between_samples=True), words),
+    "centred": (lambda: Twice(lambda z: z - z.mean(0)), rows),
+    "a neighbour": (lambda: Twice(lambda z: z + 1e-4 * z.roll(1, 0)), rows),
+    "one pair": (lambda: Twice(lambda z: torch.cat([z[:1] + z[7:8], z[1:]])), rows),
+    "in another order": (lambda: Twice(lambda z: z.flip(0)), rows),
+}
+NOT_KNOWN = {
+    "group norm": (lambda: conv(nn.GroupNorm(2, 4)), image),
+    "weight used directly": (lambda: nn.Sequential(nn.Linear(6, 1), nn.PReLU()), rows),
+}
+
+
+def made(model, x, dtype=torch.float64):
+    torch.manual_seed(0)
+    model, x = model().to(dtype), x()
+    x = x.to(dtype) if x.is_floating_point() else x
+    return model, lambda: (model(x).reshape(T) - torch.linspace(-1, 1, T, dtype=dtype)) ** 2
+
+
+def jacobian(losses, parameters):
+    rows = [torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True) for loss in losses]
+    return torch.stack([torch.cat([g.flatten() for g in row]) for row in rows])
+
+
+def from_one_pass(model, losses):
+    return sample_passes(read_losses(losses).roots, [*model.parameters()], (), torch.ones(()))
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_leaves_are_the_jacobians_columns(name):
+    model, losses = made(*ALONE[name])
+    J, passes = jacobian(losses(), [*model.parameters()]), from_one_pass(model, losses())
+    gradients = TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)})
+    unit, weights = passes.unit, torch.randn(T, dtype=torch.float64)
+    assert_close(gradients.gram() * unit * unit[:, None], J @ J.T)
+    assert_close(torch.cat([x.flatten() for x in gradients.combine(weights * unit).values()]), weights @ J)
+    assert_close(torch.cat([x.flatten(1) for x in gradients.whole().values()], 1) * unit[:, None], J)
+
+
+@pytest.mark.parametrize("name", [*TOGETHER, *NOT_KNOWN])
+def test_samples_that_see_each_other_are_noticed(name):
+    model, losses = made(*(TOGETHER | NOT_KNOWN)[name])
+    assert from_one_pass(model, losses()) is None
+
+
+@pytest.mark.parametrize("name", [*ALONE, *TOGETHER, *NOT_KNOWN])
+def test_the_step_is_that_of_the_jacobian(name):
+    model, losses = made(*(ALONE | TOGETHER | NOT_KNOWN)[name])
+    J = jacobian(losses(), [*model.parameters()])
+    weights = backward(losses(), MGDA(), model)
+    gradient = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in model.parameters()])
+    assert_close(gradient, weights @ J)
+    assert_close(gradient, MGDA()(J @ J.T) @ J, rtol=1e-5, atol=1e-6)
+
+
+def test_in_float32_and_bfloat16():
+    model, losses = made(*ALONE["mlp"], torch.float32)
+    assert from_one_pass(model, losses()) is not None
+    with torch.autocast("cpu", torch.bfloat16):
+        half = losses()
+    passes = from_one_pass(model, half)
+    J = jacobian(half, [*model.parameters()])
+    gram = (
+        TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)}).gram()
+        * passes.unit
+        * passes.unit[:, None]
+    )
+    assert_close(gram.float(), J @ J.T, rtol=0.05, atol=0.02 * float((J @ J.T).max()))
+
+
+def test_heads_take_the_gradient_of_the_sum():
+    model, losses = made(*ALONE["mlp"])
+    backward(losses(), NashMTL(), model[0])
+    expected = torch.autograd.grad(losses().sum(), [*model[3].parameters()])
+    assert_close([p.grad for p in model[3].parameters()], [*expected])
+
+
+def test_few_losses_and_separate_ones_have_a_pass_each():
+    model, losses = made(*ALONE["mlp"])
+    assert from_one_pass(model, losses()[:4]) is None
+    assert from_one_pass(model, [*losses()]) is not None  # of one vector all the same
+    assert from_one_pass(model, [loss * 1 for loss in losses()]) is None
