@@ -77,7 +77,7 @@ def export_policy(folder: Path, out: Path, formats: Sequence[str] = ("onnx", "to
     """
     if "onnx" in formats and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ModuleNotFoundError(
-            "ONNX needs onnx and onnxscript: pip install 'mtrl[export]'; --format torch needs nothing", name="onnx"
+            "ONNX needs onnx and onnxscript: pip install -e '.[export]'; --format torch needs nothing", name="onnx"
         )
     saved = load_policy(folder, "cpu", precision="float32")
     program, metadata = _program(saved), _metadata(saved)

@@ -97,6 +97,6 @@ def check_installed(config: Config) -> None:
     """
     if config.agent.single_task == "stable_baselines3" and find_spec("stable_baselines3") is None:
         raise ModuleNotFoundError(
-            "agent.single_task=stable_baselines3 needs stable-baselines3: pip install 'mtrl[baselines]'",
+            "agent.single_task=stable_baselines3 needs stable-baselines3: pip install -e '.[baselines]'",
             name="stable_baselines3",
         )

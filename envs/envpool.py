@@ -213,7 +213,7 @@ def _simulator_info(options: Options) -> SimulatorInfo:
         version = importlib.metadata.version("envpool")
     except importlib.metadata.PackageNotFoundError:
         raise ModuleNotFoundError(
-            "backend='envpool' needs EnvPool: pip install 'mtrl[envpool]'", name="envpool"
+            "backend='envpool' needs EnvPool: pip install -e '.[envpool]'", name="envpool"
         ) from None
     return SimulatorInfo(
         backend="envpool",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up, then checks all that must hold before a change is merged: `scripts/test.sh [pytest arguments]`.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" all
 cd "$root"
 
 # The tests are many small computations: threads would only wait for each other.

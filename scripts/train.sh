@@ -3,7 +3,7 @@
 # Run again, it goes on where it was stopped, or prints the table of the finished run. Runs are in the project's
 # folder, wherever this is called from.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" train
 
 config="$root/configs/mt10/quick.yaml"
 if [[ "${1:-}" == *.yaml ]]; then

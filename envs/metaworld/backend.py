@@ -61,7 +61,7 @@ def _simulator_info(options: Options) -> SimulatorInfo:
         versions = {name: importlib.metadata.version(name) for name in packages}
     except importlib.metadata.PackageNotFoundError as error:
         raise ModuleNotFoundError(
-            f"backend='metaworld' needs {error.name}: pip install 'mtrl[rl]'", name=error.name
+            f"backend='metaworld' needs {error.name}: pip install -e '.[rl]'", name=error.name
         ) from None
     choice = {"random": "one drawn uniformly per episode", "cycle": "visited in turn"}[options.goal_order]
     number = options.num_goals if options.num_goals != NUM_GOALS else "the benchmark's 50"

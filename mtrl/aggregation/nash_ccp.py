@@ -25,7 +25,7 @@ def nash_ccp(gram: Tensor, rounds: int = 20) -> Tensor:
     try:
         import cvxpy as cp
     except ImportError:
-        raise ValueError("NashMTL(solver='ccp') needs cvxpy: pip install 'mtrl[reference]'") from None
+        raise ValueError("NashMTL(solver='ccp') needs cvxpy: pip install -e '.[reference]'") from None
     if gram.ndim != 2:
         raise ValueError(f"NashMTL(solver='ccp') takes one matrix [T, T], got {list(gram.shape)}")
     matrix = gram.cpu().numpy()

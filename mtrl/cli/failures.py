@@ -5,6 +5,18 @@ import errno
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _THEIRS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 _OURS = ("agents", "envs", "mtrl")
+_EXTRAS = {
+    **dict.fromkeys(("gymnasium", "matplotlib", "metaworld", "mujoco", "pydantic", "rich", "scipy", "yaml"), "rl"),
+    **dict.fromkeys(("PIL", "sklearn"), "supervised"),
+    **dict.fromkeys(("clarabel", "cvxpy"), "reference"),
+    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    "envpool": "envpool",
+    "imageio_ffmpeg": "video",
+    "stable_baselines3": "baselines",
+    "torch_geometric": "qm9",
+    "wandb": "track",
+}
+"""Of pyproject.toml, by the package that it brings."""
 
 
 def reason(error: BaseException) -> str | None:
@@ -25,4 +37,7 @@ def _missing(error: ModuleNotFoundError) -> str | None:
     if not str(error).startswith("No module named"):
         return str(error)  # raised by hand, and says what to install
     package = (error.name or "").split(".")[0]
-    return None if package in _OURS else f"the package {package} is missing: pip install 'mtrl[rl]'"
+    if package in _OURS:
+        return None
+    install = f": pip install -e '.[{_EXTRAS[package]}]'" if package in _EXTRAS else ""
+    return f"the package {package} is missing{install}"

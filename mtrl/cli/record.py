@@ -96,7 +96,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 def _check_encoder() -> None:
     """Say it now, not after the episodes were played."""
     if find_spec("imageio_ffmpeg") is None:
-        raise ModuleNotFoundError("mtrl record needs imageio-ffmpeg: pip install 'mtrl[video]'", name="imageio_ffmpeg")
+        raise ModuleNotFoundError("mtrl record needs imageio-ffmpeg: pip install -e '.[video]'", name="imageio_ffmpeg")
     import imageio_ffmpeg
 
     try:

@@ -33,7 +33,7 @@ class Tracker:
         try:
             import wandb  # an optional extra
         except ImportError as error:
-            raise UserError("--track needs wandb: pip install 'mtrl[track]'") from error
+            raise UserError("--track needs wandb: pip install -e '.[track]'") from error
         os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it takes our `agents` for a library of that name
         self._wandb = wandb
         self._config, self._seed, self._folder = config, seed, folder

@@ -30,6 +30,7 @@ def write_untrained_run(folder: Path, seed: int) -> Path:
             "env": {"tasks": TASKS, "goals_visible": False, "one_hot": True, "goal_seed": 9},
             "method": {"name": "mean"},
             "agent": {"actor": network, "critic": network, "num_atoms": 21},
+            "training": {"precision": "float32"},
             "evaluation": {"horizon": HORIZON},
         }
     )
@@ -174,5 +175,5 @@ def test_what_is_missing_is_named(
     monkeypatch.setattr("mtrl.cli.record.find_spec", lambda name: None)
     assert main(["record", str(run)]) == 2
     assert capsys.readouterr().err == (
-        "mtrl record: error: mtrl record needs imageio-ffmpeg: pip install 'mtrl[video]'\n"
+        "mtrl record: error: mtrl record needs imageio-ffmpeg: pip install -e '.[video]'\n"
     )

@@ -50,7 +50,7 @@ def bundled_images() -> tuple[Images, Images, str]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise UserError("without --data, scikit-learn is needed: pip install 'mtrl[supervised]'") from error
+        raise UserError("without --data, scikit-learn is needed: pip install -e '.[supervised]'") from error
     digits = load_digits()
     grey = torch.from_numpy(digits.images) * (255 / _BUNDLED_LARGEST)
     large = grey.round().to(torch.uint8).repeat_interleave(3, 1).repeat_interleave(3, 2)

@@ -24,7 +24,7 @@ def read(path: Path) -> Molecules:
     try:
         importlib.import_module("torch_geometric")
     except ImportError as error:
-        raise UserError(f"{path} needs torch_geometric: pip install 'mtrl[qm9]', or use the raw files") from error
+        raise UserError(f"{path} needs torch_geometric: pip install -e '.[qm9]', or use the raw files") from error
     try:
         # A file that the user's own torch_geometric wrote: it holds classes besides tensors.
         data, slices, *_ = torch.load(path, map_location="cpu", weights_only=False)

@@ -56,7 +56,7 @@ def pillow() -> ModuleType:
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
-        raise UserError("pictures need the package pillow: pip install 'mtrl[supervised]'") from error
+        raise UserError("pictures need the package pillow: pip install -e '.[supervised]'") from error
     return Image
 
 
