@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregation import cagrad_program
 from mtrl.aggregation.cagrad_offset import cagrad_offset
-from mtrl.aggregation.linear_algebra import bilinear, lengths, multiply
+from mtrl.aggregation.linear_algebra import EPS, bilinear, lengths, multiply
 from mtrl.aggregation.method import Method
 
 Rescale = Literal["none", "1+c", "1+c^2"]
@@ -50,7 +50,7 @@ class CAGrad(Method):
             return mean
         return (mean + cagrad_offset(gram, self.c)) / self._divisor
 
-    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor) -> Tensor:
+    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         norms, live = lengths(gram)
         mean = torch.full_like(weights, 1 / gram.shape[-1])
         mean_norm = bilinear(mean, gram, mean).clamp(min=0).sqrt()

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mtrl.aggregation import interior_point
 from mtrl.aggregation.dual_cone import dual_cone_projection, dual_cone_residual
+from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.per_task import checked_preference, per_task
 
@@ -36,6 +37,6 @@ class DualProj(Method):
         p = per_task("DualProj", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])
         return dual_cone_projection(gram, p.unsqueeze(-2), eps).squeeze(-2)
 
-    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor) -> Tensor:
+    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         p = per_task("DualProj", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])
-        return dual_cone_residual(gram, p.unsqueeze(-2), weights.unsqueeze(-2))
+        return dual_cone_residual(gram, p.unsqueeze(-2), weights.unsqueeze(-2), eps)

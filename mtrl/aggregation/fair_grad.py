@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from mtrl.aggregation.fair_allocation import ITERATIONS, fair_allocation, fair_residual
+from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
 
 
@@ -34,5 +35,5 @@ class FairGrad(Method):
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         return fair_allocation(gram, self.alpha, eps)
 
-    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor) -> Tensor:
+    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         return fair_residual(gram, self.alpha, weights)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+EPS = torch.finfo(torch.float64).eps
+
 
 def library(x: Tensor) -> Any:
     """Where the functions for `x` are: torch, or numpy for an array."""
@@ -71,3 +73,28 @@ def lengths(gram: Tensor) -> tuple[Tensor, Tensor]:
 def unit_diagonal(gram: Tensor, norms: Tensor) -> Tensor:
     """The Gram matrix of the gradients divided by `norms`."""
     return gram / norms[..., None] / norms[..., None, :]
+
+
+def definite(gram: Any, eps: float) -> Any:
+    """The Gram matrix next to the given one that no rounding makes indefinite.
+
+    Symmetric, with a diagonal that is longer by `4 T eps`, as much as rounding may take off an eigenvalue of the cosines;
+    a matrix that is definite by more than that gets `T` roundings of float64 alone. So a quadratic program on it is
+    bounded, in its value and in its solution, and a support can hold duplicates.
+
+    Args:
+        gram: `[..., T, T]`, float64.
+        eps: relative rounding of its entries.
+    """
+    xp = library(gram)
+    T = gram.shape[-1]
+    gram = (gram + gram.swapaxes(-1, -2)) / 2
+    norms, live = lengths(gram)
+    eye = identity(norms)
+    ridge: Any = T * EPS
+    if eps > EPS:
+        least = unit_diagonal(gram, norms) + xp.where(live, -4 * T * eps, 1.0)[..., None] * eye
+        broken = torch.linalg.cholesky_ex(least if isinstance(gram, Tensor) else torch.from_numpy(least)).info
+        rough = broken if isinstance(gram, Tensor) else broken.numpy()
+        ridge = xp.where(rough != 0, 4 * T * eps, T * EPS)[..., None, None]
+    return gram + ridge * eye * gram

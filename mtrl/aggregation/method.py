@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregation.linear_algebra import bilinear
+from mtrl.aggregation.linear_algebra import EPS, bilinear
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Method(nn.Module, ABC):
             Weights, `[..., T]`, float64.
         """
 
-    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor) -> Tensor:
-        """Distance from the optimality condition, `[...]`; 0 for a closed form."""
+    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
+        """Distance from the optimality condition, `[...]`; 0 for a closed form. Arguments of `weigh`, and its result."""
         return torch.zeros_like(weights[..., 0])
 
     def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
@@ -146,7 +146,7 @@ class Method(nn.Module, ABC):
         rounding = 4 * gram.shape[-1] * eps * lengths.sum(-1) ** 2
         return Solution(
             weights=weights.to(gram.dtype),
-            residual=self.residual(exact, exact_losses, weights),
+            residual=self.residual(exact, exact_losses, weights, eps),
             iterations=self.iterations,
             stationary=bilinear(weights, exact, weights)[..., 0] <= rounding,
         )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation import frank_wolfe, interior_point
-from mtrl.aggregation.linear_algebra import lengths
+from mtrl.aggregation.linear_algebra import EPS, lengths
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.min_norm import min_norm_gap, min_norm_point
 
@@ -25,7 +25,7 @@ class MGDA(Method):
     gradients `g_i / n_i` and, as in Sener and Koltun's code, the weights found multiply the gradients as they
     are: the update may then conflict with a task.
 
-    `solve(...).residual` is `(|d|^2 - min_i <g_i, d>) / |d|^2` of the normalized gradients.
+    `solve(...).residual` is `max_i (|d|^2 - <g_i, d>) / (|g_i| |d|)` of the normalized gradients, zero at the optimum.
 
     Args:
         normalization: `n_i`: `none` 1, `l2` the gradient's norm, `loss` the loss, `loss+` their product.
@@ -48,11 +48,11 @@ class MGDA(Method):
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         normalizers = self._normalizers(gram, losses)
         if self.solver == "exact":
-            return min_norm_point(gram, normalizers)
+            return min_norm_point(gram, normalizers, eps)
         return frank_wolfe.frank_wolfe(gram / (normalizers.unsqueeze(-1) * normalizers.unsqueeze(-2)))
 
-    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor) -> Tensor:
-        return min_norm_gap(gram, self._normalizers(gram, losses), weights)
+    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
+        return min_norm_gap(gram, self._normalizers(gram, losses), weights, eps)
 
     def _normalizers(self, gram: Tensor, losses: Tensor | None) -> Tensor:
         if self.normalization == "none":

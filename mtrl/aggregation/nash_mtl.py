@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.nash_bargaining import ITERATIONS, nash_bargaining, nash_residual
 from mtrl.aggregation.nash_ccp import nash_ccp
@@ -38,5 +39,5 @@ class NashMTL(Method):
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         return nash_bargaining(gram, eps) if self.solver == "newton" else nash_ccp(gram)
 
-    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor) -> Tensor:
+    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         return nash_residual(gram, weights)

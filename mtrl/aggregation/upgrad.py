@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregation import interior_point
 from mtrl.aggregation.dual_cone import dual_cone_projection, dual_cone_residual
-from mtrl.aggregation.linear_algebra import bilinear, dot, lengths
+from mtrl.aggregation.linear_algebra import EPS, bilinear, dot, lengths
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.per_task import checked_preference, per_task
 
@@ -39,15 +39,15 @@ class UPGrad(Method):
         p = per_task("UPGrad", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])
         return (p.unsqueeze(-1) * dual_cone_projection(gram, _each(gram), eps)).sum(-2)
 
-    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor) -> Tensor:
+    def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         # The conditions are those of the T projections, whose sum alone is at hand: they are made again.
         p = per_task("UPGrad", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])
-        projected = dual_cone_projection(gram, _each(gram))
+        projected = dual_cone_projection(gram, _each(gram), eps)
         change = weights - (p.unsqueeze(-1) * projected).sum(-2)
         norms, live = lengths(gram)
         size = dot(p, torch.where(live, norms, 0.0))
         shift = bilinear(change, gram, change).clamp(min=0).sqrt() / torch.where(size > 0, size, 1.0)
-        return torch.maximum(dual_cone_residual(gram, _each(gram), projected), shift.squeeze(-1))
+        return torch.maximum(dual_cone_residual(gram, _each(gram), projected, eps), shift.squeeze(-1))
 
 
 def _each(gram: Tensor) -> Tensor:
