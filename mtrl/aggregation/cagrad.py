@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation import cagrad_program
-from mtrl.aggregation.cagrad_offset import cagrad_offset
-from mtrl.aggregation.linear_algebra import EPS, bilinear, lengths, multiply
+from mtrl.aggregation.cagrad_offset import cagrad_offset, scaled
+from mtrl.aggregation.cagrad_program import least_bound
+from mtrl.aggregation.cagrad_support import bound_by, shortfall
+from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
 
 Rescale = Literal["none", "1+c", "1+c^2"]
@@ -20,19 +22,23 @@ class CAGrad(Method):
     `g_0` is the mean. By the dual (eq. 3), `w` on the simplex minimises `<g_w, g_0> + c |g_0| |g_w|`, and
     `d = g_0 + c |g_0| g_w / |g_w|`. With `c = 0` it is the mean; its direction tends to MGDA's as `c` grows.
 
+    Where a convex combination of the gradients vanishes no update helps every task, and all in the ball that harm none
+    are as good: it is the one nearest to the mean then, if there is one.
+
     Convention: the mean, without a rescale, as in the paper's algorithm 1; the authors' code divides by `1 +
     c^2` (vision) or `1 + c`. A task with a zero gradient gains nothing from any update and does not bound the
     minimum.
 
-    `solve(...).residual` is the duality gap over `|g_0| min_i |g_i|`, the largest gain there could be but for
-    `1 + c`.
+    `solve(...).residual` is by how much a task's gain `<g_i, d>` falls short of the dual's bound of the smallest one,
+    in units of `|g_0| |g_i|`, the most over the tasks. Below 1e-9 but for rounding, `sqrt(T eps)` where a combination
+    vanishes; where norms spread over much more than 1e16 it may be of order one.
 
     Args:
         c: radius of the ball around the mean, in its norm; 0 <= c < 1.
         rescale: what the update is divided by.
     """
 
-    iterations = cagrad_program.ITERATIONS
+    iterations = cagrad_program.PATIENCE
 
     def __init__(self, c: float = 0.5, rescale: Rescale = "none") -> None:
         super().__init__()
@@ -48,19 +54,13 @@ class CAGrad(Method):
         mean = torch.full_like(gram[..., 0], 1 / gram.shape[-1])
         if self.c == 0:
             return mean
-        return (mean + cagrad_offset(gram, self.c)) / self._divisor
+        return (mean + cagrad_offset(gram, self.c, eps)) / self._divisor
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
-        norms, live = lengths(gram)
+        C, f, b, mean_norm, norms = scaled(gram, eps)
         mean = torch.full_like(weights, 1 / gram.shape[-1])
-        mean_norm = bilinear(mean, gram, mean).clamp(min=0).sqrt()
-        weights = weights * self._divisor
-        w = (weights - mean).clamp(min=0)
-        total = w.sum(-1, keepdim=True)
-        w = torch.where(total > 0, w / total, 0.0)
-        upper = bilinear(w, gram, mean) + self.c * mean_norm * bilinear(w, gram, w).clamp(min=0).sqrt()
-        lower = torch.where(live, multiply(gram, weights), torch.inf).amin(-1, keepdim=True)
-        scale = mean_norm * torch.where(live, norms, torch.inf).amin(-1, keepdim=True)
-        # Without an offset there is no certificate; with c = 0 or a mean of zero none is needed.
-        gap = torch.where(total > 0, ((upper - lower) / scale).clamp(min=0), torch.inf)
-        return torch.where((scale > 0) & (self.c > 0), gap, 0.0).squeeze(-1)
+        v = (weights * self._divisor - mean) * norms / torch.where(mean_norm > 0, mean_norm, 1.0)
+        # The dual's variable is the offset but for a factor, or, as for a `harmless_offset`, one that vanishes.
+        bound = torch.fmin(bound_by(C, f, b, self.c, v.clamp(min=0)), least_bound(C, f, b, self.c))
+        gap = shortfall(C, f, b, v, bound).clamp(min=0)
+        return torch.where((mean_norm > 0) & (self.c > 0), gap, 0.0).squeeze(-1)

@@ -5,12 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.cagrad_support import pivot
+from mtrl.aggregation.cagrad_support import bound_by, pivot, shortfall
 from mtrl.aggregation.interior_point import largest_step
 from mtrl.aggregation.linear_algebra import bilinear, dot, known, multiply
+from mtrl.aggregation.nonnegative_qp import nonnegative_qp
 
 ITERATIONS = 24
 """Ten to fifteen but for a small `c` among gradients of very different norms."""
+PATIENCE = 60
+"""On the host, which stops when done: for norms that spread over 1e16."""
 FLOOR = 1e-10
 """Last complementarity aimed at; the data are of order one. Lower, and the distance to the cone's boundary
 drowns in rounding; the support found by then gives the rest of the digits."""
@@ -53,10 +56,10 @@ def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> Tensor:
         c: radius of the ball.
 
     Returns:
-        `v`, `[..., T]`, with `|sum_i v_i u_i| = c`: the best of the program's and of those on the supports near it.
+        `v`, `[..., T]`, the best of the program's, of those on the supports near it, and of the `harmless_offset`.
     """
     at = _start(C, f, b, b > 0, c)
-    for _ in range(ITERATIONS):
+    for _ in range(PATIENCE if C.device.type == "cpu" else ITERATIONS):
         newton = _Newton(C, f, b, c, at)
         step = newton.predictor()
         reach = newton.reach(step).clamp(max=1.0)
@@ -67,7 +70,28 @@ def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> Tensor:
         at = Iterate(*(torch.where(moving, x + reach * dx, x) for x, dx in zip(at, step, strict=True)))
         if known(~moving):
             break
-    return pivot(C, f, b, c, at.w * (c / at.r) > at.s, SUPPORTS, at.w)[0]
+    v, gap = pivot(C, f, b, c, at.w * (c / at.r) > at.s, SUPPORTS, at.w)
+    harmless, other = harmless_offset(C, f, b, c)
+    return torch.where(other < gap, harmless, v)
+
+
+def harmless_offset(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, Tensor]:
+    """The update nearest to the mean that harms no task: the best there is where a convex combination of the gradients
+    vanishes, unless it is farther than `c`. The dual's `w` is then that combination, the program's solution is any
+    such update, and its cone has no inside.
+
+    Returns:
+        `v`, `[..., T]`, and its gap, `[..., 1]`; infinite if `v` is too long.
+    """
+    v = nonnegative_qp(C, -f.unsqueeze(-2)).squeeze(-2)
+    gap = shortfall(C, f, b, v, least_bound(C, f, b, c))
+    return v, torch.where(bilinear(v, C, v) <= c * c, gap, torch.inf)
+
+
+def least_bound(C: Tensor, f: Tensor, b: Tensor, c: float) -> Tensor:
+    """The dual's bound by the shortest `sum_i w_i u_i` with `b^T w = 1`, `[..., 1]`."""
+    matrix = C + b.unsqueeze(-1) * b.unsqueeze(-2)
+    return bound_by(C, f, b, c, nonnegative_qp(matrix, b.unsqueeze(-2)).squeeze(-2))
 
 
 def _start(C: Tensor, f: Tensor, b: Tensor, live: Tensor, c: float) -> Iterate:

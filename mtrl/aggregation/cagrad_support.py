@@ -75,9 +75,17 @@ def _on_sphere(w: Tensor, C: Tensor, c: float) -> Tensor:
 def duality_gap(C: Tensor, f: Tensor, b: Tensor, c: float, v: Tensor) -> Tensor:
     """Of `v >= 0` with `|sum_i v_i u_i| = c`, which is also, but for a factor, the dual's variable; `[..., 1]`.
 
-    In units of `|g_0|` times the shortest gradient.
+    By how much a task's gain falls short of the dual's bound of the smallest gain, in units of `|g_0| |g_i|`; the most
+    over the tasks.
     """
-    xp = library(C)
-    gains = f + multiply(C, v)
-    smallest = xp.amin(xp.where(b > 0, gains / b, xp.inf), -1)[..., None]
-    return (dot(f, v) + c * c) / dot(b, v) - smallest
+    return shortfall(C, f, b, v, (dot(f, v) + c * c) / dot(b, v))
+
+
+def bound_by(C: Tensor, f: Tensor, b: Tensor, c: float, w: Tensor) -> Tensor:
+    """The dual's bound of the smallest gain by any `w >= 0`, `[..., 1]`; not finite for zero."""
+    return (dot(f, w) + c * library(C).sqrt(abs(dot(w, multiply(C, w))))) / dot(b, w)
+
+
+def shortfall(C: Tensor, f: Tensor, b: Tensor, v: Tensor, bound: Tensor) -> Tensor:
+    """`max_i bound b_i - (f + C v)_i`, `[..., 1]`."""
+    return library(C).amax(bound * b - f - multiply(C, v), -1)[..., None]

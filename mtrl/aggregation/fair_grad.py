@@ -18,7 +18,9 @@ class FairGrad(Method):
     task with a zero gradient takes no part and has weight 0. At a Pareto-stationary point (some convex combination of
     the gradients vanishes) the equation has no solution: all weights are 0, and `solve(...).stationary` says so.
 
-    `solve(...).residual` is `max_i |w_i^(1/alpha) (G w)_i - 1|`.
+    `solve(...).residual` is `max_i |w_i^(1/alpha) (G w)_i - 1|`. Below 1e-9 but for rounding, `T eps` (of float64)
+    times `w_i^(1/alpha) sum_j |G_ij| w_j`: norms that spread over 1e8 and more make gains that are the difference of
+    numbers so many times as large. From 1e16 on weights may be 0 with a residual of 1: not solved.
 
     Args:
         alpha: fairness, 0.5 <= alpha <= 10.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import lengths, library, multiply
+from mtrl.aggregation.linear_algebra import add_rows, lengths, library, put, take
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.random_order import random_orders
 from mtrl.aggregation.random_stream import checked_seed, random_key
@@ -73,23 +73,26 @@ def vaccinate(gram: Tensor, orders: Tensor, start: Tensor, eps: float) -> Tensor
     T = gram.shape[-1]
     norms, live = lengths(gram)
     own = xp.arange(T, device=gram.device)
-    turned, targets = start[..., 0, :, :], start[..., 1, :, :]
-    inner, cosines = gram, targets
+    met_norms = take(norms[..., None, :], orders)
+    others_live = take((xp.ones_like(norms) * live)[..., None, :], orders) * (orders != own[:, None]) > 0
+    targets = take(start[..., 1, :, :], orders)
+    inner, steps, changes = xp.stack((gram,))[0], [], []
+    square, total = gram.diagonal(0, -2, -1), norms  # of the turned gradient, and of its summands
     for k in range(T):
         others = orders[..., k]  # task i meets task others[i]
-        met = xp.zeros_like(gram) + (others[..., None] == own)
-        other_norm = multiply(met, norms)
-        square = (turned * inner).sum(-1)
+        other_norm, target = met_norms[..., k], targets[..., k]
         # Cancelled up to rounding, a turned gradient is zero and has no direction.
-        sound = square > 4 * T * eps * multiply(abs(turned), norms) ** 2
+        sound = square > 4 * T * eps * total**2
         length = xp.sqrt(xp.where(sound, square, 0.0))
-        meets = (others != own) & sound & (multiply(met, xp.zeros_like(norms) + live) > 0)
-        phi = xp.clip((inner * met).sum(-1) / xp.where(meets, length * other_norm, 1.0), -1, 1)
-        target = (targets * met).sum(-1)
+        meets = others_live[..., k] & sound
+        slope = take(inner, others[..., None])[..., 0]
+        phi = xp.clip(slope / xp.where(meets, length * other_norm, 1.0), -1, 1)
         gap = 1 - target**2
         short = meets & (phi < target - 4 * eps) & (gap > 0)
         rise = target * xp.sqrt(1 - phi**2) / xp.sqrt(xp.where(short, gap, 1.0)) - phi
-        step = xp.where(short, rise * length / other_norm, 0.0)[..., None] * met
-        turned, inner = turned + step, inner + step @ gram
-        cosines = cosines + xp.where(meets, phi - target, 0.0)[..., None] * met
-    return xp.stack((turned, cosines), -3)
+        step = xp.where(short, rise * length / other_norm, 0.0)
+        square, total = square + step * (2 * slope + step * other_norm**2), total + step * other_norm
+        inner = add_rows(inner, step, gram, others)
+        steps.append(step)
+        changes.append(xp.where(meets, phi - target, 0.0))
+    return start + xp.stack((put(xp.stack(steps, -1), orders), put(xp.stack(changes, -1), orders)), -3)

@@ -39,6 +39,31 @@ def bilinear(a: Tensor, matrix: Tensor, b: Tensor) -> Tensor:
     return dot(a, multiply(matrix, b))
 
 
+def take(values: Any, index: Any) -> Any:
+    """`values[..., i, index[..., i, k]]`, in the shape of the index; one row of values will do for all `i`."""
+    if isinstance(values, Tensor):
+        return torch.take_along_dim(values, index, -1)
+    return values[np.arange(len(values))[:, None, None], np.arange(values.shape[1])[:, None], index]
+
+
+def put(values: Any, index: Any) -> Any:
+    """The inverse of `take` for an index that is a permutation: `result[..., index[..., k]] = values[..., k]`."""
+    if isinstance(values, Tensor):
+        return torch.zeros_like(values).scatter(-1, index, values)
+    result = np.zeros_like(values)
+    np.put_along_axis(result, index, values, -1)
+    return result
+
+
+def add_rows(total: Any, factors: Any, matrix: Any, rows: Any) -> Any:
+    """`total_i + factors_i matrix[rows_i]`, `[..., T, T]`; arrays, which come with one leading axis, in place."""
+    if isinstance(total, Tensor):
+        return total + factors[..., None] * torch.take_along_dim(matrix, rows[..., None], -2)
+    hit = factors.nonzero()
+    total[hit] += factors[hit][:, None] * matrix[hit[0], rows[hit]]
+    return total
+
+
 def identity(vector: Tensor) -> Tensor:
     """`[T, T]` for `[..., T]`."""
     T = vector.shape[-1]
@@ -78,23 +103,22 @@ def unit_diagonal(gram: Tensor, norms: Tensor) -> Tensor:
 def definite(gram: Any, eps: float) -> Any:
     """The Gram matrix next to the given one that no rounding makes indefinite.
 
-    Symmetric, with a diagonal that is longer by `4 T eps`, as much as rounding may take off an eigenvalue of the cosines;
-    a matrix that is definite by more than that gets `T` roundings of float64 alone. So a quadratic program on it is
-    bounded, in its value and in its solution, and a support can hold duplicates.
+    Symmetric, with a diagonal that is longer by `4 T eps`, as much as rounding may take off an eigenvalue of the
+    cosines; a matrix that is definite by more than that gets `T` roundings of float64 alone. So a quadratic program on
+    it is bounded, in its value and in its solution, and a support can hold duplicates.
 
     Args:
         gram: `[..., T, T]`, float64.
         eps: relative rounding of its entries.
     """
-    xp = library(gram)
     T = gram.shape[-1]
-    gram = (gram + gram.swapaxes(-1, -2)) / 2
+    both = gram + gram.swapaxes(-1, -2)
+    eye = identity(gram[..., 0])
+    if eps <= EPS:
+        return both * (0.5 + T * EPS / 2 * eye)
+    xp = library(gram)
     norms, live = lengths(gram)
-    eye = identity(norms)
-    ridge: Any = T * EPS
-    if eps > EPS:
-        least = unit_diagonal(gram, norms) + xp.where(live, -4 * T * eps, 1.0)[..., None] * eye
-        broken = torch.linalg.cholesky_ex(least if isinstance(gram, Tensor) else torch.from_numpy(least)).info
-        rough = broken if isinstance(gram, Tensor) else broken.numpy()
-        ridge = xp.where(rough != 0, 4 * T * eps, T * EPS)[..., None, None]
-    return gram + ridge * eye * gram
+    least = unit_diagonal(both / 2, norms) + xp.where(live, -4 * T * eps, 1.0)[..., None] * eye
+    broken = torch.linalg.cholesky_ex(least if isinstance(gram, Tensor) else torch.from_numpy(least)).info
+    rough = broken if isinstance(gram, Tensor) else broken.numpy()
+    return both * (0.5 + xp.where(rough != 0, 2 * T * eps, T * EPS / 2)[..., None, None] * eye)

@@ -89,7 +89,7 @@ class Method(nn.Module, ABC):
         """
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
-        """Distance from the optimality condition, `[...]`; 0 for a closed form. Arguments of `weigh`, and its result."""
+        """Distance from the optimality condition, `[...]`; 0 for a closed form. Takes what `weigh` does."""
         return torch.zeros_like(weights[..., 0])
 
     def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:

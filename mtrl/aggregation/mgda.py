@@ -26,6 +26,8 @@ class MGDA(Method):
     are: the update may then conflict with a task.
 
     `solve(...).residual` is `max_i (|d|^2 - <g_i, d>) / (|g_i| |d|)` of the normalized gradients, zero at the optimum.
+    Below 1e-9 but for rounding: `T eps k^2` where gradients much longer than the update cancel in it, `k` the lengths
+    of its summands over its own.
 
     Args:
         normalization: `n_i`: `none` 1, `l2` the gradient's norm, `loss` the loss, `loss+` their product.

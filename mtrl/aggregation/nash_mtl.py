@@ -22,7 +22,9 @@ class NashMTL(Method):
     (some convex combination of the gradients vanishes) the game has no solution and no direction helps every
     task: all weights are 0, and `solve(...).stationary` says so.
 
-    `solve(...).residual` is `max_i |a_i (G a)_i - 1|`.
+    `solve(...).residual` is `max_i |a_i (G a)_i - 1|`. Below 1e-9 but for rounding, `T eps` (of float64) times
+    `a_i sum_j |G_ij| a_j`, which grows to 1e-2 at the verge of a Pareto-stationary point: no weights of float64 are
+    better.
 
     Args:
         solver: `newton` is exact and batched; `ccp` is the paper's procedure through cvxpy, one matrix at a

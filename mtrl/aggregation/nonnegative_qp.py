@@ -13,6 +13,8 @@ GUESSES = 12
 """Two to four supports are tried unless the matrix is singular or nearly so."""
 TOLERANCE = 1e-13
 """A guess counts if slack and complementarity are right to this; the data are of order one."""
+LARGE = 64
+"""More unknowns than this in a single program: equations off the support are left out."""
 CACHE = 2**16
 """Numbers that are worked on at a time: half a megabyte."""
 
@@ -44,7 +46,10 @@ def nonnegative_qp(matrix: Any, linear: Any) -> Any:
 
 def _certified(matrix: Any, linear: Any) -> Any:
     """`[N or 1, T, T]`, `[N, T]` to `[N, T]`: guesses that are right, and the interior-point method for the rest."""
-    y = _pivot(matrix, linear, linear > 0, GUESSES)
+    if linear.shape[-1] > LARGE and len(linear) == 1:
+        y = _pivot_large(matrix[0], linear[0])[None]
+    else:
+        y = _pivot(matrix, linear, linear > 0, GUESSES)
     slack = multiply(matrix, y) - linear
     sure = np.maximum(-slack, y * slack) <= 2 * TOLERANCE
     if not sure.all():
@@ -75,3 +80,19 @@ def _pivot(matrix: Any, linear: Any, support: Any, guesses: int) -> Any:
         return _pivot(matrix, linear, support, guesses - 1)
     y[again] = _pivot(_rows(matrix, again), linear[again], support[again], guesses - 1)
     return y
+
+
+def _pivot_large(matrix: Any, linear: Any) -> Any:
+    """The same for one program, `[T, T]` and `[T]`: the equations of the support alone, a tenth of the work."""
+    support = linear > 0
+    for _ in range(GUESSES):
+        inside = support.nonzero()[0]
+        y = np.zeros_like(linear)
+        system, right = matrix.take(inside, 0).take(inside, 1), linear[inside, None]
+        factor = torch.linalg.cholesky_ex(torch.from_numpy(system)).L  # half the work of `solve`
+        y[inside] = torch.cholesky_solve(torch.from_numpy(right), factor).numpy()[:, 0]
+        wrong = np.where(support, y, matrix @ y - linear) < -TOLERANCE
+        if not wrong.any():
+            break
+        support = support ^ wrong
+    return np.maximum(y, 0.0)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import identity, lengths, library, multiply
+from mtrl.aggregation.linear_algebra import add_rows, lengths, library, put, take
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.random_order import random_orders
 from mtrl.aggregation.random_stream import checked_seed, random_key
@@ -51,16 +51,12 @@ def project_conflicts(gram: Tensor, orders: Tensor, shares: Tensor) -> Tensor:
         Weights of the gradients, `[..., T]`.
     """
     xp = library(gram)
-    T = gram.shape[-1]
     norms, live = lengths(gram)
-    inverse = xp.where(live, 1 / norms**2, 0.0)
-    own = xp.arange(T, device=gram.device)
-    inner = gram
-    projected = xp.zeros_like(gram) + identity(norms)
-    for k in range(T):
+    own = xp.arange(gram.shape[-1], device=gram.device)
+    shrink = -take(xp.where(live, 1 / norms**2, 0.0)[..., None, :], orders) * (orders != own[:, None])
+    inner, steps = xp.stack((gram,))[0], []
+    for k in range(gram.shape[-1]):
         others = orders[..., k]  # task i meets task others[i]
-        met = xp.zeros_like(gram) + (others[..., None] == own)
-        conflict = xp.clip((inner * met).sum(-1), None, 0) * multiply(met, inverse) * (others != own)
-        step = conflict[..., None] * met
-        projected, inner = projected - step, inner - step @ gram
-    return (shares[..., None, :] @ projected)[..., 0, :]
+        steps.append(xp.clip(take(inner, others[..., None])[..., 0], None, 0) * shrink[..., k])
+        inner = add_rows(inner, steps[-1], gram, others)
+    return shares + (shares[..., None, :] @ put(xp.stack(steps, -1), orders))[..., 0, :]
