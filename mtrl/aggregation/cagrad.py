@@ -54,7 +54,7 @@ class CAGrad(Method):
         mean = torch.full_like(gram[..., 0], 1 / gram.shape[-1])
         if self.c == 0:
             return mean
-        return (mean + cagrad_offset(gram, self.c, eps)) / self._divisor
+        return (mean + cagrad_offset(gram, self.c, eps, self.noted(gram))) / self._divisor
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         C, f, b, mean_norm, norms = scaled(gram, eps)

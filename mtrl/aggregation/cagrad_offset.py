@@ -8,7 +8,7 @@ from torch import Tensor
 from mtrl.aggregation.cagrad_program import program
 from mtrl.aggregation.cagrad_support import CERTAIN, pivot
 from mtrl.aggregation.linear_algebra import EPS, definite, identity, lengths, library, unit_diagonal
-from mtrl.aggregation.solver_op import solver
+from mtrl.aggregation.solver_op import note, solver
 
 GUESSES = 10
 """One to five supports are tried on easy matrices; a few hard ones would take thirty."""
@@ -43,29 +43,32 @@ def scaled(gram: Tensor, eps: float) -> Scaled:
 
 
 @solver
-def cagrad_offset(gram: Tensor, c: float, eps: float = EPS) -> Tensor:
+def cagrad_offset(gram: Tensor, c: float, eps: float = EPS, worst: Tensor | None = None) -> Tensor:
     """Maximise `min_i <g_i, d>` over `|d - g_0| <= c |g_0|`, `g_0` the mean, the zero gradients left out.
 
     Args:
         gram: `[..., T, T]`, float64.
         c: radius of the ball, 0 < c < 1.
         eps: relative rounding of the entries of `gram`; the problem is solved for `definite(gram, eps)`.
+        worst: raised to the largest duality gap.
 
     Returns:
         `o`, `[..., T]`: `d = g_0 + sum_i o_i g_i`; 0 for a zero gradient.
     """
     xp = library(gram)
     C, f, b, mean_norm, norms = scaled(gram, eps)
-    v = program(C, f, b, c) if isinstance(gram, Tensor) else _guessed(C, f, b, c)
+    v, gap = program(C, f, b, c) if isinstance(gram, Tensor) else _guessed(C, f, b, c)
+    note(worst, xp.where(mean_norm > 0, gap, 0.0))
     return xp.where((b > 0) & (mean_norm > 0), mean_norm * v / norms, 0.0)
 
 
 def _guessed(C: Any, f: Any, b: Any, c: float) -> Any:
-    """`v` on the host: guesses that are right, and the program for the rest; see `program`."""
+    """`v` and its gap on the host: guesses that are right, and the program for the rest; see `program`."""
     v: Any
+    gap: Any
     v, gap = pivot(C, f, b, c, b > 0, GUESSES, b)
     left = ~(gap <= CERTAIN)[..., 0]
     if left.any():
         C, f, b = (torch.from_numpy(x[left]) for x in (C, f, b))
-        v[left] = program(C, f, b, c).numpy()
-    return v
+        v[left], gap[left] = (x.numpy() for x in program(C, f, b, c))
+    return v, gap

@@ -38,7 +38,7 @@ class Iterate(NamedTuple):
     """`[..., 1]`: bound of `|sum_i w_i u_i|`."""
 
 
-def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> Tensor:
+def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, Tensor]:
     """Maximise `min_i <g_i, d>` over `|d - g_0| <= c |g_0|` in unit gradients `u_i`, with `|g_0| = 1`:
 
         primal   max t               s = C v + f - t b >= 0,    |sum_i v_i u_i| <= c
@@ -56,7 +56,8 @@ def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> Tensor:
         c: radius of the ball.
 
     Returns:
-        `v`, `[..., T]`, the best of the program's, of those on the supports near it, and of the `harmless_offset`.
+        `v`, `[..., T]`, the best of the program's, of those on the supports near it, and of the `harmless_offset`; its
+        gap, `[..., 1]`.
     """
     at = _start(C, f, b, b > 0, c)
     for _ in range(PATIENCE if C.device.type == "cpu" else ITERATIONS):
@@ -72,7 +73,7 @@ def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> Tensor:
             break
     v, gap = pivot(C, f, b, c, at.w * (c / at.r) > at.s, SUPPORTS, at.w)
     harmless, other = harmless_offset(C, f, b, c)
-    return torch.where(other < gap, harmless, v)
+    return torch.where(other < gap, harmless, v), torch.fmin(other, gap)
 
 
 def harmless_offset(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, Tensor]:

@@ -5,11 +5,11 @@ from torch import Tensor
 
 from mtrl.aggregation.linear_algebra import EPS, definite, identity, lengths, library, unit_diagonal
 from mtrl.aggregation.nonnegative_qp import nonnegative_qp
-from mtrl.aggregation.solver_op import solver
+from mtrl.aggregation.solver_op import note, solver
 
 
 @solver
-def dual_cone_projection(gram: Tensor, coefficients: Tensor, eps: float = EPS) -> Tensor:
+def dual_cone_projection(gram: Tensor, coefficients: Tensor, eps: float = EPS, worst: Tensor | None = None) -> Tensor:
     """Project each `p_k = sum_i U_ki g_i` on `{d : <g_i, d> >= 0 for all i}`.
 
     By duality (Lopez-Paz and Ranzato 2017, eq. 11; Quinton and Rey 2024, proposition 1) the projection is
@@ -21,6 +21,7 @@ def dual_cone_projection(gram: Tensor, coefficients: Tensor, eps: float = EPS) -
         gram: `[..., T, T]`, float64.
         coefficients: `U`, `[..., K, T]`, float64.
         eps: relative rounding of the entries of `gram`.
+        worst: raised to the largest violation of the conditions, as in `dual_cone_residual`.
 
     Returns:
         `W`, `[..., K, T]`; `w_i = u_i` for a zero gradient.
@@ -32,7 +33,10 @@ def dual_cone_projection(gram: Tensor, coefficients: Tensor, eps: float = EPS) -
     slopes = coefficients @ gram  # <g_i, p_k>
     size = xp.sqrt(abs((slopes * coefficients).sum(-1)))[..., None]
     linear = slopes / norms[..., None, :] / xp.where(size > 0, -size, -1.0)
-    return coefficients + live[..., None, :] * (size * nonnegative_qp(C, linear) / norms[..., None, :])
+    y = nonnegative_qp(C, linear)
+    slack = y @ C - linear
+    note(worst, xp.maximum(-slack, y * slack))
+    return coefficients + live[..., None, :] * (size * y / norms[..., None, :])
 
 
 def dual_cone_residual(gram: Tensor, coefficients: Tensor, weights: Tensor, eps: float = EPS) -> Tensor:

@@ -35,7 +35,7 @@ class DualProj(Method):
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         p = per_task("DualProj", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])
-        return dual_cone_projection(gram, p.unsqueeze(-2), eps).squeeze(-2)
+        return dual_cone_projection(gram, p.unsqueeze(-2), eps, self.noted(gram)).squeeze(-2)
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         p = per_task("DualProj", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from mtrl.aggregation.linear_algebra import EPS, dot, identity, known, lengths, library, multiply, solve, unit_diagonal
-from mtrl.aggregation.solver_op import solver
+from mtrl.aggregation.solver_op import note, solver
+from mtrl.aggregation.stationarity import certified
 
 ITERATIONS = 40
 """Seven suffice for well-conditioned matrices and alpha up to 5, seventeen for 50 tasks at condition numbers of
@@ -11,7 +12,7 @@ ITERATIONS = 40
 
 
 @solver
-def fair_allocation(gram: Tensor, alpha: float, eps: float) -> Tensor:
+def fair_allocation(gram: Tensor, alpha: float, eps: float, worst: Tensor | None = None) -> Tensor:
     """Solve `(G w)_i = w_i^(-1/alpha)` with `w > 0` over the gradients that are not zero.
 
     In the unknown `x_i = w_i |g_i|`, with `C` the cosines and `c_i = |g_i|^(1/alpha - 1)`, the equation is the
@@ -29,6 +30,7 @@ def fair_allocation(gram: Tensor, alpha: float, eps: float) -> Tensor:
         gram: `[..., T, T]`, float64.
         alpha: > 0.
         eps: relative rounding of the entries of `gram`.
+        worst: raised to the largest residual; 1 where there is a solution that was not found.
 
     Returns:
         Weights, `[..., T]`; zero for a zero gradient. Zero for every task if there is no solution, that is if some
@@ -57,7 +59,10 @@ def fair_allocation(gram: Tensor, alpha: float, eps: float) -> Tensor:
     s = c * x ** (1 - 1 / alpha)
     # Where a gain is the difference of numbers that are 1 / EPS times as large, all that is left of it is rounding.
     rounding = gram.shape[-1] * EPS * multiply(abs(cosines), x)
-    solvable = apart & (abs(x * inner - s) <= 1e-2 * s + x * rounding).all(-1)[..., None]
+    error = abs(x * inner - s)
+    solvable = apart & (error <= 1e-2 * s + x * rounding).all(-1)[..., None]
+    residual = xp.amax(live * error / xp.where(live, s, 1.0), -1)[..., None]
+    note(worst, certified(residual, solvable, cosines, live, eps))
     return xp.where(solvable & live, x / norms * unit ** (-2 * alpha / (1 + alpha)), 0.0)
 
 

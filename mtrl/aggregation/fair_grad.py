@@ -35,7 +35,7 @@ class FairGrad(Method):
         self.alpha = alpha
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        return fair_allocation(gram, self.alpha, eps)
+        return fair_allocation(gram, self.alpha, eps, self.noted(gram))
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         return fair_residual(gram, self.alpha, weights)

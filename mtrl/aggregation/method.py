@@ -62,6 +62,9 @@ class Method(nn.Module, ABC):
     """Of the buffers whose shape the first call decides, those that go over the tasks, without leading axes."""
     task_names: tuple[str, ...] | None
     """Of the tasks that the state is of, in its order; None if they have no names and go by their places."""
+    worst_residual: Tensor
+    """The largest residual of all calls so far, scalar, float64, on the device: what a training loop looks at now and
+    then, since a plain call raises nothing. Set it to zero to begin anew. It is no part of `state_dict()`."""
     held_weights: Tensor | None
     """`[T]`, the weights that a training loop reuses between two calls, NaN for a task without; None if it does not."""
     held_for: Tensor | None
@@ -71,6 +74,7 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.task_axes = {}
         self.task_names = None
+        self.register_buffer("worst_residual", torch.zeros((), dtype=torch.float64), persistent=False)
         self.register_buffer("held_weights", None, task_axes=())
         self.register_buffer("held_for", None, task_axes=())
 
@@ -165,6 +169,14 @@ class Method(nn.Module, ABC):
         if tensor is None:
             self.task_axes[name] = task_axes
         super().register_buffer(name, tensor, persistent)
+
+    def noted(self, gram: Tensor) -> Tensor:
+        """`worst_residual`, for a solver of this matrix to raise."""
+        if gram.is_meta:
+            return gram.new_zeros(())
+        if self.worst_residual.device != gram.device or self.worst_residual.dtype != torch.float64:
+            self.worst_residual = self.worst_residual.to(gram.device, torch.float64)
+        return self.worst_residual
 
     def remembered(self, name: str, initial: Tensor) -> Tensor:
         """The state `name`: `initial` at the first call, then what `remember` left.

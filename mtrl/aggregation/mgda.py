@@ -50,7 +50,7 @@ class MGDA(Method):
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         normalizers = self._normalizers(gram, losses)
         if self.solver == "exact":
-            return min_norm_point(gram, normalizers, eps)
+            return min_norm_point(gram, normalizers, eps, self.noted(gram))
         return frank_wolfe.frank_wolfe(gram / (normalizers.unsqueeze(-1) * normalizers.unsqueeze(-2)))
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:

@@ -5,11 +5,11 @@ from torch import Tensor
 
 from mtrl.aggregation.linear_algebra import EPS, definite, dot, identity, lengths, library, multiply, unit_diagonal
 from mtrl.aggregation.nonnegative_qp import nonnegative_qp
-from mtrl.aggregation.solver_op import solver
+from mtrl.aggregation.solver_op import note, solver
 
 
 @solver
-def min_norm_point(gram: Tensor, normalizers: Tensor, eps: float = EPS) -> Tensor:
+def min_norm_point(gram: Tensor, normalizers: Tensor, eps: float = EPS, worst: Tensor | None = None) -> Tensor:
     """Minimise `|sum_i w_i g_i / n_i|` over `w >= 0`, `sum_i w_i = 1`.
 
     With unit gradients `u_i` and `b_i = n_i / |g_i|`, the unknown `y_i = w_i / b_i` minimises
@@ -20,6 +20,7 @@ def min_norm_point(gram: Tensor, normalizers: Tensor, eps: float = EPS) -> Tenso
         gram: `[..., T, T]`, float64.
         normalizers: `n`, `[..., T]`, >= 0; a task with 0 is infinitely far away and gets weight 0.
         eps: relative rounding of the entries of `gram`; the problem is solved for `definite(gram, eps)`.
+        worst: raised to the largest residual, that of `min_norm_gap`.
 
     Returns:
         Weights on the simplex, `[..., T]`. If a gradient is zero it is the point itself, and the weight is
@@ -31,11 +32,15 @@ def min_norm_point(gram: Tensor, normalizers: Tensor, eps: float = EPS) -> Tenso
     inverse = normalizers / norms
     top = xp.amax(inverse, -1)[..., None]
     inverse = xp.where(top > 0, inverse / top, 1.0)
-    dead = xp.where(live, 0.0, 1.0)[..., None] * identity(norms)
-    matrix = unit_diagonal(gram, norms) + inverse[..., None] * inverse[..., None, :] + dead
-    weights = xp.where(
-        live.all(-1)[..., None], inverse * nonnegative_qp(matrix, inverse[..., None, :])[..., 0, :], ~live
-    )
+    C = unit_diagonal(gram, norms) + xp.where(live, 0.0, 1.0)[..., None] * identity(norms)
+    y = nonnegative_qp(C + inverse[..., None] * inverse[..., None, :], inverse[..., None, :])[..., 0, :]
+    solvable = live.all(-1)[..., None]
+    if worst is not None:
+        inner, total = multiply(C, y), dot(inverse, y)
+        square, size = dot(y, inner), y.sum(-1)[..., None]
+        scale = xp.sqrt(xp.where(square > 4 * gram.shape[-1] * eps * size**2, square, size**2))
+        note(worst, xp.where(solvable, (inverse * square / total - inner) / scale, 0.0))
+    weights = xp.where(solvable, inverse * y, ~live)
     return weights / weights.sum(-1)[..., None]
 
 

@@ -39,7 +39,7 @@ class NashMTL(Method):
         self.iterations = ITERATIONS if solver == "newton" else 20
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        return nash_bargaining(gram, eps) if self.solver == "newton" else nash_ccp(gram)
+        return nash_bargaining(gram, eps, self.noted(gram)) if self.solver == "newton" else nash_ccp(gram)
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         return nash_residual(gram, weights)

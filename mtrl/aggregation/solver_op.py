@@ -1,5 +1,6 @@
 """Solvers as operators of torch: one node in a compiled graph, whatever happens inside."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +24,12 @@ def solver(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     Args:
         function: of a Gram matrix `[..., T, T]`, float64, perhaps tensors `[..., *]` with the same leading axes, and
             numbers. Its result has the shape of the last tensor, or `[..., T]` if the matrix is the only one. Numpy
-            arrays come with exactly one leading axis.
+            arrays come with exactly one leading axis. An argument `worst`, a scalar, is written to: see `note`.
     """
     name = function.__name__
     SOLVERS[name] = function
-    LIBRARY.define(name + torch.library.infer_schema(function, mutates_args=()), tags=torch.Tag.pt2_compliant_tag)
+    mutated = [name for name in inspect.signature(function).parameters if name == "worst"]
+    LIBRARY.define(name + torch.library.infer_schema(function, mutates_args=mutated), tags=torch.Tag.pt2_compliant_tag)
     operator = getattr(torch.ops.mtrl, name).default
 
     def on_host(*arguments: Any) -> Tensor:
@@ -35,7 +37,7 @@ def solver(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         batch = arrays[0].shape[:-2]
         if len(batch) != 1:
             axes, length = len(batch), math.prod(batch)
-            arrays = [x.reshape(length, *x.shape[axes:]) if isinstance(x, np.ndarray) else x for x in arrays]
+            arrays = [x.reshape(length, *x.shape[axes:]) if isinstance(x, np.ndarray) and x.ndim else x for x in arrays]
         with np.errstate(all="ignore"):  # what is not finite stays so
             result: Any = function(*arrays)
         return torch.from_numpy(result.reshape(*batch, *result.shape[1:]))
@@ -43,13 +45,13 @@ def solver(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def shape(gram: Tensor, *arguments: Any) -> Tensor:
         if gram.device.type == "meta":
             return function(gram, *arguments)
-        tensors = [x for x in arguments if isinstance(x, Tensor)]
+        tensors = [x for x in arguments if isinstance(x, Tensor) and x.ndim]
         return torch.empty_like(tensors[-1] if tensors else gram[..., 0], memory_format=torch.contiguous_format)
 
     def lifted(info: Any, axes: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
         fronted = [
             x
-            if not isinstance(x, Tensor)
+            if not isinstance(x, Tensor) or x.ndim == 0
             else x.expand(info.batch_size, *x.shape)
             if axis is None
             else x.movedim(axis, 0)
@@ -62,3 +64,18 @@ def solver(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     torch.library.register_fake(f"mtrl::{name}", shape, lib=LIBRARY)
     torch.library.register_vmap(f"mtrl::{name}", lifted, lib=LIBRARY)
     return operator
+
+
+def note(worst: Any, residual: Any) -> None:
+    """Raise `worst`, a scalar, to the largest of the residuals; a NaN, of a matrix that is not finite, does not count.
+
+    Args:
+        worst: None to let it be.
+        residual: of any shape.
+    """
+    if worst is None:
+        return
+    if not isinstance(worst, Tensor):
+        np.fmax.reduce(residual, axis=None, initial=worst, out=worst)
+    elif residual.numel():
+        worst.copy_(torch.maximum(worst, residual.nan_to_num(0.0, torch.inf).amax()))

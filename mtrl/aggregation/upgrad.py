@@ -40,7 +40,7 @@ class UPGrad(Method):
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         p = per_task("UPGrad", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])
-        return (p.unsqueeze(-1) * dual_cone_projection(gram, _each(gram), eps)).sum(-2)
+        return (p.unsqueeze(-1) * dual_cone_projection(gram, _each(gram), eps, self.noted(gram))).sum(-2)
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         # The conditions are those of the T projections, whose sum alone is at hand: they are made again.
