@@ -15,7 +15,7 @@ from agents.config import Config
 from agents.functions import build_functions
 
 MEASURED_FLOP = 5e8  # of a forward pass at most, one replica at least: more of them only repeat it
-MEASURED_S, ROUNDS = 0.1, 3  # at least; one round where that alone takes so long
+MEASURED_S, ROUNDS = 0.1, 3  # at least; fewer rounds where they take three times as long
 GPU_REPEATS = 20  # between two waits for a GPU, so that it is not the waiting that is measured
 
 
@@ -63,10 +63,11 @@ def speedup(layers: Mapping[Layer, int], rows: Rows, device: torch.device) -> fl
     for own in operands.values():
         own.seconds(device)  # the first product of a shape and format is prepared
     fastest = dict.fromkeys(operands, float("inf"))
-    start, done = time.perf_counter(), 0
-    while (taken := time.perf_counter() - start) < MEASURED_S or (done < ROUNDS and taken < ROUNDS * MEASURED_S):
+    taken, done = 0.0, 0
+    while taken < MEASURED_S or (done < ROUNDS and taken < ROUNDS * MEASURED_S):
         for key, own in operands.items():
-            fastest[key] = min(fastest[key], own.seconds(device))
+            taken += (seconds := own.seconds(device))
+            fastest[key] = min(fastest[key], seconds)
         done += 1
     single, half = (sum(number * fastest[layer, dtype] for layer, number in layers.items()) for dtype in formats)
     return single / half
