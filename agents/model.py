@@ -171,7 +171,7 @@ class MultiTaskSAC:
         """Writes everything that learning goes on from into one file, whole or not at all.
 
         Args:
-            path: of the file; one that is there is replaced.
+            path: of the file; one that is there is replaced, a folder that is not there is made.
             replay: with what was collected: 340 MB for a million transitions of MT10. Without it learning goes on, too,
                 but not exactly as if it had not stopped.
         """
@@ -179,6 +179,7 @@ class MultiTaskSAC:
         if not replay:
             none = [rows[:, :0].clone() for rows in state["replay"]["rows"]]  # a view would bring all of its memory
             state = state | {"replay": {"written": 0, "rows": none}}
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write(Path(path), {"config": self.config.model_dump_json(), "state": state})
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 Integer arithmetic alone makes the bits, compiled or not, so the state of a stream is its key and its step.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,19 @@ MASK = 0xFFFFFFFF
 
 
 def checked_seed(method: str, seed: int) -> int:
-    """The seed, if it is one.
+    """The seed, if it is one; of any integer type, such as numpy's.
 
     Raises:
         ValueError: it is negative or has more than 63 bits.
     """
     if not 0 <= seed < 2**63:
         raise ValueError(f"{method} needs 0 <= seed < 2^63, got seed={seed}")
-    return seed
+    return operator.index(seed)
 
 
 def random_key(seed: int) -> Tensor:
     """Starts a stream: int64, scalar."""
+    seed = operator.index(seed)
     return _mix(_mix(torch.tensor(seed & MASK) + 1) ^ (seed >> 32 & MASK))
 
 

@@ -10,7 +10,7 @@ Three ways to collect, one type for what is collected:
 from mtrl.gradients.leaves import Aggregate, Factors, TaskGradients
 from mtrl.gradients.own_data import Parameters, Tape, linear, linear_task_gradients, task_gradients
 from mtrl.gradients.shared_forward import loss_gradients
-from mtrl.gradients.training_loop import backward
+from mtrl.gradients.training_loop import backward, update
 
 __all__ = [
     "Aggregate",
@@ -23,4 +23,5 @@ __all__ = [
     "linear_task_gradients",
     "loss_gradients",
     "task_gradients",
+    "update",
 ]

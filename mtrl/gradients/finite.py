@@ -21,15 +21,15 @@ def check_gradients(sizes: Tensor) -> None:
     """Names the first task whose gradient is not finite.
 
     Args:
-        sizes: `[T]`, the largest entry of each task's gradient.
+        sizes: `[..., T]`, the largest entry of each task's gradient, or of several parts of it.
 
     Raises:
         ValueError: there is one.
     """
     finite = sizes.isfinite()
     if not bool(finite.all()):
-        task = int((~finite).nonzero()[0])
-        raise ValueError(f"the gradient of task {task} is not finite: {sizes[task].item()}")
+        where = tuple((~finite).nonzero()[0].tolist())
+        raise ValueError(f"the gradient of task {where[-1]} is not finite: {sizes[where].item()}")
 
 
 class Watch:
@@ -38,10 +38,11 @@ class Watch:
     Args:
         roots: where each task's part of the graph begins; None for an absent one.
         wanted: whether to watch at all.
+        batch: number of tasks, if the pass is batched (`is_grads_batched` of `torch.autograd.grad`).
     """
 
-    def __init__(self, roots: Sequence[GradientEdge | None], wanted: bool = True) -> None:
-        self._roots, self._wanted = roots, wanted
+    def __init__(self, roots: Sequence[GradientEdge | None], wanted: bool = True, batch: int | None = None) -> None:
+        self._roots, self._wanted, self._batch = roots, wanted, batch
         self._seen: list[tuple[int, Tensor]] = []
         self._handles: list[RemovableHandle] = []
 
@@ -72,11 +73,10 @@ class Watch:
 
     def _hook(self, task: int, ends: Sequence[int]) -> Any:
         def hook(gradients: tuple[Tensor | None, ...], _: tuple[Tensor | None, ...]) -> None:
-            like = torch.zeros((), dtype=torch.float64)
-            found = [gradients[end] for end in ends if gradients[end] is not None]
-            if found:
-                device = found[0].device if found[0] is not None else None
-                self._seen.append((task, largest_entry(found, like.to(device))))
+            for gradient in (gradients[end] for end in ends):
+                if gradient is not None:
+                    whole = gradient if self._batch is None else torch._remove_batch_dim(gradient, 1, self._batch, 0)
+                    self._seen.append((task, largest_entry([whole], whole.new_zeros((), dtype=torch.float64))))
 
         return hook
 

@@ -5,16 +5,15 @@ Axes: `T` tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
+from torch.autograd.graph import Node, get_gradient_edge
 
-from mtrl.gradients.compiled import check_compiled
 from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.losses import Losses
@@ -22,6 +21,7 @@ from mtrl.gradients.parameters import Trainable, check_bare, trained
 from mtrl.gradients.sample_passes import sample_passes
 from mtrl.gradients.shared_forward import task_passes, vector_jacobian
 from mtrl.gradients.size import by_task, power_of_two
+from mtrl.gradients.walk import check_groups, check_node, has_sparse, leaves, reached
 
 Gradients = Sequence[Tensor | None]
 """Of a list of tensors; None where no loss depends on one."""
@@ -55,10 +55,12 @@ class Collected(NamedTuple):
     """`[T, T]`, float64, of the gradients themselves."""
     eps: float
     """Its relative rounding."""
+    sparse: list[bool]
+    """Whether autograd gives a sparse gradient of the shared tensor."""
     of_heads: Gradients
     """Plain gradients of the heads, of the sum of the losses; with the factor that was asked for."""
     sizes: Tensor
-    """`[T]`, float64: not finite where a gradient of the task is not."""
+    """`[2, T]`, float64: not finite where a gradient of the task is not; first of what is the task's alone."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,13 @@ class LossGraph:
     """Whether a loss depends on it, of the shared parameters and then of the heads; with ranks, on any of them."""
 
     def collect(
-        self, chunk_size: int, factor: Tensor, heads: Sequence[Tensor], retain_graph: bool, factored: bool
+        self,
+        chunk_size: int,
+        factor: Tensor,
+        heads: Sequence[Tensor],
+        retain_graph: bool,
+        factored: bool,
+        watch: bool,
     ) -> Collected:
         """Per-task gradients, their Gram matrix, and the plain gradients of heads times `factor`."""
         factored = factored and not self.features and self.average is None
@@ -91,15 +99,16 @@ class LossGraph:
                 self.features or self.shared,
                 heads,
                 factor=factor,
-                chunk_size=1 if any(_sparse(root) for root in self.losses.roots) else chunk_size,
+                chunk_size=1 if chunk_size > 1 and has_sparse(self.losses.roots) else chunk_size,
                 retain_graph=retain_graph,
                 factored=factored,
+                watch=watch,
             )
-        unit, sizes = passes.unit, torch.stack((passes.unit, passes.heads_size))
+        unit, sizes = passes.unit, torch.stack((passes.own_sizes, passes.unit))
         self.mean([sizes])
         if self.average is not None and not self.features:
             # The ranks' gradients need one unit before they can be averaged.
-            unit = power_of_two(sizes[0], passes.formed)
+            unit = power_of_two(sizes[1], passes.formed)
             for leaf in passes.formed:
                 leaf.mul_(by_task(passes.unit / unit, leaf))
             self.mean(passes.formed)
@@ -113,14 +122,17 @@ class LossGraph:
             self.mean([gram])
             gram = gram / self.average.size
         of_heads = self.mean_of(passes.heads, heads)
-        return Collected(gradients, unit, gram, eps, of_heads, sizes.sum(0))
+        return Collected(gradients, unit, gram, eps, passes.sparse, of_heads, sizes)
 
-    def of_shared(self, direction: Sequence[Tensor], retain_graph: bool) -> Gradients:
+    def of_shared(self, direction: Sequence[Tensor], sparse: Sequence[bool], retain_graph: bool) -> Gradients:
         """A direction, made of the collected gradients, at the shared parameters."""
         direction = [_like(x, at) for x, at in zip(direction, self.features or self.shared, strict=True)]
         if not self.features:
             there = self.reached[: len(self.shared)]
-            return [x if here else None for x, here in zip(direction, there, strict=True)]
+            return [
+                (x.to_sparse(1) if was_sparse and not x.is_sparse else x) if here else None
+                for x, was_sparse, here in zip(direction, sparse, there, strict=True)
+            ]
         gradients = torch.autograd.grad(
             self.features, self.shared, direction, retain_graph=retain_graph, allow_unused=True
         )
@@ -188,8 +200,9 @@ def loss_graph(
     heads: Trainable | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
     average: Average | None = None,
+    again: bool = False,
 ) -> LossGraph:
-    """See `backward` for the arguments.
+    """See `backward` for the arguments; `again`: whether there may be another call on the same losses.
 
     Raises:
         TypeError: parameters that are none.
@@ -206,11 +219,11 @@ def loss_graph(
         raise ValueError(f"a parameter is either shared or a head, but {both} are in shared and in heads")
     points = _features(features)
     roots = [root for root in losses.roots if root is not None]
-    front, behind = _reached(roots, points), _reached(map(get_gradient_edge, points), ())
+    front, behind = reached(roots, points), reached(map(get_gradient_edge, points), ())
     for node in front | behind:
-        _check_node(node)
-    leaves, trunk = _leaves(front), _leaves(behind)
-    if points and any(id(leaf) in known for leaf in leaves):
+        check_node(node)
+    ahead, trunk = leaves(front), leaves(behind)
+    if points and any(id(leaf) in known for leaf in ahead):
         raise ValueError(
             "features need to be all that the losses see of the shared parameters, but one is used directly"
         )
@@ -218,15 +231,16 @@ def loss_graph(
         raise ValueError(
             "features need to be made of shared parameters alone, but a trained one behind them is not shared"
         )
-    reached = {id(leaf) for leaf in leaves + trunk}
-    if roots and not known & reached:
+    met = {id(leaf) for leaf in ahead + trunk}
+    if roots and not known & met:
         raise ValueError(
             "shared needs parameters that the losses depend on, but no loss reaches one of them: are they a copy?"
         )
-    found = [leaf for leaf in leaves if id(leaf) not in known] if own is None else own
+    found = [leaf for leaf in ahead if id(leaf) not in known] if own is None else own
+    check_groups(roots, known, None if own is not None else {id(p) for p in found}, again)
     if average is None:
         check_bare([*common, *found])
-    there = [id(p) in reached for p in (*common, *found)]
+    there = [id(p) in met for p in (*common, *found)]
     return LossGraph(losses, common, found, points, average, losses.present, there)
 
 
@@ -258,45 +272,6 @@ def _features(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
         edge = get_gradient_edge(z)
         by_place[edge.node, edge.output_nr] = z
     return [*by_place.values()]
-
-
-def _reached(starts: Iterable[GradientEdge], stop: Iterable[Tensor]) -> dict[Node, None]:
-    """Nodes that are reached without passing a feature, in the order in which they are met."""
-    ends = {(edge.node, edge.output_nr) for edge in map(get_gradient_edge, stop)}
-    met: dict[Node, None] = {}
-    waiting = [(edge.node, edge.output_nr) for edge in reversed(list(starts))]
-    while waiting:
-        node, output = waiting.pop()
-        if node in met or (node, output) in ends:
-            continue
-        met[node] = None
-        waiting.extend((following, place) for following, place in node.next_functions if following is not None)
-    return met
-
-
-def _leaves(nodes: Iterable[Node]) -> list[Tensor]:
-    return [node.variable for node in nodes if node_name(node) == "torch::autograd::AccumulateGrad"]  # type: ignore[attr-defined]
-
-
-def _sparse(root: GradientEdge | None) -> bool:
-    """Whether an embedding with sparse gradients is in the graph: these have no batched backward pass."""
-    nodes = [] if root is None else _reached([root], ())
-    return any(node_name(node).startswith("Embedding") and getattr(node, "_saved_sparse", False) for node in nodes)
-
-
-def node_name(node: Node) -> str:
-    """Of a function of torch, or of a user, who may have given his own attributes any name."""
-    return type(node).name(node)
-
-
-def _check_node(node: Node) -> None:
-    check_compiled(node)
-    name = node_name(node)
-    if name == "CheckpointFunctionBackward":
-        raise ValueError(
-            "checkpoint(use_reentrant=True) fills .grad by itself and cannot be differentiated task by task: "
-            "use_reentrant=False can"
-        )
 
 
 def _like(x: Tensor, at: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def read_losses(
         ValueError: a loss is not a scalar or has no graph, or `present` is not one for each.
     """
     given = _as_list(losses)
-    there = _mask(present, len(given))
+    there = mask(present, len(given))
     kept = [loss if here else None for loss, here in zip(given, there, strict=True)]
     for task, loss in enumerate(kept):
         if loss is not None and not isinstance(loss, Tensor):
@@ -95,13 +95,18 @@ def _as_list(losses: Tensor | Sequence[Tensor | None]) -> list[Tensor | None]:
     return list(losses)
 
 
-def _mask(present: Sequence[bool] | Tensor | None, number: int) -> list[bool]:
+def mask(present: Sequence[bool] | Tensor | None, number: int) -> list[bool]:
+    """Whether each of a number of tasks is there.
+
+    Raises:
+        ValueError: it is not said for each.
+    """
     if present is None:
         return [True] * number
-    mask = present.tolist() if isinstance(present, Tensor) else list(present)
-    if len(mask) != number or not all(value in (False, True) for value in mask):
-        raise ValueError(f"present needs True or False for each of the {number} tasks, got {mask}")
-    return [bool(value) for value in mask]
+    here = present.tolist() if isinstance(present, Tensor) else list(present)
+    if len(here) != number or not all(value in (False, True) for value in here):
+        raise ValueError(f"present needs True or False for each of the {number} tasks, got {here}")
+    return [bool(value) for value in here]
 
 
 def _edges(losses: Tensor | Sequence[Tensor | None], kept: Sequence[Tensor | None]) -> list[GradientEdge | None]:

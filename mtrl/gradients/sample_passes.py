@@ -66,7 +66,7 @@ def sample_passes(
         delta.div_(seen.orders[use].by_row(unit, len(delta)).to(delta.dtype))
     found = plan.leaves(seen.deltas, seen.orders)
     leaves: list[Leaf] = [found.get(str(i), x.new_zeros(()).expand(len(roots), *x.shape)) for i, x in enumerate(shared)]
-    return Passes(leaves, unit, seen.others, torch.zeros_like(unit))
+    return Passes(leaves, unit, [False] * len(leaves), seen.others, torch.zeros_like(unit))
 
 
 def _looked_at(

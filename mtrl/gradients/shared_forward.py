@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.size import by_task, largest_entry
@@ -29,10 +30,13 @@ class Passes(NamedTuple):
     """Of each shared tensor, `[T, *shape]`, over the unit; complex ones as pairs of real numbers, a last axis more."""
     unit: Tensor
     """`[T]`, float64; not finite where a gradient is not."""
+    sparse: list[bool]
+    """Whether autograd gives a sparse gradient of the shared tensor whose leaf is a tensor."""
     heads: list[Tensor | None]
     """Gradients of the sum of the losses; None where no loss depends."""
-    heads_size: Tensor
-    """`[T]`, float64: the largest entry of the gradients of the heads; 0 where they were not looked at by task."""
+    own_sizes: Tensor
+    """`[T]`, float64: the largest entry of what is a task's alone, its heads' gradients or, in batched passes, what its
+    part of the graph gives, if that is watched."""
 
     @property
     def formed(self) -> list[Tensor]:
@@ -81,6 +85,7 @@ def task_passes(
     chunk_size: int = 1,
     retain_graph: bool = False,
     factored: bool = False,
+    watch: bool = False,
 ) -> Passes:
     """A backward pass per task, or per chunk of them.
 
@@ -92,6 +97,7 @@ def task_passes(
         chunk_size: see `loss_gradients`.
         retain_graph: whether the graph is needed again.
         factored: leave out gradients that follow from those at a layer's outputs, see `layer_plan`.
+        watch: whether to see of which task a gradient is that is not finite: a batched pass spoils those of others.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size needs to be at least 1, got chunk_size={chunk_size}")
@@ -99,7 +105,7 @@ def task_passes(
     one = torch.ones((), device=device) if factor is None else factor
     stores = Stores([root for root in roots if root is not None], shared, T, factored)
     unit = torch.ones(T, dtype=torch.float64, device=device)
-    heads_size = torch.zeros_like(unit)
+    own_sizes = torch.zeros_like(unit)
     total: list[Tensor | None] = [None] * len(heads)
     chunks = [range(start, min(start + chunk_size, T)) for start in range(0, T, chunk_size)]
     chunks = [chunk for chunk in chunks if any(roots[task] is not None for task in chunk)]
@@ -112,12 +118,14 @@ def task_passes(
             found = vector_jacobian(roots[rows], one.expand(1), [*stores.inputs, *heads], keep)
             own = found[len(stores.inputs) :]
             total = [_sum(before, gradient) for before, gradient in zip(total, own, strict=True)]
-            heads_size[rows] = largest_entry(own, like=unit)
+            own_sizes[rows] = largest_entry(own, like=unit)
             found = [None if gradient is None else gradient.unsqueeze(0) for gradient in found[: len(stores.inputs)]]
         else:
-            found = _batched(roots[rows], one, stores.inputs, keep)
+            with Watch(roots[rows], watch, batch=len(chunk)) as watched:
+                found = _batched(roots[rows], one, stores.inputs, keep)
+            own_sizes[rows] = watched.sizes(unit)
         unit[rows] = stores.put(found, rows, like=unit)
-    return Passes(stores.leaves(), unit, total, heads_size)
+    return Passes(stores.leaves(), unit, stores.sparse, total, own_sizes)
 
 
 def vector_jacobian(

@@ -117,16 +117,17 @@ def _aggregated(
     weighs_heads = isinstance(method, Method) and method.weighs_heads
     later = options.retain_graph or weighs_heads
     heads = [] if weighs_heads else graph.heads
-    factored = not reads_gradients(method)
-    collected = graph.collect(options.chunk_size, factor, heads, later or bool(graph.features), factored)
+    factored, later_or_features = not reads_gradients(method), later or bool(graph.features)
+    collected = graph.collect(options.chunk_size, factor, heads, later_or_features, factored, options.check)
     if options.check:
         check_gradients(collected.sizes)
     mean = None
     if options.scale == "mean":
         plain = collected.gradients.combine(collected.unit * factor / len(values))
-        mean = graph.of_shared([*plain.values()], retain_graph=True)
+        mean = graph.of_shared([*plain.values()], collected.sparse, retain_graph=True)
     weights, direction = _direction(collected, method, values, factor)
-    of_shared, of_heads, sizes = graph.of_shared(direction, later), collected.of_heads, collected.sizes
+    of_shared = graph.of_shared(direction, collected.sparse, later)
+    of_heads, sizes = collected.of_heads, collected.sizes.sum(0)
     if weighs_heads:
         of_heads, more = graph.weighted(weights * factor, graph.heads, options.retain_graph, options.check)
         sizes = sizes + more

@@ -28,6 +28,7 @@ class Stores:
         self._deltas = self._plan.zeros(num_tasks)
         self.inputs: list[Tensor | GradientEdge] = [*formed.values(), *(layer.edge for layer in self._deltas)]
         """What to differentiate by."""
+        self._sparse: set[str] = set()
 
     def put(self, found: Sequence[Tensor | None], rows: slice, like: Tensor) -> Tensor:
         """Keep the gradients of some tasks.
@@ -40,6 +41,9 @@ class Stores:
         Returns:
             A power of two for each task, which its gradients have been divided by.
         """
+        for name, gradient in zip(self._formed, found, strict=False):
+            if gradient is not None and gradient.is_sparse:
+                self._sparse.add(name)
         found = [None if gradient is None else _real(_dense(gradient)) for gradient in found]
         stores = [*self._formed.values(), *self._deltas.values()]
         unit = power_of_two(largest_entry(found, like, rows.stop - rows.start), stores)
@@ -49,6 +53,11 @@ class Stores:
                 gradient = gradient if layer is None else layer.by_row(gradient)
                 torch.mul(gradient, by_task(1 / unit, gradient), out=store[rows])
         return unit
+
+    @property
+    def sparse(self) -> list[bool]:
+        """Of each shared tensor, whether autograd gave sparse gradients, which are kept as dense ones here."""
+        return [name in self._sparse for name in self._names]
 
     def leaves(self) -> list[Leaf]:
         """Of each shared tensor."""

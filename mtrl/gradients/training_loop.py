@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
@@ -15,7 +16,7 @@ from mtrl.aggregation.task_state import of_tasks, places
 from mtrl.gradients.accumulation import accumulate
 from mtrl.gradients.held_weights import held_weights, hold
 from mtrl.gradients.loss_graph import Average, LossGraph, loss_graph
-from mtrl.gradients.losses import read_losses
+from mtrl.gradients.losses import mask, read_losses
 from mtrl.gradients.parameters import Trainable
 from mtrl.gradients.ranks import agreed
 from mtrl.gradients.step import Options, reads_gradients, take_step
@@ -100,7 +101,7 @@ def backward(
     def plan() -> tuple[LossGraph, list[int], int]:
         given = read_losses(losses, present, check)
         rows, total = places(method, tasks, len(given.roots))
-        return loss_graph(given, shared, heads, features, average), rows, total
+        return loss_graph(given, shared, heads, features, average, retain_graph), rows, total
 
     graph, rows, total = plan() if average is None else agreed(plan, method, average, check)
     there = [task for task, here in enumerate(graph.present) if here]
@@ -117,3 +118,25 @@ def backward(
     accumulate([*graph.shared, *graph.heads], [*taken.of_shared, *taken.of_heads])
     weights[there] = taken.weights.to(weights)
     return weights
+
+
+def update(
+    losses: Tensor | Sequence[Tensor | None],
+    method: Method,
+    *,
+    tasks: Sequence[str] | None = None,
+    present: Sequence[bool] | Tensor | None = None,
+) -> None:
+    """`method.update` where tasks may be absent: after the optimizer's step, for the methods with `needs_update`.
+
+    Args:
+        losses: on the data of the last `backward`, as there; no graph is needed.
+        method: that learns from them.
+        tasks: as there.
+        present: as there.
+    """
+    values = list(losses)
+    there = [task for task, here in enumerate(mask(present, len(values))) if here and values[task] is not None]
+    rows, total = places(method, tasks, len(values))
+    with of_tasks(method, [rows[task] for task in there], total):
+        method.update(torch.stack([values[task] for task in there]).detach())

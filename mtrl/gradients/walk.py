@@ -1,0 +1,79 @@
+"""The autograd graph, walked: what is reached in it, and what cannot be differentiated task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
+
+from mtrl.gradients.compiled import check_compiled
+
+BEFORE = "mtrl.gradients: shared parameters and heads of an earlier call"
+"""Key of a node's metadata."""
+
+
+def reached(starts: Iterable[GradientEdge], stop: Iterable[Tensor]) -> dict[Node, None]:
+    """Nodes that are reached without passing a feature, in the order in which they are met."""
+    ends = {(edge.node, edge.output_nr) for edge in map(get_gradient_edge, stop)}
+    met: dict[Node, None] = {}
+    waiting = [(edge.node, edge.output_nr) for edge in reversed(list(starts))]
+    while waiting:
+        node, output = waiting.pop()
+        if node in met or (node, output) in ends:
+            continue
+        met[node] = None
+        waiting.extend((following, place) for following, place in node.next_functions if following is not None)
+    return met
+
+
+def leaves(nodes: Iterable[Node]) -> list[Tensor]:
+    return [node.variable for node in nodes if node_name(node) == "torch::autograd::AccumulateGrad"]  # type: ignore[attr-defined]
+
+
+def has_sparse(roots: Sequence[GradientEdge | None]) -> bool:
+    """Whether an embedding with sparse gradients is in the graph: these have no batched backward pass."""
+    nodes = reached([root for root in roots if root is not None], ())
+    return any(node_name(node).startswith("Embedding") and getattr(node, "_saved_sparse", False) for node in nodes)
+
+
+def node_name(node: Node) -> str:
+    """Of a function of torch, or of a user, who may have given his own attributes any name."""
+    return type(node).name(node)
+
+
+def check_node(node: Node) -> None:
+    check_compiled(node)
+    name = node_name(node)
+    if name == "CheckpointFunctionBackward":
+        raise ValueError(
+            "checkpoint(use_reentrant=True) fills .grad by itself and cannot be differentiated task by task: "
+            "use_reentrant=False can"
+        )
+
+
+def check_groups(roots: Sequence[GradientEdge], shared: set[int], found: set[int] | None, again: bool) -> None:
+    """Whether no parameter takes part twice in several calls on the same losses.
+
+    Args:
+        roots: of the losses.
+        shared: ids of the shared parameters.
+        found: ids of the heads that the user did not name.
+        again: whether there may be another call on these losses.
+
+    Raises:
+        ValueError: one is shared in one call and was found as a head in another.
+    """
+    for root in roots:
+        node: Any = root.node
+        if node_name(node) == "UnbindBackward0":  # of this call alone
+            node = node.next_functions[0][0]
+        before = node.metadata.get(BEFORE, (set(), set()))
+        if (found or set()) & before[0] or shared & before[1]:
+            raise ValueError(
+                "heads need to be given where backward is called several times on the same losses: "
+                "without them each call adds the plain gradient of the parameters that are shared in another"
+            )
+        if again:
+            node.metadata[BEFORE] = (before[0] | shared, before[1] | (found or set()))

@@ -1,0 +1,172 @@
+"""Tasks that are not in every batch: the others are solved for, and what a method remembers goes with its task."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from mtrl import backward
+from mtrl.aggregation import FAMO, METHODS, STCH, GradVac, LinearScalarization, Method, NashMTL, UPGrad, make
+from mtrl.gradients import update
+from tests.gradients.supervised import Model, T
+
+FEW = [name for name in METHODS if name not in ("krum", "trimmed_mean")]
+"""Methods that two tasks are enough for."""
+NAMES = ["depth", "edges", "parts"]
+
+
+def without(losses, *absent):
+    return [None if task in absent else loss for task, loss in enumerate(losses)]
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_an_absent_task_has_no_part_and_what_is_remembered_of_it_stays(name):
+    model, method = Model(), make(name)
+    losses = model.losses()
+    backward(losses, method, model.trunk)
+    before = {key: value.clone() for key, value in method.state_dict().items()}
+    model.zero_grad()
+    J = model.jacobian()
+    weights = backward(without(model.losses(), 1), method, model.trunk)
+    assert model.heads[1].weight.grad is None
+    if isinstance(method, Method):
+        assert weights[1] == 0
+        assert_of_the_present(method, model, weights, J)
+    after = method.state_dict()
+    assert after.keys() == before.keys()
+    for key, axes in getattr(method, "task_axes", {}).items():
+        for axis in axes if key in before else ():
+            assert torch.equal(after[key].select(axis, 1), before[key].select(axis, 1)), key
+
+
+def assert_of_the_present(method, model, weights, J):
+    if not method.needs_gradients:  # whose weights are of other gradients
+        got = torch.cat([p.grad.flatten() for p in model.trunk.parameters()])
+        assert_close(got, weights @ J)
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_the_first_call_may_lack_a_task(name):
+    model, method = Model(), make(name)
+    for absent in ((1,), (), (0, 2), ()):
+        model.zero_grad()
+        weights = backward(without(model.losses(), *absent), method, model.trunk)
+        grads = [p.grad for p in model.trunk.parameters()]
+        assert all(grad.isfinite().all() for grad in grads)
+        if isinstance(method, Method):
+            assert weights.isfinite().all()
+            assert not weights[list(absent)].any()
+
+
+def test_a_mask_says_the_same_and_the_losses_it_hides_are_not_read():
+    model, other = Model(), Model()
+    weights = backward(without(model.losses(), 0), NashMTL(), model.trunk)
+    losses = other.losses()
+    losses[0] = torch.tensor(torch.nan)
+    hidden = backward(losses, NashMTL(), other.trunk, present=torch.tensor([False, True, True]))
+    assert torch.equal(weights, hidden)
+    for ours, theirs in zip(model.trunk.parameters(), other.trunk.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
+
+
+def test_without_any_task_nothing_happens():
+    model = Model()
+    assert not backward([None] * T, NashMTL(), model.trunk).any()
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_numbers_per_task_go_with_the_task():
+    model = Model()
+    weights = backward(without(model.losses(), 0), LinearScalarization([1, 2, 3]), model.trunk)
+    assert weights.tolist() == [0, 2, 3]
+    preferred = UPGrad(preference=[1, 2, 3])
+    assert_close(
+        backward(without(model.losses(), 1), preferred, model.trunk)[[0, 2]],
+        backward([model.losses()[0], model.losses()[2]], UPGrad(preference=[1, 3]), model.trunk),
+    )
+    assert preferred.preference == (1, 2, 3)
+    with pytest.raises(ValueError, match="STCH needs one number in preference per task, got 2 for 3 tasks"):
+        backward(without(model.losses(), 0), STCH(preference=[1, 2]), model.trunk)
+
+
+def test_state_follows_the_names():
+    """The same steps with the tasks in any order, as positions say nothing."""
+    model, method, other = Model(), GradVac(beta=0.5), GradVac(beta=0.5)
+    orders = [[0, 1, 2], [2, 0, 1], [1, 2], [2, 1, 0]]
+    for order in orders:
+        losses = model.losses()
+        named = backward([losses[i] for i in order], method, model.trunk, tasks=[NAMES[i] for i in order])
+        assert named.shape == (len(order),)
+        losses = model.losses()
+        backward([losses[i] if i in order else None for i in range(T)], other, model.trunk)
+    assert method.task_names == tuple(NAMES)
+    # Random orders aside, which the two draw alike, pairs of tasks have met as often.
+    assert method.targets.isfinite().all()
+    assert (method.targets != 0).sum() == (other.targets != 0).sum()
+
+
+def test_names_are_part_of_the_state():
+    model, method = Model(), FAMO()
+    backward(model.losses(), method, model.trunk, tasks=NAMES)
+    update(model.losses(), method, tasks=NAMES)
+    resumed = FAMO()
+    resumed.load_state_dict(method.state_dict())
+    turned = [2, 0, 1]
+    here, there = (
+        backward([model.losses()[i] for i in order], m, model.trunk, tasks=[NAMES[i] for i in order])
+        for m, order in ((method, [0, 1, 2]), (resumed, turned))
+    )
+    assert_close(here[turned], there)
+
+
+def test_famo_learns_of_the_tasks_that_are_there():
+    model, method = Model(), FAMO()
+    backward(model.losses(), method, model.trunk)
+    update(model.losses(), method)
+    before = method.logits.clone()
+    backward(without(model.losses(), 1), method, model.trunk)
+    update([loss * (2 + i) for i, loss in enumerate(model.losses())], method, present=[True, False, True])
+    assert torch.equal(method.logits[:, 1], before[:, 1])
+    assert (method.logits[0, [0, 2]] != before[0, [0, 2]]).all()
+
+
+def test_kept_weights_go_with_the_task():
+    model, method = Model(), NashMTL()
+    options = {"update_every": 5}
+    weights = backward(model.losses(), method, model.trunk, **options)
+    with pytest.raises(ValueError, match=re.escape("has been used with 3 tasks, got 2: say which by tasks=[names]")):
+        backward(model.losses()[::2], method, model.trunk, **options)
+    again = backward(without(model.losses(), 1), method, model.trunk, **options)
+    assert again.tolist() == [weights[0], 0, weights[2]]
+    method = NashMTL()
+    weights = backward(model.losses(), method, model.trunk, tasks=NAMES, **options)
+    turned = backward(model.losses()[::-1][:2], method, model.trunk, tasks=NAMES[::-1][:2], **options)
+    assert turned.tolist() == [weights[2], weights[1]]
+    assert int(method.held_for) == 2
+    # A task without a weight has the method asked, and the count begin anew.
+    new = backward(model.losses()[:2], method, model.trunk, tasks=["depth", "new"], **options)
+    assert int(method.held_for) == 1
+    assert_close(new, NashMTL()(model.jacobian()[:2] @ model.jacobian()[:2].T))
+
+
+def test_mistakes():
+    model, method = Model(), GradVac()
+    losses = model.losses()
+
+    def fails(message, *arguments, **options):
+        with pytest.raises(ValueError, match=re.escape(message)) as error:
+            backward(*arguments, **options)
+        assert "\n" not in str(error.value)
+
+    fails("tasks needs a name for each of the 3 losses, got ['depth']", losses, method, model.trunk, tasks=["depth"])
+    fails("tasks needs names that differ, got ['a', 'b', 'a']", losses, method, model.trunk, tasks=["a", "b", "a"])
+    fails("present needs True or False for each of the 3", losses, method, model.trunk, present=[True])
+    backward(model.losses(), method, model.trunk, tasks=NAMES)
+    fails("used with named tasks, ['depth', 'edges', 'parts']: tasks needs", losses, method, model.trunk)
+    method = GradVac()
+    backward(model.losses(), method, model.trunk)
+    fails("has been used with 3 tasks, got 2", losses[1:], method, model.trunk)
+    with pytest.raises(TypeError, match=r"the loss of task 1 needs to be a scalar tensor, got float"):
+        backward([losses[0], 0.0, losses[2]], GradVac(), nn.ModuleList([model.trunk]))

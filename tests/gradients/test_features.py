@@ -1,0 +1,73 @@
+"""Several representations, also where one is made of another."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from mtrl import backward
+from mtrl.aggregation import MGDA, LinearScalarization, NashMTL
+from tests.gradients.supervised import Model
+from tests.oracles.jacobian import flat, jacobian
+
+
+class Pyramid(nn.Module):
+    """The second level is made of the first; heads read both."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Linear(4, 5), nn.Linear(5, 3)
+        self.heads = nn.ModuleList(nn.Linear(8, 1) for _ in range(2))
+        self.double()
+        self.x, self.y = torch.randn(8, 4).double(), torch.randn(2, 8, 1).double()
+
+    def levels(self):
+        low = self.first(self.x).tanh()
+        return [low, self.second(low).tanh()]
+
+    def losses(self, levels=None):
+        z = torch.cat(self.levels() if levels is None else levels, 1)
+        return [((head(z) - y) ** 2).mean() for head, y in zip(self.heads, self.y, strict=True)]
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2])
+@pytest.mark.parametrize("method", [MGDA(), NashMTL(), LinearScalarization()])
+def test_nested_ones(method, chunk_size):
+    model = Pyramid()
+    shared = [*model.first.parameters(), *model.second.parameters()]
+    J, levels = jacobian(model.losses, shared), model.levels()
+    fixed = [level.detach().requires_grad_() for level in levels]
+    Z = jacobian(lambda: model.losses(fixed), fixed)
+    weights = backward(model.losses(levels), method, shared, features=levels, chunk_size=chunk_size)
+    assert_close(weights, method(Z @ Z.T, torch.stack(model.losses())))
+    assert_close(flat(shared), weights @ J)
+
+
+def test_one_that_is_given_twice_counts_once():
+    model, other = Model(), Model()
+    z, same = model.features(), other.features()
+    once = backward(model.losses(z), MGDA(), model.trunk, features=z)
+    twice = backward(other.losses(same), MGDA(), other.trunk, features=[same, same])
+    assert torch.equal(once, twice)
+    assert_close(other.gradients()[0], model.gradients()[0])
+
+
+def test_parts_of_one_operation():
+    model = Model()
+    J, z = model.jacobian(), model.features()
+    left, right = z.split(3, 1)
+    weights = backward(model.losses(torch.cat((left, right), 1)), MGDA(), model.trunk, features=[left, right])
+    assert_close(model.gradients()[0], weights @ J)
+    left, right = model.features().split(3, 1)
+    with pytest.raises(ValueError, match="one is used directly"):
+        backward(model.losses(torch.cat((left, right), 1)), MGDA(), model.trunk, features=left)
+
+
+def test_what_lies_behind_needs_to_be_shared():
+    model = Pyramid()
+    levels = model.levels()
+    with pytest.raises(ValueError, match=re.escape("a trained one behind them is not shared")):
+        backward(model.losses(levels), MGDA(), model.first, features=levels)

@@ -1,0 +1,97 @@
+"""Gradients that are not finite, and losses whose unit is far from one."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from mtrl import backward
+from mtrl.aggregation import (
+    FAMO,
+    MGDA,
+    CAGrad,
+    GradNorm,
+    LinearScalarization,
+    MoCo,
+    NashMTL,
+    PCGrad,
+    TrimmedMean,
+    UPGrad,
+)
+from tests.gradients.supervised import Model, T
+
+KINDS = [MGDA, NashMTL, MoCo, FAMO, GradNorm, LinearScalarization, TrimmedMean]
+
+
+def root(z):
+    """Zero, with a gradient of NaN."""
+    return (z * 0).sum().sqrt()
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2])
+@pytest.mark.parametrize("features", [False, True])
+@pytest.mark.parametrize("method", KINDS)
+def test_the_task_is_named_and_nothing_has_changed(method, features, chunk_size):
+    model = Model()
+    z = model.features()
+    losses = model.losses(z)
+    losses[1] = losses[1] + root(z)
+    with pytest.raises(ValueError, match="the gradient of task 1 is not finite: nan"):
+        backward(losses, method(), model.trunk, features=z if features else None, chunk_size=chunk_size)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_with_weights_that_are_reused():
+    model, method = Model(), NashMTL()
+    backward(model.losses(), method, model.trunk, update_every=5)
+    before = [p.grad.clone() for p in model.parameters()]
+    z = model.features()
+    losses = model.losses(z)
+    losses[2] = losses[2] + root(z)
+    with pytest.raises(ValueError, match="the gradient of task 2 is not finite: nan"):
+        backward(losses, method, model.trunk, update_every=5)
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), before, strict=True))
+    assert int(method.held_for) == 1
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2])
+@pytest.mark.parametrize("method", KINDS)
+def test_of_a_head(method, chunk_size):
+    model, own = Model(), nn.Parameter(torch.zeros(()))
+    losses = model.losses()
+    losses[1] = losses[1] + own.abs().mul(0).sqrt()
+    with pytest.raises(ValueError, match=r"the gradient of (task 1|the weighted sum of the losses) is not finite"):
+        backward(losses, method(), model.trunk, chunk_size=chunk_size)
+    assert own.grad is None
+
+
+def test_without_the_check_they_pass():
+    for method in (MGDA(), LinearScalarization()):
+        model = Model()
+        z = model.features()
+        losses = model.losses(z)
+        losses[1] = losses[1] + root(z)
+        backward(losses, method, model.trunk, check=False)
+        assert model.trunk[0].weight.grad.isnan().all()
+
+
+@pytest.mark.parametrize("unit", [1e-22, 1e-12, 1e12, 1e18])
+@pytest.mark.parametrize("method", [MGDA, NashMTL, CAGrad, UPGrad, PCGrad])
+def test_the_unit_of_the_losses_changes_the_unit_of_the_update_alone(method, unit):
+    model, other = Model(dtype=torch.float32), Model(dtype=torch.float32)
+    weights = backward(model.losses(), method(), model.trunk, scale="unit")
+    scaled = backward([loss * unit for loss in other.losses()], method(), other.trunk, scale="unit")
+    assert_close(scaled / scaled.sum(), weights / weights.sum(), rtol=1e-3, atol=1e-4)
+    assert_close(other.gradients()[0], model.gradients()[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", [1e-22, 1e18])
+def test_one_task_in_another_unit(unit):
+    """Nash-MTL's update does not depend on it."""
+    model, other = Model(dtype=torch.float32), Model(dtype=torch.float32)
+    backward(model.losses(), NashMTL(), model.trunk)
+    losses = other.losses()
+    weights = backward([losses[0] * unit, *losses[1:]], NashMTL(), other.trunk)
+    assert weights.isfinite().all()
+    assert_close(other.gradients()[0], model.gradients()[0], rtol=1e-3, atol=1e-4)
+    assert len(losses) == T

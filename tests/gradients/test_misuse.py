@@ -1,0 +1,130 @@
+"""What would be wrong without a word is an error, and nothing has changed."""
+
+import copy
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from mtrl import backward
+from mtrl.aggregation import MGDA, NashMTL, PCGrad
+from tests.gradients.supervised import Model
+
+
+@pytest.fixture
+def model():
+    return Model()
+
+
+def fails(message, *arguments, kind=ValueError, **options):
+    with pytest.raises(kind, match=re.escape(message)) as error:
+        backward(*arguments, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_shared_parameters_that_no_loss_reaches(model):
+    message = "shared needs parameters that the losses depend on, but no loss reaches one of them"
+    fails(message, model.losses(), MGDA(), copy.deepcopy(model.trunk))
+    averaged = torch.optim.swa_utils.AveragedModel(model.trunk)
+    for parameter in averaged.parameters():
+        parameter.requires_grad_()
+    fails(message, model.losses(), MGDA(), averaged)
+
+
+def test_what_is_no_parameter(model):
+    losses, weight = model.losses(), model.trunk[0].weight
+    fails("shared needs to be a module or a list of parameters, got a tensor", losses, MGDA(), weight, kind=TypeError)
+    fails("is made of others: a representation goes to features", losses, MGDA(), list(weight))
+    pairs = model.trunk.named_parameters()
+    fails("got a tuple among them: parameters(), not named_parameters()", losses, MGDA(), pairs, kind=TypeError)
+    named = dict(model.trunk.named_parameters())
+    fails("got a str among them: parameters(), not named_parameters()", losses, MGDA(), named, kind=TypeError)
+    used_up = model.trunk.parameters()
+    backward(losses, MGDA(), used_up, retain_graph=True)
+    fails("got none (an iterator serves one call only)", losses, MGDA(), used_up)
+
+
+def test_modules_may_be_several(model):
+    first, second = Model(), model
+    backward(first.losses(), MGDA(), [first.trunk[0], first.trunk[3]])
+    backward(second.losses(), MGDA(), second.trunk)
+    assert all(torch.equal(a, b) for a, b in zip(first.gradients(), second.gradients(), strict=True))
+
+
+def test_a_parameter_that_is_shared_and_a_head(model):
+    fails("but 4 are in shared and in heads", model.losses(), MGDA(), model.trunk, heads=model)
+
+
+def test_losses_without_a_graph(model):
+    with torch.no_grad():
+        losses = model.losses()
+    fails("the loss of task 0 needs a graph, got one that", losses, MGDA(), model.trunk)
+    losses = model.losses()
+    fails(
+        "the loss of task 2 needs to be a scalar tensor, got float",
+        [*losses[:2], 0.0],
+        MGDA(),
+        model.trunk,
+        kind=TypeError,
+    )
+
+
+def test_losses_that_a_scaler_has_scaled():
+    model, scaler = Model(dtype=torch.float32), torch.amp.GradScaler("cpu")
+    message = "the losses look as if scaler.scale had multiplied them by 65536"
+    fails(message, scaler.scale(model.losses()), MGDA(), model.trunk)
+    fails(message, scaler.scale(torch.stack(model.losses())), MGDA(), model.trunk, scaler=scaler)
+    backward([loss * 65536 for loss in model.losses()], MGDA(), model.trunk)
+    backward([loss * torch.tensor(0.3) for loss in model.losses()], MGDA(), model.trunk)
+
+
+def test_two_groups_without_heads(model):
+    losses = model.losses()
+    backward(losses, MGDA(), model.trunk[0], retain_graph=True)
+    fails("heads need to be given where backward is called several times", losses, NashMTL(), model.trunk[3])
+    stacked = torch.stack(model.losses())
+    backward(stacked, MGDA(), model.trunk[0], retain_graph=True)
+    fails("heads need to be given where backward is called several times", stacked, NashMTL(), model.trunk[3])
+    joint = torch.stack([head(model.trunk(model.x)).mean() for head in model.heads]) * 2
+    backward(joint, MGDA(), model.trunk[0], retain_graph=True)
+    fails("heads need to be given where backward is called several times", joint, NashMTL(), model.trunk[3])
+
+
+def test_two_groups_with_heads(model):
+    J, plain = model.jacobian(), Model()
+    losses = model.losses()
+    first = backward(losses, MGDA(), model.trunk[0], heads=model.heads, retain_graph=True)
+    second = backward(losses, NashMTL(), model.trunk[3], heads=[])
+    split = sum(p.numel() for p in model.trunk[0].parameters())
+    torch.testing.assert_close(model.gradients()[0], torch.cat((first @ J[:, :split], second @ J[:, split:])))
+    torch.testing.assert_close(model.gradients()[1], plain.head_gradients())
+
+
+def test_reentrant_checkpoints(model):
+    z = checkpoint(model.trunk, model.x.requires_grad_(), use_reentrant=True)
+    fails("checkpoint(use_reentrant=True) fills .grad by itself", model.losses(z), MGDA(), model.trunk)
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint8, np.uint64])
+def test_seeds_of_numpy(kind):
+    assert torch.equal(PCGrad(seed=kind(7)).key, PCGrad(seed=7).key)
+
+
+def test_a_function_of_a_user_may_have_attributes_of_any_name(model):
+    class Named(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.name, ctx.variable = "mine", "mine"
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient
+
+    backward(model.losses(Named.apply(model.trunk(model.x))), MGDA(), model.trunk)
+    assert isinstance(model.trunk[0].weight.grad, torch.Tensor)
+    assert isinstance(model, nn.Module)
