@@ -1,18 +1,21 @@
-"""Two processes with half of every task's rows each take the step of one process with all of them."""
+"""Two processes with a part of every task's rows each take the step of one process with all of them, or say why not."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
+from torch import nn
 from torch.testing import assert_close
 
 from mtrl import backward
-from mtrl.aggregation import MGDA, NashMTL, UncertaintyWeighting
+from mtrl.aggregation import MGDA, LinearScalarization, NashMTL, UncertaintyWeighting
 from mtrl.distributed import RankAverage
 from tests.gradients.supervised import Model
 
 METHODS = {"nash_mtl": NashMTL, "mgda_ub": MGDA, "uncertainty_weighting": UncertaintyWeighting}
+needs_ranks = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
 
 
 def step(name: str, rows: slice, average: RankAverage | None) -> tuple[torch.Tensor, ...]:
@@ -26,18 +29,151 @@ def step(name: str, rows: slice, average: RankAverage | None) -> tuple[torch.Ten
     return weights, *model.gradients()
 
 
-def rank(number: int, file: str, results: str) -> None:
+def steps(number: int) -> dict[str, object]:
+    return {name: step(name, slice(8 * number, 8 * number + 8), RankAverage()) for name in METHODS}
+
+
+class Experts(nn.Module):
+    """A rank's rows go through an expert of the rank's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.trunk = nn.Linear(4, 4)
+        self.experts = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(2))
+        self.heads = nn.ModuleList(nn.Linear(4, 1) for _ in range(2))
+        self.double()
+
+    def losses(self, expert: int) -> list[torch.Tensor]:
+        generator = torch.Generator().manual_seed(10 + expert)
+        x = torch.randn(8, 4, generator=generator, dtype=torch.float64)
+        return [(head(self.experts[expert](self.trunk(x))) + 1).pow(2).mean() for head in self.heads]
+
+    def gradients(self) -> list[torch.Tensor | None]:
+        return [p.grad for p in self.parameters()]
+
+
+def experts(number: int) -> dict[str, object]:
+    results = {}
+    for method in (NashMTL(), LinearScalarization([1, 1])):
+        for where in ("heads", "shared"):
+            model = Experts()
+            shared = [model.trunk, model.experts] if where == "shared" else [model.trunk]
+            heads = [model.heads] if where == "shared" else [model.experts, model.heads]
+            weights = backward(model.losses(number), method, shared, heads=heads, average=RankAverage())
+            results[f"{method} {where}"] = weights, model.gradients()
+    return results
+
+
+def said(number: int) -> dict[str, object]:
+    """What backward says of ranks that do not do the same."""
+
+    def message(call: Callable[[], object]) -> str:
+        try:
+            call()
+        except ValueError as error:
+            return str(error)
+        return "nothing"
+
+    model, plain, average = Experts(), Model(), RankAverage()
+    x = torch.randn(8, 4, dtype=torch.float64)
+    held = NashMTL()
+    if number:
+        backward(plain.losses(), held, plain.trunk, update_every=2)
+    wrapped = nn.parallel.DistributedDataParallel(nn.Linear(4, 4).double())
+    z = wrapped(x)
+    losses = plain.losses()
+    losses[1] = losses[1] * (torch.nan if number else 1)
+    return {
+        "other heads": message(lambda: backward(model.losses(number), MGDA(), model.trunk, average=average)),
+        "other numbers": message(
+            lambda: backward(plain.losses()[number:], MGDA(), plain.trunk, heads=plain.heads, average=average)
+        ),
+        "one mistaken": message(
+            lambda: backward(
+                plain.losses(), MGDA(), plain.trunk if number else plain.trunk[0].weight[0], average=average
+            )
+        ),
+        "other counts": message(lambda: backward(plain.losses(), held, plain.trunk, update_every=2, average=average)),
+        "a nan": message(lambda: backward(losses, MGDA(), plain.trunk, average=average)),
+        "wrapped": message(lambda: backward([h(z).mean() for h in model.heads], MGDA(), wrapped)),
+        "wrapped parameters": message(
+            lambda: backward([h(z).mean() for h in model.heads], MGDA(), wrapped.module.parameters())
+        ),
+    }
+
+
+def absent(number: int) -> dict[str, object]:
+    """Task 1 has rows on rank 1 alone, task 2 nowhere."""
+    model = Model()
+    rows = slice(8 * number, 8 * number + 8)
+    model.x, model.targets = model.x[rows], model.targets[:, rows]
+    losses = model.losses()
+    given = [losses[0], losses[1] if number else None, None]
+    weights = backward(given, MGDA(), model.trunk, heads=model.heads, average=RankAverage())
+    return {"weights": weights, "gradients": [p.grad for p in model.parameters()]}
+
+
+def rank(number: int, file: str, results: str, job: Callable[[int], dict[str, object]]) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=number, world_size=2)
-    for name in METHODS:
-        torch.save(step(name, slice(8 * number, 8 * number + 8), RankAverage()), f"{results}/{name}_{number}")
+    torch.save(job(number), f"{results}/{number}")
     dist.destroy_process_group()
 
 
-@pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
+def run(job: Callable[[int], dict[str, object]], folder: Path) -> list[dict]:
+    torch.multiprocessing.spawn(rank, args=(str(folder / "store"), str(folder), job), nprocs=2)
+    return [torch.load(folder / str(number)) for number in range(2)]
+
+
+@needs_ranks
 def test_two_ranks_take_the_step_of_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(rank, args=(str(tmp_path / "store"), str(tmp_path)), nprocs=2)
-    for name in METHODS:
-        whole = step(name, slice(0, 16), None)
-        for number in range(2):
-            assert_close(torch.load(tmp_path / f"{name}_{number}"), whole)
+    for results in run(steps, tmp_path):
+        for name in METHODS:
+            assert_close(results[name], step(name, slice(0, 16), None))
+
+
+@needs_ranks
+def test_parameters_that_one_rank_reaches_count_zero_on_the_other(tmp_path: Path) -> None:
+    ranks = run(experts, tmp_path)
+    for name in ranks[0]:
+        whole = Experts()
+        losses = [(a + b) / 2 for a, b in zip(whole.losses(0), whole.losses(1), strict=True)]
+        method = NashMTL() if "Nash" in name else LinearScalarization([1, 1])
+        shared = [whole.trunk, whole.experts] if "shared" in name else whole.trunk
+        weights = backward(losses, method, shared)
+        for ours, gradients in (results[name] for results in ranks):
+            assert_close(ours, weights)
+            assert_close(gradients, whole.gradients())
+
+
+@needs_ranks
+def test_a_task_may_be_absent_on_a_rank(tmp_path: Path) -> None:
+    ranks = run(absent, tmp_path)
+    whole = Model()
+    x, targets = whole.x, whole.targets
+    halves = []
+    for rows in (slice(0, 8), slice(8, 16)):
+        whole.x, whole.targets = x[rows], targets[:, rows]
+        halves.append(whole.losses())
+    weights = backward([(halves[0][0] + halves[1][0]) / 2, halves[1][1] / 2, None], MGDA(), whole.trunk)
+    for results in ranks:
+        assert_close(results["weights"], weights)
+        assert_close(results["gradients"], [p.grad for p in whole.parameters()])
+
+
+@needs_ranks
+def test_what_ranks_disagree_in_is_an_error_on_each(tmp_path: Path) -> None:
+    parts = {
+        "other heads": "the ranks reach different heads",
+        "other numbers": "the ranks need to do the same in backward, got rank 0: ",
+        "one mistaken": "rank 0: TypeError: shared needs to be a module",
+        "other counts": "weights kept for None calls",
+        "a nan": "the loss of task 1 is not finite: nan",
+        "wrapped": "a parameter is in DistributedDataParallel",
+        "wrapped parameters": "a parameter is in DistributedDataParallel",
+    }
+    for messages in run(said, tmp_path):
+        assert messages.keys() == parts.keys()
+        for name, part in parts.items():
+            assert part in messages[name], name
