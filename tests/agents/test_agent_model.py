@@ -43,9 +43,9 @@ def test_learning_by_calls_saved_and_loaded_between_them_is_the_run_of_train(tmp
     expected = final_tensors(tmp_path / "run")
     model = MultiTaskSAC(make(), seed=3).learn(92)
     assert model.num_timesteps == 92
-    model.save(tmp_path / "model.pt")
+    model.save(tmp_path / "not_there_yet" / "model.pt")
     model.close()
-    with MultiTaskSAC.load(tmp_path / "model.pt", device="cpu") as loaded:
+    with MultiTaskSAC.load(tmp_path / "not_there_yet" / "model.pt", device="cpu") as loaded:
         assert equal(tensors_of(loaded.learn(100).learn(), tmp_path / "a.pt"), expected)
         assert loaded.num_timesteps == 240
     with model.learn():

@@ -1,4 +1,4 @@
-"""The Jacobian of task losses said plainly: a whole backward pass per loss, each on a forward pass of its own."""
+"""The Jacobian of task losses said plainly: a backward pass per loss, each on a forward pass of its own."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,23 +11,23 @@ def jacobian(losses: Callable[[], Sequence[Tensor]], parameters: Sequence[Tensor
 
     Args:
         losses: computes them anew.
-        parameters: leaves; their `.grad` is changed, and then as it was.
+        parameters: to be differentiated by.
     """
-    before = [p.grad for p in parameters]
-    rows = []
-    for task in range(len(losses())):
-        for p in parameters:
-            p.grad = None
-        losses()[task].backward()
-        rows.append(flat(parameters))
-    for p, grad in zip(parameters, before, strict=True):
-        p.grad = grad
-    return torch.stack(rows)
+    tasks = range(len(losses()))
+    return torch.stack(
+        [row(torch.autograd.grad(losses()[task], parameters, allow_unused=True), parameters) for task in tasks]
+    )
 
 
 def flat(parameters: Sequence[Tensor]) -> Tensor:
     """Of all `.grad` in a row, float64."""
-    return torch.cat([_real(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+    return row([p.grad for p in parameters], parameters)
+
+
+def row(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+    """`[P]`, float64."""
+    pairs = zip(gradients, parameters, strict=True)
+    return torch.cat([_real(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
 
 
 def _real(gradient: Tensor) -> Tensor:
