@@ -95,3 +95,17 @@ def test_one_task_in_another_unit(unit):
     assert weights.isfinite().all()
     assert_close(other.gradients()[0], model.gradients()[0], rtol=1e-3, atol=1e-4)
     assert len(losses) == T
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": "mean", "max_norm": 1.0}, {"chunk_size": 3}, {"present": [1, 0, 1]}])
+@pytest.mark.parametrize("method", KINDS)
+def test_without_the_check_nothing_is_read_back(method, options):
+    """On `meta`, where there is nothing to read."""
+    used = (TrimmedMean(num_trimmed=0) if method is TrimmedMean else method()).to("meta")
+    model = Model(dtype=torch.float32).to("meta")
+    model.x, model.targets = model.x.to("meta"), model.targets.to("meta")
+    weights = backward(model.losses(), used, model.trunk, check=False, **options)
+    assert weights.is_meta
+    assert all(p.grad.is_meta for p in model.trunk.parameters())
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        backward(model.losses(), used, model.trunk, **options)
