@@ -5,7 +5,8 @@ Axes: `T` tasks, those that are there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,9 @@ from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.loss_graph import Collected, Gradients, LossGraph
 from mtrl.gradients.size import by_task, largest_entry, length
 from mtrl.gradients.update_length import Scale, length_factor
+
+RESIDUAL = 1e-3
+"""Of a method's optimality condition, from which on its weights are no solution."""
 
 
 class Options(NamedTuple):
@@ -65,7 +69,8 @@ def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor 
         options: of the step.
 
     Raises:
-        ValueError: a loss or gradient is not finite, or a loss not positive though the method needs that.
+        ValueError: a loss or gradient is not finite, or a loss not positive though the method needs that, or the method
+            was not solved.
     """
     scaler = options.scaler if options.scaler is not None and options.scaler.is_enabled() else None
     options = options._replace(check=options.check and scaler is None)
@@ -125,13 +130,29 @@ def _aggregated(
     if options.scale == "mean":
         plain = collected.gradients.combine(collected.unit * factor / len(values))
         mean = graph.of_shared([*plain.values()], collected.sparse, retain_graph=True)
-    weights, direction = _direction(collected, method, values, factor)
+    with _certified(method, options.check):
+        weights, direction = _direction(collected, method, values, factor)
     of_shared = graph.of_shared(direction, collected.sparse, later)
     of_heads, sizes = collected.of_heads, collected.sizes.sum(0)
     if weighs_heads:
         of_heads, more = graph.weighted(weights * factor, graph.heads, options.retain_graph, options.check)
         sizes = sizes + more
     return _Made(weights, of_shared, of_heads, mean, sizes)
+
+
+@contextmanager
+def _certified(method: Method | CoordinateMethod, check: bool) -> Iterator[None]:
+    """Raises ValueError if a solve within ends far from its solution. The method keeps the worst of all its calls."""
+    if not check or not isinstance(method, Method):
+        yield
+        return
+    before = method.worst_residual.clone()
+    method.worst_residual.zero_()
+    yield
+    now = method.worst_residual.clone()
+    method.worst_residual.copy_(torch.maximum(before.to(now.device), now))
+    if bool(now > RESIDUAL):
+        raise ValueError(f"{method} was not solved for these gradients: its residual is {now.item():.1e}")
 
 
 def _direction(

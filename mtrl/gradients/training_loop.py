@@ -78,16 +78,17 @@ def backward(
         average: of per-task gradients over ranks that each hold a part of the batch, before the Gram matrix is taken;
             do not wrap the modules in `DistributedDataParallel`. See `mtrl.distributed.RankAverage`.
         retain_graph: whether the graph is needed again.
-        check: look for losses and gradients that are not finite, and whether ranks agree. False: nothing is read back
-            from the device (except weights to reuse, and what ranks have to tell each other).
+        check: look for losses and gradients that are not finite, and whether the method was solved and the ranks agree.
+            False: nothing is read back from the device (except weights to reuse, and what ranks have to tell each
+            other).
 
     Returns:
         Weights of the tasks, `[T]`: the update is `sum_i w_i g_i`; NaN from a coordinate-wise rule, which has none.
 
     Raises:
         TypeError: a method's name or class in place of a method, losses or parameters that are none.
-        ValueError: a loss or a gradient is NaN or infinite (without a scaler), and the other misuses that the message
-            names. No `.grad` has changed then.
+        ValueError: a loss or a gradient is NaN or infinite (without a scaler), the method was not solved, and the other
+            misuses that the message names. No `.grad` has changed then.
     """
     if not isinstance(method, Method | CoordinateMethod):
         raise TypeError(f"method needs to be an aggregation method such as NashMTL(), got {method!r}")

@@ -10,6 +10,7 @@ from mtrl.aggregation import (
     FAMO,
     MGDA,
     CAGrad,
+    FairGrad,
     GradNorm,
     LinearScalarization,
     MoCo,
@@ -109,3 +110,16 @@ def test_without_the_check_nothing_is_read_back(method, options):
     assert all(p.grad.is_meta for p in model.trunk.parameters())
     with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
         backward(model.losses(), used, model.trunk, **options)
+
+
+def test_a_solve_that_fails_is_an_error():
+    model, method = Model(), FairGrad(alpha=2.0)
+    backward(model.losses(), method, model.trunk)
+    easy = method.worst_residual.clone()
+    model.zero_grad()
+    spread = [loss * 10.0**power for loss, power in zip(model.losses(), (-70, 0, 70), strict=True)]
+    with pytest.raises(ValueError, match=r"FairGrad\(.*\) was not solved for these gradients: its residual is"):
+        backward(spread, method, model.trunk)
+    assert all(p.grad is None for p in model.parameters())
+    assert method.worst_residual > easy
+    backward(model.losses(), method, model.trunk)  # which goes on
