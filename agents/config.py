@@ -140,10 +140,11 @@ class TrainingConfig(Section):
     cuda_graphs: bool = False
     """Replay the compiled update as CUDA graphs; nothing on the CPU."""
     seeds_at_once: NonNegative = 0
-    """Seeds that train side by side in one process, as one more axis; 0 for all of the run's. Each is the run of its
-    seed alone up to rounding."""
+    """Seeds that train side by side in one process, as one more axis, one such group after the other; each is the run
+    of its seed alone up to rounding. 0 takes what is quickest: on a GPU all the run's side by side, on a CPU a process
+    for each, as many at once as there are cores."""
     threads: NonNegative = 0
-    """CPU threads of the learner; 0 leaves one core to the simulator."""
+    """CPU threads of the learner; 0 leaves one core to the simulator, and takes one where each seed is a process."""
 
 
 class EvaluationConfig(Section):
@@ -167,6 +168,8 @@ class Config(RunConfig):
     """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
     steps: Positive = 20_000_000
     """Budget in environment steps, summed over tasks."""
+    expected_minutes: PositiveFloat | None = None
+    """What a seed of this configuration takes where it was written; a line says so if it will be three times that."""
     env: EnvConfig = EnvConfig()
     """Environments."""
     agent: AgentConfig = AgentConfig()
@@ -176,7 +179,8 @@ class Config(RunConfig):
     evaluation: EvaluationConfig = EvaluationConfig()
     """Final evaluation."""
 
-    may_differ = RunConfig.may_differ | {"steps"}  # with a falling learning rate the longer run is another run, though
+    # With a falling learning rate the longer run is another run, though.
+    may_differ = RunConfig.may_differ | {"steps", "expected_minutes", "training.seeds_at_once"}
 
     @model_validator(mode="after")
     def _single_task_agents_can(self) -> Self:

@@ -2,14 +2,18 @@
 
 import envs
 from agents.config import Config, EnvConfig
-from mtrl.runs import devices
 from mtrl.runs.errors import UserError
 
 _MOST_ENVS_PER_TASK = 5  # of an evaluation: more only make its simulators dearer to build
 
 
-def training_env(section: EnvConfig, seed: int) -> envs.VectorEnv:
+def training_env(section: EnvConfig, seed: int, cores: int) -> envs.VectorEnv:
     """What the run learns from.
+
+    Args:
+        section: of the run.
+        seed: of the run.
+        cores: that the simulators and the learner have together.
 
     Raises:
         UserError: an option does not fit the backend.
@@ -21,7 +25,7 @@ def training_env(section: EnvConfig, seed: int) -> envs.VectorEnv:
         backend=section.backend,
         horizon=section.horizon,
         goal_seed=section.goal_seed,
-        num_workers=_num_workers(section),
+        num_workers=training_workers(section, cores),
     )
 
 
@@ -77,8 +81,8 @@ def _make(
         raise UserError(str(error)) from error
 
 
-def _num_workers(section: EnvConfig) -> int:
+def training_workers(section: EnvConfig, cores: int) -> int:
     """Simulator processes beside a learner: an update takes longer than the step that it overlaps with."""
     if section.backend == "envpool" or section.num_workers:
         return section.num_workers
-    return max(1, devices.available_cores() // 4)
+    return max(1, cores // 4)

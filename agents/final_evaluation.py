@@ -14,6 +14,7 @@ from agents.config import Config, EvaluationConfig
 from agents.environments import evaluation_env
 from agents.evaluation import evaluate_policy
 from agents.saved_policy import load_policy
+from agents.standing import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
@@ -30,6 +31,7 @@ def evaluate(
     protocol: str | None = None,
     episodes: int | None = None,
     device: str = "auto",
+    cores: int = 0,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Event:
     """Evaluates a run and writes `evaluation.json`, or `evaluation-legacy.json`.
@@ -43,7 +45,8 @@ def evaluate(
         protocol: `modern` or `legacy`; the run's `evaluation.protocol` by default.
         episodes: per task, of `modern`; by default the run's `evaluation.episodes`.
         device: that the policy runs on.
-        on_event: told `{"kind": "progress", "share": x}` now and then.
+        cores: for the simulators; 0 for all.
+        on_event: told of phases, and twice a second of `{"kind": "progress", "share": x, "left_s": s, "wall_s": s}`.
 
     Returns:
         What was written.
@@ -56,25 +59,34 @@ def evaluate(
     protocol = protocol or config.evaluation.protocol
     if protocol == LEGACY and episodes:
         raise UserError("episodes are of protocol modern: legacy takes the evaluations that the run has logged")
-    evaluation = _best_logged(folder, config) if protocol == LEGACY else _final(folder, episodes, device, on_event)
+    evaluation = (
+        _best_logged(folder, config) if protocol == LEGACY else _final(folder, episodes, device, cores, on_event)
+    )
     write_atomically(folder / EVALUATION_FILES[protocol], json.dumps(evaluation, indent=2) + "\n")
     return evaluation
 
 
-def _final(folder: Path, episodes: int | None, device: str, on_event: Callable[[Event], None]) -> Event:
+def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event: Callable[[Event], None]) -> Event:
     """Under protocol `modern`."""
+    on_event(phase_event(LOADING))
     saved = load_policy(folder, device)
     config = _modern(saved.config)
     seed, count = config.seeds[0], episodes or config.evaluation.episodes
-    started = last_told = time.monotonic()
+    on_event(phase_event(STARTING))
+    started = time.monotonic()
 
-    def progress(share: float) -> None:
-        nonlocal last_told
-        if time.monotonic() - last_told >= 0.5:
-            last_told = time.monotonic()
-            on_event({"kind": "progress", "share": share, "wall_s": last_told - started})
+    with evaluation_env(config, seed, count, cores) as env:
+        on_event(phase_event(EVALUATING))
+        began = last_told = time.monotonic()
 
-    with evaluation_env(config, seed, count) as env:
+        def progress(share: float) -> None:
+            nonlocal last_told
+            now = time.monotonic()
+            if now - last_told >= PROGRESS_EVERY_S:
+                last_told = now
+                left_s = (now - began) * (1 / share - 1)
+                on_event({"kind": "progress", "share": share, "left_s": left_s, "wall_s": now - started})
+
         result = evaluate_policy(saved.policy, env, count, progress)
     rows = result.per_task()
     return {

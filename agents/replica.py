@@ -34,12 +34,13 @@ class Replica:
         seed: decides goals, networks, exploration and batches.
         folder: of the run; None for one that writes nothing.
         device: of the learner.
+        cores: for its simulators.
     """
 
-    def __init__(self, config: Config, seed: int, folder: Path | None, device: torch.device) -> None:
-        self.config, self.seed, self.folder = config, seed, folder
+    def __init__(self, config: Config, seed: int, folder: Path | None, device: torch.device, cores: int) -> None:
+        self.config, self.seed, self.folder, self.cores = config, seed, folder, cores
         self.agent_seed, batch_seed, noise_seed = streams(seed)
-        self.env = training_env(config.env, seed)
+        self.env = training_env(config.env, seed, cores)
         num_tasks, num_envs = len(self.env.tasks), config.env.num_envs_per_task
         self.batches = torch.Generator(device).manual_seed(batch_seed)
         shape = (num_tasks, num_envs, self.env.action_size)
@@ -89,7 +90,7 @@ class Replica:
     def log_evaluation(self, step: int, wall_s: float, policy: Policy) -> None:
         """Evaluate a policy and write how it does."""
         episodes = self.config.training.eval_episodes
-        with evaluation_env(self.config, self.seed, episodes) as env:
+        with evaluation_env(self.config, self.seed, episodes, self.cores) as env:
             result = evaluate_policy(policy, env, episodes)
         self._write(events.evaluation(step, wall_s, self.config.evaluation.horizon, episodes, result))
 

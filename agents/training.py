@@ -5,7 +5,6 @@ transition, summed over tasks, of one replica.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,12 +16,15 @@ import torch
 
 import envs
 from agents.config import Config
+from agents.environments import training_workers
 from agents.evaluation import deterministic_policy
 from agents.learners import check_installed, make_learner
 from agents.metrics import Metrics
+from agents.pace import budget
 from agents.replay import Replay
 from agents.replica import Event, Replica, stack_noise
 from agents.run_precision import settled
+from agents.standing import EVALUATING, LOADING, SAVING, STARTING, Standing, phase_event
 from agents.stopwatch import Stopwatch
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
@@ -31,11 +33,8 @@ from mtrl.runs.folder import check_may_train, disk_errors, save_config
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 
-PROGRESS_EVERY_S = 0.5
-RATE_WINDOW = 20  # progress events that the rates shown are taken over
-
 Listener = Callable[[Event, int | None], None]
-"""Told of an event and the seed that it is of; None for progress and notes, which are of all."""
+"""Told of an event and the seed that it is of; None for phases and progress, which are of all."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ def train(
     folders: Mapping[int, Path],
     *,
     resume: bool = False,
+    cores: int | None = None,
     on_event: Listener = lambda event, seed: None,
 ) -> TrainResult:
     """Trains seeds side by side, each in a run folder of its own, or goes on with them.
@@ -67,21 +67,16 @@ def train(
         config: of the runs.
         folders: by seed; made here.
         resume: continue from the newest checkpoint where a folder holds a run; without it, that is an error.
-        on_event: told of every line of `metrics.jsonl`, and of progress twice a second.
+        cores: of this process's own, where others like it train beside it: it learns with one thread then; None if it
+            has them all, and learns with all but one. `training.threads` decides where it is set.
+        on_event: told of every line of `metrics.jsonl`, of phases, and of progress twice a second.
 
     Raises:
         UserError: a run exists, was made with another config, its checkpoint is damaged, the device is not there,
             a loss is not finite, or the disk is full. What was written before stays.
     """
-    device = devices.choose(config.device)
-    try:  # before anything is written
-        envs.task_names(config.env.tasks)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    for seed, folder in folders.items():
-        check_may_train(folder, config, seed, resume)
-    check_installed(config)
-    torch.set_num_threads(config.training.threads or max(1, devices.available_cores() - 1))
+    device = check(config, folders, resume)
+    torch.set_num_threads(config.training.threads or (max(1, devices.available_cores() - 1) if cores is None else 1))
     config, line = settled(config, folders, device)
     if line:
         on_event({"kind": "note", "text": line}, None)
@@ -89,11 +84,29 @@ def train(
     with stop_signals() as stop:
         for step, seeds in _groups(config, folders):
             group = {seed: folders[seed] for seed in seeds}
-            results.append(_train_group(config, group, step, device, on_event, stop))
+            results.append(_train_group(config, group, step, device, cores, on_event, stop))
             if results[-1].interrupted:
                 break
     first = min(results, key=lambda result: result.step)
     return TrainResult(first.step, first.updates, all(r.complete for r in results), any(r.interrupted for r in results))
+
+
+def check(config: Config, folders: Mapping[int, Path], resume: bool) -> torch.device:
+    """The device, if runs may be trained; see `train`. Nothing is written.
+
+    Raises:
+        UserError: a run exists, was made with another config, there is no such task or no such device.
+        ModuleNotFoundError: names the extra that is missing.
+    """
+    device = devices.choose(config.device)
+    try:
+        envs.task_names(config.env.tasks)
+    except ValueError as error:
+        raise UserError(f"env.{error}") from error
+    for seed, folder in folders.items():
+        check_may_train(folder, config, seed, resume)
+    check_installed(config)
+    return device
 
 
 def _groups(config: Config, folders: Mapping[int, Path]) -> list[tuple[int | None, list[int]]]:
@@ -112,12 +125,15 @@ def _train_group(
     folders: Mapping[int, Path],
     step: int | None,
     device: torch.device,
+    cores: int | None,
     on_event: Listener,
     stop: Sequence[int],
 ) -> TrainResult:
     with ExitStack() as stack:
         for folder in folders.values():
             stack.enter_context(disk_errors(folder))
+        if step:
+            on_event(phase_event(LOADING), None)
         states = [checkpoint.load(folder / "checkpoints", step) for folder in folders.values()] if step else []
         if states and states[0]["step"] >= config.steps:
             updates = states[0]["agent"]["num_updates"]
@@ -126,7 +142,7 @@ def _train_group(
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
             save_config(folder, config, seed)
-        training = stack.enter_context(Training(config, folders, device, states, on_event))
+        training = stack.enter_context(Training(config, folders, device, states, on_event, cores))
         training.run(config.steps, lambda: not stop)
         training.save()
         complete = training.step >= config.steps
@@ -142,6 +158,7 @@ class Training:
         device: of networks and replay.
         states: of checkpoints (`state`) to go on from, one a seed; none to begin.
         on_event: told of every event.
+        cores: for simulators; all by default.
     """
 
     def __init__(
@@ -151,12 +168,19 @@ class Training:
         device: torch.device,
         states: Sequence[dict[str, Any]],
         on_event: Listener,
+        cores: int | None = None,
     ) -> None:
         self.config, self.device, self.on_event = config, device, on_event
+        cores = cores or devices.available_cores()
+        parts = budget(config, len(folders), training_workers(config.env, cores) or cores, cores)
+        self.standing = Standing(parts, config.training.compile, lambda event: on_event(event, None))
         self.replicas: list[Replica] = []
-        with ExitStack() as opened:  # closed again if one cannot be opened
+        with (
+            self.standing.timing(STARTING, self.standing.pace.started),
+            ExitStack() as opened,  # closed again if one cannot be opened
+        ):
             for seed, folder in folders.items():
-                self.replicas.append(Replica(config, seed, folder, device))
+                self.replicas.append(Replica(config, seed, folder, device, cores))
                 opened.callback(self.replicas[-1].env.close)
             self._stack = opened.pop_all()
         env = self.replicas[0].env
@@ -178,13 +202,13 @@ class Training:
             self.step, self.wall_s = states[0]["step"], max(state["wall_s"] for state in states)
             self.learner.load_state_dict([state["agent"] for state in states])
             self.replay.load_state_dict([state["replay"] for state in states])
+            self.standing.pace.load_state_dict(states[0].get("pace", {}))
         self.metrics: Metrics | None = None
         self.saved_step = self.step if states else None
         for index, replica in enumerate(self.replicas):
             replica.begin(states[index] if states else None, device, self._listener(replica.seed))
-        self.clock = self.last_progress = time.monotonic()
+        self.clock = time.monotonic()
         self.stopwatch = Stopwatch()
-        self.marks: deque[tuple[int, int, float]] = deque(maxlen=RATE_WINDOW)
         self.logged = (self.step, self.learner.num_updates, self.wall_s)
 
     def __enter__(self) -> "Training":
@@ -207,6 +231,13 @@ class Training:
 
     def vector_step(self) -> None:
         """One step of every environment, and the updates that go with it while the simulators work."""
+        learns = self.step >= self.config.training.warmup_steps and len(self.replay) > 0
+        with self.standing.vector_step(self.config.training.updates_per_vector_step if learns else 0):
+            previous = self._simulate_and_learn()
+        self._after_step(previous)
+
+    def _simulate_and_learn(self) -> int:
+        """A vector step; the step before it."""
         warm = self.step >= self.config.training.warmup_steps
         with self.stopwatch.timing("act"):
             noise = stack_noise(self.replicas, uniform=not warm)
@@ -226,21 +257,23 @@ class Training:
             rows = (np.stack([getattr(step, field) for step in steps]) for field in fields)
             self.replay.add(np.stack(before), action, *rows)
         previous, self.step = self.step, self.step + steps[0].reward.size
-        self._after_step(previous)
+        return previous
 
     def save(self) -> None:
         """Writes the checkpoints, unless this step has them or there are no folders."""
         if self.saved_step == self.step:
             return
-        for index, replica in enumerate(self.replicas):
-            if replica.folder is not None:
-                checkpoint.save(replica.folder / "checkpoints", self.step, self.state(index))
-                self.saved_step = self.step
+        with self.standing.timing(SAVING, self.standing.pace.saved):
+            for index, replica in enumerate(self.replicas):
+                if replica.folder is not None:
+                    checkpoint.save(replica.folder / "checkpoints", self.step, self.state(index))
+                    self.saved_step = self.step
 
     def state(self, index: int) -> dict[str, Any]:
         """All that a replica goes on from: what a checkpoint holds."""
         learner, replay = self.learner.state_dict(index), self.replay.state_dict(index)
         state = {"step": self.step, "wall_s": self._now(), "agent": learner, "replay": replay}
+        state["pace"] = self.standing.pace.state_dict()
         return state | self.replicas[index].state_dict()
 
     def _listener(self, seed: int) -> Callable[[Event], None]:
@@ -248,8 +281,6 @@ class Training:
 
     def _update(self) -> None:
         settings = self.config.training
-        if settings.compile and self.metrics is None:
-            self.on_event({"kind": "note", "text": "compiling the update, which takes half a minute"}, None)
         factor = np.stack([replica.scale.factor() for replica in self.replicas])
         scale = torch.as_tensor(factor, dtype=torch.float32).to(self.device)[..., None]
         self.learner.set_progress(min(1.0, self.step / self.config.steps))
@@ -287,23 +318,30 @@ class Training:
                 replica.log_train(counters, self.metrics, index)
         apart = self.step >= self.config.steps and self.config.evaluation.protocol == MODERN  # is its own evaluation
         if due(settings.eval_every_steps) and not apart:
-            with self.stopwatch.timing("evaluate"):
+            with (
+                self.stopwatch.timing("evaluate"),
+                self.standing.timing(EVALUATING, self.standing.pace.evaluated),
+            ):
                 for index, replica in enumerate(self.replicas):
                     policy = deterministic_policy(self.learner, index)
                     replica.log_evaluation(self.step, self._now(), policy)
         if due(settings.checkpoint_every_steps):
             with self.stopwatch.timing("save"):
                 self.save()
-        if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
-            self.last_progress = time.monotonic()
-            self.marks.append((self.step, self.learner.num_updates, self._now()))
-            rates = [rate for rate in (replica.success() for replica in self.replicas) if rate is not None]
-            success = {
-                "success_mean": float(np.mean(rates)) if rates else None,
-                "success": {replica.seed: replica.task_success() for replica in self.replicas},
-            }
-            progress = {"kind": "progress", "steps": self.config.steps, **self._counters(self.marks[0]), **success}
-            self.on_event(progress, None)
+        if self.standing.is_due():
+            self.on_event(self._progress(), None)
+
+    def _progress(self) -> Event:
+        rates = [rate for rate in (replica.success() for replica in self.replicas) if rate is not None]
+        return {
+            "kind": "progress",
+            "step": self.step,
+            "updates": self.learner.num_updates,
+            "wall_s": self._now(),
+            "success_mean": float(np.mean(rates)) if rates else None,
+            "success": {replica.seed: replica.task_success() for replica in self.replicas},
+            **self.standing.progress(self.step, self.config.training.updates_per_vector_step),
+        }
 
     def _now(self) -> float:
         return self.wall_s + time.monotonic() - self.clock

@@ -3,10 +3,6 @@
 Runs in a process of its own, whose MUJOCO_GL is set, and so imports neither torch nor the command.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -45,19 +41,6 @@ class Film(NamedTuple):
     """The step of the first success; the first step is 1."""
     success_final: bool
     total_reward: float
-
-
-def follow_parent() -> None:
-    """Leave Ctrl-C to the process that started this one, and end when it does, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def shoot(episode: Episode, camera: str, size: int, num_stills: int) -> Film:

@@ -3,6 +3,8 @@
 import importlib
 import os
 import sys
+import threading
+from typing import Any
 
 from mtrl.cli.failures import reason
 
@@ -24,6 +26,8 @@ _HELP = "\n".join(
         "\n`mtrl COMMAND --help` tells more.",
     ]
 )
+_LOGS = ("train", "supervised")
+_LOADING_S, _QUIET_S = 1.0, 25.0
 _FAILED, _INTERRUPTED = 2, 130
 
 
@@ -44,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     if name not in _COMMANDS:
         return _fail(f"unknown command {name!r}; there are {', '.join(_COMMANDS)}")
     try:
-        status = importlib.import_module(f"mtrl.cli.{name}").run(rest)
+        command = _loaded(name, rest)
+        status = command.run(rest)
         sys.stdout.flush()
         return int(status)
     except KeyboardInterrupt:
@@ -59,6 +64,24 @@ def main(argv: list[str] | None = None) -> int:
         if line is None:
             raise
         return _fail(line, name)
+
+
+def _loaded(name: str, words: list[str]) -> Any:
+    """The module of a command; a log of training says so where that takes long."""
+    loaded = threading.Event()
+
+    def say() -> None:
+        wait_s = _LOADING_S
+        while not loaded.wait(wait_s):
+            print(f"mtrl {name}: loading PyTorch", flush=True)
+            wait_s = _QUIET_S
+
+    if name in _LOGS and not {"-h", "--help"} & set(words):
+        threading.Thread(target=say, daemon=True).start()
+    try:
+        return importlib.import_module(f"mtrl.cli.{name}")
+    finally:
+        loaded.set()
 
 
 def _fail(line: str, command: str = "") -> int:

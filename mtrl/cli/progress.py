@@ -1,5 +1,7 @@
-"""How a run goes on: a bar and the tasks' success on a terminal, a quiet line per logged event otherwise."""
+"""How a run goes on: a bar and the tasks' success on a terminal, lines that are never long apart otherwise."""
 
+import threading
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -8,33 +10,51 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from mtrl.cli.live_table import Success, success_table
+from mtrl.cli.part import Event, Part, detail, text
 from mtrl.cli.tables import print_plain
+from mtrl.runs.stop_signals import is_asked_to_stop
 
-Event = Mapping[str, Any]
-
-_AROUND = 4  # lines beside the table's rows: the bar, the header, the prompt
+QUIET_S = 25.0
+_LOOK_EVERY_S = 0.5
+_AROUND = 5  # lines beside the table's rows: the bar, what goes on, the header, the prompt
+_UNSAID = ("training",)  # phases that no line of a log begins: their progress follows
 
 
 class Progress:
-    """Shows the events of one run; a context manager."""
+    """Shows the events of one run, or of several parts that go on at once; a context manager.
 
-    def __init__(self, console: Console, label: str, steps: int = 1) -> None:
-        """Take where to print, what a line begins with, and the steps of the run (an evaluation has none)."""
-        self._console = console
-        self._label = label
-        self._steps = steps
-        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-        detail = TextColumn("{task.fields[detail]}")
-        self._bar = Bar(*columns, detail, console=console)
-        self._task = self._bar.add_task(label, total=1.0, detail="")
-        self._success: Success = {}
+    A log has a line for every phase and every logged event, and one that says what is going on whenever there was none
+    for a while: a thread of its own writes it, so that one slow step, or a compilation, is not silent.
+
+    Args:
+        console: where to print.
+        label: what a line begins with.
+        steps: of the run; an evaluation has none.
+        quiet_s: the longest time without a line in a log.
+    """
+
+    def __init__(self, console: Console, label: str, steps: int = 1, quiet_s: float = QUIET_S) -> None:
+        self._console, self._label, self._steps, self._quiet_s = console, label, steps, quiet_s
+        self.waiting, self.at_once = 0, 1  # parts that are still to begin, and how many of them go on at once
+        self._whole_s = 0.0  # that a part takes
+        self._bar = Bar(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=console)
+        self._task = self._bar.add_task(label, total=1.0)
+        self._shares: dict[str, float] = {}
+        self._success: dict[int, Mapping[str, float | None]] = {}
+        self._parts: dict[str, Part] = {}
         self._live = Live(console=console, transient=True, get_renderable=self._shown) if console.is_terminal else None
+        self._printed = time.monotonic()
+        self._ended = threading.Event()
+        self._heart = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Self:
         if self._live:
             self._live.start()
+        else:
+            self._heart.start()
         return self
 
     def __exit__(
@@ -42,54 +62,88 @@ class Progress:
     ) -> None:
         if self._live:
             self._live.stop()
+        else:
+            self._ended.set()
+            self._heart.join()
 
-    def update(self, event: Event, label: str | None = None) -> None:
-        """Take one event of `agents.train` or `agents.evaluate`; a label of its own if it is one seed's of several."""
-        label = label or self._label
+    def begin(self, part: str) -> None:
+        """A part that was waiting begins."""
+        self.waiting -= 1
+        self._parts[part] = Part(part, time.monotonic())
+
+    def end(self, part: str) -> None:
+        """A part is over."""
+        self._parts.pop(part, None)
+
+    def update(self, event: Event, label: str | None = None, part: str | None = None) -> None:
+        """Take one event of `agents.train` or `agents.evaluate`.
+
+        Args:
+            event: the event.
+            label: of its line, if it is one seed's of several.
+            part: that it comes from, of several.
+        """
+        label, part, now = label or self._label, part or self._label, time.monotonic()
+        current = self._parts.get(part) or Part(part, now)
         kind = event["kind"]
         if kind == "progress":
-            self._success = event.get("success", {})
-            self._bar.update(self._task, completed=self._share(event), detail=self._detail(event))
-        elif kind == "train" and not self._console.is_terminal:
-            self._print(label, f"step {event['step']:,} ({self._share(event):.0%}), {self._detail(event)}")
+            self._progressed(current.progressed(event, now), event)
+        elif kind == "phase":
+            self._parts[part] = current.entered(event["phase"], now)
+            if event["phase"] not in _UNSAID and not self._live:
+                self._print(label, event["phase"])
+        elif kind == "train" and not self._live:
+            # Its own speeds are those since the last such line, whatever came in between.
+            known = {name: (current.current or event).get(name) for name in ("steps_per_s", "updates_per_s", "left_s")}
+            self._print(label, detail({**event, **known, "steps": self._steps}))
         elif kind == "note":
             self._print(label, event["text"])
         elif kind == "evaluation":
             any_step, final_step = _mean(event["success_any"]), _mean(event["success_final"])
             self._print(label, f"step {event['step']:,}, evaluation: any-step {any_step}, final-step {final_step}")
 
-    def _share(self, event: Event) -> float:
-        """How much is done, in [0, 1]."""
-        return event["share"] if "share" in event else event["step"] / self._steps
+    def text(self) -> str:
+        """What goes on now, part by part where they are in different phases."""
+        now, parts = time.monotonic(), list(self._parts.values())
+        later_s = -(-self.waiting // self.at_once) * self._whole_s
+        phases = {part.phase: [other for other in parts if other.phase == part.phase] for part in parts}
+        words = [
+            ("" if len(phases) == 1 else f"{_names(alike)}: ") + text(alike, now, later_s) for alike in phases.values()
+        ]
+        stopping = ["stopping, with a checkpoint, after this step"] if is_asked_to_stop() else []
+        return "; ".join([*stopping, *words]) or ("ending" if self._shares else "starting")
 
-    def _print(self, label: str, text: str) -> None:
-        print_plain(self._console, f"{label}: {text}")
+    def _progressed(self, part: Part, event: Event) -> None:
+        self._parts[part.label] = part
+        self._shares[part.label] = event["share"] if "share" in event else event["step"] / self._steps
+        self._success |= event.get("success", {})
+        if "share" not in event and event.get("left_s") is not None:
+            self._whole_s = event["wall_s"] + event["left_s"]
+
+    def _print(self, label: str, line: str) -> None:
+        self._printed = time.monotonic()
+        print_plain(self._console, f"{label}: {line}")
+
+    def _beat(self) -> None:
+        is_stop_told = False
+        while not self._ended.wait(min(_LOOK_EVERY_S, self._quiet_s / 4)):
+            stops = is_asked_to_stop() and not is_stop_told
+            if stops or time.monotonic() >= self._printed + self._quiet_s:
+                is_stop_told |= stops
+                self._print(self._label, self.text())
 
     def _shown(self) -> Group:
+        shares = list(self._shares.values())
+        self._bar.update(self._task, completed=sum(shares) / max(1, len(shares)))
+        success: Success = dict(sorted(self._success.items()))
         height = self._console.height - _AROUND
-        return Group(self._bar, *([success_table(self._success, height)] if self._success else []))
-
-    def _detail(self, event: Event) -> str:
-        """Speeds, success and time left; an evaluation knows the time alone."""
-        if "share" in event:
-            return f"{duration(event['wall_s'] * (1 / event['share'] - 1))} left"
-        success, speed = event["success_mean"], event["steps_per_s"]
-        parts = [
-            f"{speed:,.0f} steps/s",
-            f"{event['updates_per_s']:,.0f} updates/s",
-            "no episode yet" if success is None else f"success {success:.2f}",
-        ]
-        if speed > 0:
-            parts.append(f"{duration((self._steps - event['step']) / speed)} left")
-        return ", ".join(parts)
+        return Group(self._bar, Text(self.text()), *([success_table(success, height)] if success else []))
 
 
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as `1:02:03` or `2:03`."""
-    minutes, second = divmod(round(max(0.0, seconds)), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+def _names(parts: list[Part]) -> str:
+    """`seed_0 seed_1` of `mt10/seed_0` and `mt10/seed_1`."""
+    return " ".join(part.label.rsplit("/", 1)[-1] for part in parts)
 
 
-def _mean(rates: Mapping[str, float]) -> str:
+def _mean(rates: Mapping[str, Any]) -> str:
     return f"{sum(rates.values()) / len(rates):.2f}"

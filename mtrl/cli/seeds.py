@@ -1,13 +1,15 @@
 """What the training commands share: arguments, the folders of all seeds, how to go on, and the report at the end."""
 
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from rich.console import Console
 
 from mtrl.cli.arguments import parse_arguments
+from mtrl.cli.progress import Progress
 from mtrl.cli.success import show_report, warn
 from mtrl.cli.tables import print_plain
 from mtrl.cli.train_help import train_help
@@ -15,8 +17,16 @@ from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import RunConfig
 
-_INTERRUPTED = 130
+_FAILED, _INTERRUPTED = 2, 130
 C = TypeVar("C", bound=RunConfig)
+
+
+class Outcome(NamedTuple):
+    """How the training of all seeds ended."""
+
+    interrupted: bool
+    failures: tuple[str, ...] = ()
+    """A line for each that the others went on without."""
 
 
 def train_seeds(
@@ -25,9 +35,9 @@ def train_seeds(
     example: str,
     kind: type[C],
     words: list[str],
-    train: Callable[[C, Mapping[int, Path], bool, Console], bool],
+    train: Callable[[C, Mapping[int, Path], bool, Console], Outcome],
 ) -> int:
-    """Run a training command; 130 if it was interrupted, and then how to resume is printed.
+    """Run a training command; 130 if it was interrupted, and then how to resume is printed; 2 if seeds failed.
 
     Args:
         command: its name, as in `mtrl train`.
@@ -36,7 +46,7 @@ def train_seeds(
         kind: of its configuration.
         words: that the user gave after the name.
         train: trains and evaluates the seeds in these folders, given the configuration, whether to resume, and where to
-            print; false if it was interrupted.
+            print.
     """
     if {"-h", "--help"} & set(words):
         print(train_help(f"mtrl {command}", does, kind))
@@ -49,13 +59,19 @@ def train_seeds(
         if (folder / "config.yaml").exists() and not arguments.resume:
             raise UserError(f"run {folder} exists: --resume continues it, --name or --out make another")
     try:
-        finished = train(config, folders, arguments.resume, console)
+        outcome = train(config, folders, arguments.resume, console)
     except KeyboardInterrupt:
-        finished = False
-    if not finished:
+        outcome = Outcome(interrupted=True)
+    for line in outcome.failures:
+        print(f"mtrl {command}: error: {line}", file=sys.stderr)
+    if outcome.interrupted:
         again = shlex.join(["mtrl", command, *(word for word in words if word != "--resume"), "--resume"])
         print_plain(console, f"Interrupted. To go on: {again}")
         return _INTERRUPTED
-    show_report(console, write_report([root], root / "report", warn))
+    if len(outcome.failures) < len(folders):
+        with Progress(console, config.name) as progress:
+            progress.update({"kind": "phase", "phase": "writing the report"})
+            report = write_report([root], root / "report", warn)
+        show_report(console, report)
     print_plain(console, f"Runs:   {root}")
-    return 0
+    return _FAILED if outcome.failures else 0

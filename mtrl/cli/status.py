@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mtrl.cli.durations import duration
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.progress import duration
 from mtrl.cli.run_state import RunState, all_runs, read_state
 from mtrl.cli.success import warn
 from mtrl.cli.tables import show_table

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from mtrl.cli.progress import Progress
-from mtrl.cli.seeds import train_seeds
+from mtrl.cli.seeds import Outcome, train_seeds
 from mtrl.cli.tracking import Tracker
 from mtrl.supervised import SupervisedConfig, train
 
@@ -22,9 +22,10 @@ def run(words: list[str]) -> int:
     return train_seeds("supervised", _DOES, _EXAMPLE, SupervisedConfig, words, _train)
 
 
-def _train(config: SupervisedConfig, folders: Mapping[int, Path], resume: bool, console: Console) -> bool:
-    """Train and evaluate one seed after the other; False if it was interrupted."""
-    return all(_train_seed(config, seed, folder, resume, console) for seed, folder in folders.items())
+def _train(config: SupervisedConfig, folders: Mapping[int, Path], resume: bool, console: Console) -> Outcome:
+    """Train and evaluate one seed after the other."""
+    finished = all(_train_seed(config, seed, folder, resume, console) for seed, folder in folders.items())
+    return Outcome(interrupted=not finished)
 
 
 def _train_seed(config: SupervisedConfig, seed: int, folder: Path, resume: bool, console: Console) -> bool:

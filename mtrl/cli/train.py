@@ -1,21 +1,24 @@
 """`mtrl train CONFIG.yaml`: train and evaluate every seed, then report all seeds of the run."""
 
-import json
 from collections.abc import Mapping
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import torch
 from rich.console import Console
 
-import agents
-import envs
 from agents.config import Config
+from agents.run_precision import settled
+from agents.training import check
+from mtrl.cli.audience import Audience, End, label
+from mtrl.cli.group import train_and_evaluate
+from mtrl.cli.group_process import GroupProcesses
+from mtrl.cli.layout import Layout, layout
 from mtrl.cli.progress import Progress
-from mtrl.cli.seeds import train_seeds
-from mtrl.cli.tracking import Tracker
-from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
+from mtrl.cli.seeds import Outcome, train_seeds
+from mtrl.runs import devices
 from mtrl.runs.errors import UserError
+from mtrl.runs.stop_signals import stop_signals
 
 _DOES = "Train an agent for every seed, evaluate it, and report all seeds of the run."
 
@@ -25,52 +28,51 @@ def run(words: list[str]) -> int:
     return train_seeds("train", _DOES, "configs/mt10/quick.yaml", Config, words, _train)
 
 
-def _train(config: Config, folders: Mapping[int, Path], resume: bool, console: Console) -> bool:
-    """Train and evaluate all seeds, so many at once; False if it was interrupted."""
-    try:
-        envs.task_names(config.env.tasks)
-    except ValueError as error:
-        raise UserError(f"env.{error}") from error
-    at_once = config.training.seeds_at_once or len(config.seeds)
-    groups = [config.seeds[start : start + at_once] for start in range(0, len(config.seeds), at_once)]
-    return all(_train_group(config, {seed: folders[seed] for seed in seeds}, resume, console) for seeds in groups)
+def _train(config: Config, folders: Mapping[int, Path], resume: bool, console: Console) -> Outcome:
+    """Train and evaluate all seeds."""
+    device = check(config, folders, resume)
+    how = layout(config, device, devices.available_cores(), devices.available_memory())
+    with Progress(console, label(config, config.seeds), config.steps) as progress:
+        progress.waiting, progress.at_once = len(how.groups), how.at_once
+        with Audience(config, folders, progress) as audience:
+            if how.at_once > 1:
+                _train_in_processes(config, folders, resume, how, audience, device)
+            else:
+                _train_here(config, folders, resume, how, audience)
+        return Outcome(audience.interrupted, tuple(audience.failures))
 
 
-def _train_group(config: Config, folders: Mapping[int, Path], resume: bool, console: Console) -> bool:
-    """Train seeds side by side, then evaluate each; False if it was interrupted."""
-    labels = {seed: f"{config.name}/seed_{seed}" for seed in folders}
-    together = f"{config.name}/seeds {' '.join(map(str, folders))}" if len(folders) > 1 else next(iter(labels.values()))
-    with ExitStack() as stack:
-        trackers = {
-            seed: stack.enter_context(Tracker(config, seed, folder)) for seed, folder in folders.items() if config.track
-        }
-
-        def on_event(event: dict[str, Any], seed: int | None) -> None:
-            progress.update(event, together if seed is None else labels[seed])
-            if seed is not None and seed in trackers:
-                trackers[seed].update(event)
-
-        with Progress(console, together, config.steps) as progress:
-            result = agents.train(config, folders, resume=resume, on_event=on_event)
-        if result.interrupted:
-            return False
-        for seed, folder in folders.items():
-            if not _is_evaluated(folder, config, result.step):
-                with Progress(console, f"{labels[seed]} evaluation") as progress:
-                    record = agents.evaluate(folder, device=config.device, on_event=progress.update)
-                if seed in trackers:
-                    trackers[seed].finish(record)
-    return True
+def _train_in_processes(
+    config: Config, folders: Mapping[int, Path], resume: bool, how: Layout, audience: Audience, device: torch.device
+) -> None:
+    """Train several groups at once, each in a process of its own, that have the same of what the machine decides."""
+    threads = config.training.threads or 1
+    audience.note(f"{how.at_once} processes at once, with {threads} thread{'s' if threads > 1 else ''} each")
+    with devices.threads(threads):
+        config, line = settled(config, folders, device)
+    if line:
+        audience.note(line)
+    with stop_signals() as stop:
+        GroupProcesses(config, folders, resume, how, audience).run(stop)
 
 
-def _is_evaluated(folder: Path, config: Config, step: int) -> bool:
-    """Whether there is a whole evaluation of this step, with the episodes and the horizon asked for."""
-    if config.evaluation.protocol == LEGACY:
-        return False  # it is read off the log, in no time
-    try:
-        record: Mapping[str, Any] = json.loads((folder / EVALUATION_FILES[MODERN]).read_text())
-        protocol = record["protocol"]
-        wanted = (step, config.evaluation.episodes, config.evaluation.horizon)
-        return (record["checkpoint"]["step"], protocol["episodes"], protocol["horizon"]) == wanted
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+def _train_here(config: Config, folders: Mapping[int, Path], resume: bool, how: Layout, audience: Audience) -> None:
+    """Train one group after the other in this process; of several, those after one that fails go on."""
+    for seeds in how.groups:
+        audience.begin(seeds)
+        try:
+            finished = train_and_evaluate(
+                config,
+                {seed: folders[seed] for seed in seeds},
+                resume,
+                how.cores,
+                partial(audience.tell, seeds),
+            )
+        except UserError as error:
+            if len(how.groups) == 1:
+                raise
+            audience.ended(seeds, End(finished=False, failure=str(error)))
+            continue
+        audience.ended(seeds, End(finished))
+        if not finished:
+            break

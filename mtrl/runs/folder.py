@@ -54,7 +54,14 @@ def check_same(folder: Path, config: RunConfig, seed: int) -> None:
     old = load_config(folder, type(config))
     if old.seeds != (seed,):
         raise UserError(f"{folder} was made with another config: seed {old.seeds[0]} there and {seed} here")
-    saved, given = (flat(c.model_dump(mode="json", exclude=set(config.may_differ))) for c in (old, config))
+    saved, given = (
+        {
+            name: value
+            for name, value in flat(c.model_dump(mode="json")).items()
+            if not {name, name.split(".")[0]} & config.may_differ
+        }
+        for c in (old, config)
+    )
     changes = [
         f"{name} is {saved.get(name)!r} there and {given.get(name)!r} here"
         for name in sorted(saved.keys() | given.keys())

@@ -4,6 +4,13 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+_open: list[list[int]] = []
+
+
+def is_asked_to_stop() -> bool:
+    """Whether a signal has come that something in this process is still to follow."""
+    return any(_open)
+
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
@@ -21,8 +28,10 @@ def stop_signals() -> Iterator[list[int]]:
     except ValueError:  # not the main thread: signals are the caller's
         yield received
         return
+    _open.append(received)
     try:
         yield received
     finally:
+        _open.pop()
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

@@ -13,6 +13,7 @@ from agents import Config, train
 from agents.environments import training_env
 from envs import views
 from mtrl.cli.arguments import load_config
+from mtrl.runs import devices
 from mtrl.runs.section import MethodConfig
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ def training(config_file: str, method: str, num_seeds: int, device: str, vector_
 
 def simulation_ms(config: Config, vector_steps: int = 300) -> float:
     """Milliseconds of a vector step of the run's environments with nothing beside them."""
-    with training_env(config.env, 0) as env:
+    with training_env(config.env, 0, devices.available_cores()) as env:
         env.reset()
         actions = [env_actions(env, step) for step in range(vector_steps)]
         start = time.perf_counter()

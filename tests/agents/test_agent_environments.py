@@ -111,7 +111,10 @@ def test_options_of_meta_world_reach_training_and_evaluation(tmp_path):
     config = make(env=env)
     made = {"goals_visible": False, "one_hot": True, "reward_version": "v1", "num_goals": 1, "num_envs_per_task": 2}
     actions = np.ones((2, 2, 4), np.float32)
-    with training_env(config.env, 3) as ours, envs.make(config.env.tasks, seed=0, goal_seed=7, **made) as expected:
+    with (
+        training_env(config.env, 3, cores=1) as ours,
+        envs.make(config.env.tasks, seed=0, goal_seed=7, **made) as expected,
+    ):
         np.testing.assert_array_equal(ours.reset(), expected.reset())  # one goal: the order of goals plays no part
         one, other = ours.step(actions), expected.step(actions)
         np.testing.assert_array_equal(one.obs, other.obs)

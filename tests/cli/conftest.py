@@ -15,7 +15,7 @@ agent:
   num_atoms: 21
 training:
   {warmup_steps: 160, updates_per_vector_step: 1, batch_per_task: 8, log_every_steps: 320, threads: 1,
-   replay_capacity_per_task: 1000, precision: float32}
+   replay_capacity_per_task: 1000, seeds_at_once: 9, precision: float32}
 evaluation: {episodes: 2, horizon: 20}
 device: cpu
 """

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -42,6 +43,24 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_log_of_training_says_that_it_is_loading(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    def slow(name: str) -> ModuleType:
+        while not said or said[-1].count("\n") < 2:  # it says so again
+            said.append("".join(said[-1:]) + capsys.readouterr().out)
+        return ModuleType(name)
+
+    monkeypatch.setattr("mtrl.cli.main._LOADING_S", 0.01)
+    monkeypatch.setattr("mtrl.cli.main._QUIET_S", 0.01)
+    monkeypatch.setattr("mtrl.cli.main.importlib.import_module", slow)
+    with pytest.raises(AttributeError, match="run"):
+        main(["train", "x.yaml"])
+    assert set(said[-1].splitlines()) == {"mtrl train: loading PyTorch"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Groups of seeds in processes of their own: events come over pipes, a stop goes to all, and none is left behind."""
+
+import multiprocessing
+import os
+import signal
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from agents.config import Config
+from mtrl.cli.audience import Audience, End
+from mtrl.cli.failures import reason
+from mtrl.cli.follow_parent import follow_parent
+from mtrl.cli.group import Event, train_and_evaluate
+from mtrl.cli.layout import Layout, Seeds
+
+_ASKED_EVERY_S = 0.2  # whether a signal has come
+
+
+@dataclass
+class _Running:
+    seeds: Seeds
+    process: SpawnProcess
+    has_ended: bool = False
+    """It has said how; the process is about to go."""
+
+
+class GroupProcesses:
+    """The groups of a layout as processes.
+
+    Args:
+        config: of the run.
+        folders: by seed.
+        resume: go on with what is there.
+        layout: groups, and how many at once.
+        audience: told of everything.
+    """
+
+    def __init__(
+        self, config: Config, folders: Mapping[int, Path], resume: bool, layout: Layout, audience: Audience
+    ) -> None:
+        self._config, self._folders, self._resume = config, folders, resume
+        self._layout, self._audience = layout, audience
+        self._running: dict[Connection, _Running] = {}
+
+    def run(self, stop: Sequence[int]) -> None:
+        """Run all; once `stop` holds a signal, no group is begun, and those that run finish their step and write
+        checkpoints. However it is left, no process stays behind.
+        """
+        waiting, asked = deque(self._layout.groups), False
+        try:
+            while self._running or (waiting and not stop):
+                while waiting and not stop and len(self._running) < self._layout.at_once:
+                    self._start(waiting.popleft())
+                if stop and not asked:
+                    asked = True
+                    for running in self._running.values():
+                        running.process.terminate()  # SIGTERM
+                for connection in wait([*self._running], timeout=_ASKED_EVERY_S):
+                    self._receive(connection, asked)  # type: ignore[arg-type]
+        finally:
+            for running in self._running.values():
+                running.process.kill()
+                running.process.join()
+
+    def _start(self, seeds: Seeds) -> None:
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        folders = {seed: self._folders[seed] for seed in seeds}
+        process = multiprocessing.get_context("spawn").Process(
+            target=_run_group, args=(theirs, self._config, folders, self._resume, self._layout.cores)
+        )
+        self._audience.begin(seeds)
+        # Ctrl-C goes to all processes of the terminal, but this one decides: it stays blocked in those it starts.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        self._running[ours] = _Running(seeds, process)
+
+    def _receive(self, connection: Connection, asked: bool) -> None:
+        running = self._running[connection]
+        try:
+            message = connection.recv()
+        except (EOFError, ConnectionResetError):
+            del self._running[connection]
+            running.process.join()
+            if not running.has_ended:
+                self._audience.ended(running.seeds, _death(running.process.exitcode, asked))
+            return
+        if isinstance(message, End):
+            running.has_ended = True
+            self._audience.ended(running.seeds, message)
+        else:
+            self._audience.tell(running.seeds, *message)
+
+
+def _death(exit_code: int | None, asked: bool) -> End:
+    """Of a process that said nothing."""
+    if asked:
+        return End(finished=False)
+    code = exit_code or 0
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    memory = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    return End(finished=False, failure=f"its process {how}{memory}; --resume goes on from its last checkpoint")
+
+
+def _run_group(connection: Connection, config: Config, folders: Mapping[int, Path], resume: bool, cores: int) -> None:
+    """What a process does."""
+    follow_parent()
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(cores))  # each would take one for every core
+
+    def tell(event: Event, seed: int | None) -> None:
+        connection.send((event, seed))
+
+    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        tell({"kind": "note", "text": f"warning: {message}"}, None)
+
+    warnings.showwarning = show_warning
+    try:
+        connection.send(End(train_and_evaluate(config, folders, resume, cores, tell)))
+    except Exception as error:
+        line = reason(error)
+        trace = "" if line else traceback.format_exc()
+        connection.send(End(finished=False, failure=line or f"{type(error).__name__}: {error}", trace=trace))

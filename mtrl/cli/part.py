@@ -1,0 +1,115 @@
+"""One of the things that go on at once, a process with its seeds say: its phase, and the last that it told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from mtrl.cli.durations import duration
+
+Event = Mapping[str, Any]
+
+_STARTING = "starting"
+_UNSAID = ("training", "")  # go without saying where it is said how far they are
+_STALE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """As of its last event. Times are those of a monotonic clock, in seconds."""
+
+    label: str
+    since: float
+    """When the phase began."""
+    phase: str = _STARTING
+    progress: Event | None = None
+    """The last one of this phase, or of training where it has come back to that."""
+    heard: float = 0.0
+    """When it was told."""
+    told_in: str = ""
+    """The phase in which it was told."""
+
+    def entered(self, phase: str, now: float) -> Self:
+        """In another phase."""
+        return replace(self, phase=phase, since=now)
+
+    def progressed(self, event: Event, now: float) -> Self:
+        """After a progress event; what tells no phases has begun with the first."""
+        phase = "" if self.phase == _STARTING else self.phase
+        return replace(self, phase=phase, progress=event, heard=now, told_in=phase)
+
+    @property
+    def current(self) -> Event | None:
+        """The progress, if it is of this phase."""
+        return self.progress if self.told_in == self.phase else None
+
+
+def text(parts: Sequence[Part], now: float, later_s: float = 0.0) -> str:
+    """What parts in one phase do: the phase and how long already, or how far it is.
+
+    Args:
+        parts: one at least.
+        now: the time.
+        later_s: what comes after all of these.
+    """
+    phase = parts[0].phase
+    known = [(part.current, part.heard) for part in parts if part.current is not None]
+    if not known:
+        return f"{phase} for {duration(now - min(part.since for part in parts))}"
+    words = detail(merged([event for event, _ in known if event is not None]), len(known), later_s)
+    stale_s = now - min(heard for _, heard in known)
+    return ", ".join(
+        [
+            *([] if phase in _UNSAID else [phase]),
+            words,
+            *([f"this step takes {duration(stale_s)} so far"] if stale_s > _STALE_S else []),
+        ]
+    )
+
+
+def merged(events: Sequence[Event]) -> Event:
+    """One progress for those of several parts: the least step, mean speeds, the longest time left."""
+    if len(events) == 1:
+        return events[0]
+    if "share" in events[0]:
+        return {"share": _mean(events, "share"), "wall_s": max(e["wall_s"] for e in events), "left_s": left_s(events)}
+    return {
+        "step": min(event["step"] for event in events),
+        "left_s": left_s(events),
+        **{name: _mean(events, name) for name in ("steps_per_s", "updates_per_s", "success_mean")},
+        "steps": events[0]["steps"],
+    }
+
+
+def left_s(events: Sequence[Event]) -> float | None:
+    """Until the last is done; None if that is not known."""
+    left = [event.get("left_s") for event in events]
+    return None if None in left else max(left)  # type: ignore[type-var]
+
+
+def detail(event: Event, num_parts: int = 1, later_s: float = 0.0) -> str:
+    """How far, how fast, success, and the time left; what is not known is left out."""
+    left = event.get("left_s")
+    if "share" in event:
+        if left is None:
+            left = event["wall_s"] * (1 / event["share"] - 1)
+        return f"{event['share']:.0%}, {duration(left + later_s)} left"
+    each = " each" if num_parts > 1 else ""
+    parts = [f"step {event['step']:,} ({event['step'] / event['steps']:.0%})"]
+    if event.get("steps_per_s") is not None:
+        parts.append(f"{event['steps_per_s']:,.0f} steps/s{each}")
+    if event.get("updates_per_s"):
+        parts.append(f"{_rate(event['updates_per_s'])} updates/s{each}")
+    success = event.get("success_mean")
+    parts.append("no episode yet" if success is None else f"success {success:.2f}")
+    if left is not None:
+        parts.append(f"{duration(left + later_s)} left")
+    return ", ".join(parts)
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.2g}"
+
+
+def _mean(events: Sequence[Event], name: str) -> float | None:
+    known = [event[name] for event in events if event.get(name) is not None]
+    return sum(known) / len(known) if known else None

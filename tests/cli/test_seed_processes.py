@@ -1,0 +1,231 @@
+"""Seeds as processes of their own: the layout, one Ctrl-C for all, and what happens when one fails or is killed."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agents import Config, train
+from mtrl.cli.arguments import load_config
+from mtrl.cli.layout import Layout, layout, needed_memory
+from mtrl.cli.main import main
+from mtrl.runs import checkpoint
+from mtrl.runs.lock import is_locked
+from tests.cli.conftest import POINTS
+
+FAR = 10_000_000  # steps: it will not get there
+LIMIT_S = 120.0
+_MAIN = "from mtrl.cli.main import main; raise SystemExit(main())"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "device", "cores", "settings", "expected"),
+    [
+        ((0, 1, 2), "cpu", 4, {}, Layout(((0,), (1,), (2,)), 3, 1)),
+        ((0, 1, 2), "cpu", 2, {}, Layout(((0,), (1,), (2,)), 2, 1)),
+        ((0, 1), "cpu", 9, {}, Layout(((0,), (1,)), 2, 4)),
+        ((0, 1), "cpu", 1, {}, Layout(((0,), (1,)), 1, 1)),
+        ((0, 1, 2), "cpu", 8, {"threads": 4}, Layout(((0,), (1,), (2,)), 2, 4)),
+        ((5,), "cpu", 8, {}, Layout(((5,),), 1, None)),
+        ((0, 1, 2), "cuda", 8, {}, Layout(((0, 1, 2),), 1, None)),
+        ((0, 1, 2), "cpu", 8, {"seeds_at_once": 2}, Layout(((0, 1), (2,)), 1, None)),
+        ((0, 1, 2), "cuda", 8, {"seeds_at_once": 1}, Layout(((0,), (1,), (2,)), 1, None)),
+    ],
+)
+def test_layout(seeds: tuple[int, ...], device: str, cores: int, settings: dict[str, int], expected: Layout) -> None:
+    config = Config.model_validate({"seeds": seeds, "training": settings})
+    assert layout(config, torch.device(device), cores) == expected
+
+
+def test_no_more_processes_than_memory_lasts_for() -> None:
+    """MT10's rows hold 85 numbers; a checkpoint is written from a copy."""
+    config = Config.model_validate({"seeds": (0, 1, 2), "training": {"replay_capacity_per_task": 100_000}})
+    needed = needed_memory(config)
+    assert needed == 2**30 + 2 * 10 * 100_000 * 85 * 4
+    for memory, at_once in ((3 * needed, 3), (3 * needed - 1, 2), (needed // 2, 1)):
+        assert layout(config, torch.device("cpu"), 8, memory).at_once == at_once
+    short = config.model_copy(update={"steps": 10_000})
+    assert needed_memory(short) == 2**30 + 2 * 10_000 * 85 * 4
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A configuration whose seeds are processes."""
+    path = tmp_path / "points.yaml"
+    path.write_text(POINTS.replace("seeds_at_once: 9", "seeds_at_once: 0"))
+    return path
+
+
+def command(path: Path, words: str, steps: int) -> list[str]:
+    return ["train", str(path), *shlex.split(f"--out {path.parent} --name a --steps {steps} {words}")]
+
+
+class Running:
+    """The command on two seeds in a session of its own, as on a terminal of its own."""
+
+    def __init__(self, path: Path, words: str, steps: int = FAR) -> None:
+        self.mark = f"MTRL_TEST={uuid.uuid4()}"
+        name, value = self.mark.split("=")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN, *command(path, words, steps)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {name: value, "COLUMNS": "200"},
+            start_new_session=True,
+        )
+
+    def ended(self) -> tuple[int, list[str], list[str]]:
+        """Status, output and errors, once it has ended."""
+        out, err = self.process.communicate(timeout=LIMIT_S)
+        return self.process.returncode, out.splitlines(), err.splitlines()
+
+    def processes(self) -> set[int]:
+        """All that it has started, directly or not, and itself."""
+        found = set()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                    found.add(int(folder.name))
+            except OSError:
+                continue
+        return found
+
+
+@pytest.fixture
+def start(path: Path) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def begin(words: str, steps: int = FAR) -> Running:
+        started.append(Running(path, words, steps))
+        return started[-1]
+
+    yield begin
+    for running in started:
+        for pid in running.processes():
+            os.kill(pid, signal.SIGKILL)
+        running.process.wait()
+
+
+def until(is_so: Callable[[], Any]) -> Any:
+    """What it gives, once that is true."""
+    limit = time.monotonic() + LIMIT_S
+    while not (found := is_so()):
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def learns(folder: Path) -> bool:
+    """Whether a run has logged something after its warm-up."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.exists() and '"loss"' in metrics.read_text()
+
+
+def folders(path: Path, seeds: Sequence[int] = (0, 1)) -> dict[int, Path]:
+    return {seed: path.parent / "a" / f"seed_{seed}" for seed in seeds}
+
+
+def state(folder: Path) -> dict[str, Any]:
+    return checkpoint.load_newest(folder / "checkpoints")
+
+
+def assert_equal_bits(one: dict[str, Any], other: dict[str, Any]) -> None:
+    tensors = [
+        [t for part in run["agent"]["parameters"].values() for t in part] + run["replay"]["rows"]
+        for run in (one, other)
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*tensors, strict=True))
+
+
+def test_ctrl_c_stops_all_and_the_same_command_goes_on_bit_for_bit(
+    path: Path, start: Callable[..., Running], capfd: pytest.CaptureFixture[str]
+) -> None:
+    running = start("--seeds 0 1")
+    until(lambda: all(learns(folder) for folder in folders(path).values()))
+    os.killpg(running.process.pid, signal.SIGINT)
+    status, out, err = running.ended()
+    assert (status, err) == (130, [])
+    assert not running.processes()
+    assert "a/seeds 0 1: 2 processes at once, with 1 thread each" in out
+    assert "a/seed_1: warm-up with random actions" in out
+    assert out[-1] == f"Interrupted. To go on: mtrl {shlex.join(command(path, '--seeds 0 1 --resume', FAR))}"
+    stopped = {seed: state(folder)["step"] for seed, folder in folders(path).items()}
+    assert min(stopped.values()) >= 320
+
+    steps = max(stopped.values()) + 160
+    assert main(command(path, "--seeds 0 1 --resume", steps)) == 0
+    assert {p.name for p in folders(path)[1].iterdir()} >= {
+        "config.yaml",
+        "metrics.jsonl",
+        "evaluation.json",
+        "checkpoints",
+    }
+    assert (path.parent / "a" / "report" / "success.csv").exists()
+    assert "a/seed_1: evaluating" in capfd.readouterr().out.splitlines()
+    config = load_config(path, Config).model_copy(update={"steps": steps})
+    straight = path.parent / "straight"
+    train(config, {1: straight}, cores=1)
+    assert_equal_bits(state(straight), state(folders(path)[1]))
+
+    # As one process they go on from there, which may be chosen anew.
+    assert main(command(path, "--seeds 0 1 --resume --training.seeds_at_once 2", steps + 160)) == 0
+    assert "a/seeds 0 1: warm-up with random actions" not in capfd.readouterr().out
+    assert {state(folder)["step"] >= steps + 160 for folder in folders(path).values()} == {True}
+
+
+def test_a_killed_process_is_one_line_and_sigterm_to_the_command_alone_stops_the_others(
+    path: Path, start: Callable[..., Running]
+) -> None:
+    running = start("--seeds 0 1")
+    until(lambda: all(learns(folder) for folder in folders(path).values()))
+    os.kill(int((folders(path)[1] / "lock").read_text()), signal.SIGKILL)
+    until(lambda: is_locked(folders(path)[1]) is False)
+    before = len((folders(path)[0] / "metrics.jsonl").read_text())
+    until(lambda: len((folders(path)[0] / "metrics.jsonl").read_text()) > before)  # the other goes on
+    running.process.terminate()
+    status, out, err = running.ended()
+    assert status == 130
+    assert not running.processes()
+    line = "its process was killed by signal 9, perhaps for want of memory; --resume goes on from its last checkpoint"
+    assert err == [f"mtrl train: error: seed 1: {line}"]
+    assert f"a/seed_1: failed: {line}" in out
+    assert re.fullmatch(r"Interrupted\. To go on: mtrl train .* --seeds 0 1 --resume", out[-1])
+    assert state(folders(path)[0])["step"] >= 320
+
+
+def test_no_process_outlives_a_command_that_is_killed(path: Path, start: Callable[..., Running]) -> None:
+    running = start("--seeds 0 1")
+    until(lambda: all(learns(folder) for folder in folders(path).values()))
+    assert len(running.processes()) >= 5  # itself, two learners, two simulators
+    running.process.kill()
+    until(lambda: running.processes() <= {running.process.pid})  # itself, until it is waited for
+
+
+def test_the_others_go_on_when_one_seed_fails(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Begun side by side; then one seed's networks hold a NaN."""
+    config = load_config(path, Config).model_copy(update={"steps": 480, "name": "a", "out": str(path.parent)})
+    train(config, folders(path, (0, 1, 2)))
+    broken = state(folders(path)[1])
+    broken["agent"]["parameters"]["critic"][0].fill_(torch.nan)
+    checkpoint.save(folders(path)[1] / "checkpoints", broken["step"], broken)
+    assert main(command(path, "--seeds 0 1 2 --resume", 960)) == 2
+    captured = capfd.readouterr()
+    (line,) = (line for line in captured.err.splitlines() if "error" in line)
+    assert re.fullmatch(
+        r"mtrl train: error: seed 1: the critic loss of task .*, seed 1, is not finite at step \d+: .*", line
+    )
+    for seed in (0, 2):
+        assert (folders(path, (0, 1, 2))[seed] / "evaluation.json").exists()
+    assert not (folders(path)[1] / "evaluation.json").exists()
+    assert (path.parent / "a" / "report" / "success.csv").exists()
