@@ -34,7 +34,7 @@ def files_of(page: Page, beside: Iterable[Table | Plot] = ()) -> Contents:
         if isinstance(block, Table):
             contents |= {f"{block.name}.csv": block.csv().encode(), f"{block.name}.md": block.markdown().encode()}
         else:
-            contents |= {f"{block.name}.png": block.png(), f"{block.name}.svg": block.svg()}
+            contents |= block.files()
     return contents
 
 

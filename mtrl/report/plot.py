@@ -74,17 +74,12 @@ class Plot:
     columns: int = 5
     """Panels in a row, at most."""
 
-    def png(self) -> bytes:
-        """All panels."""
-        with matplotlib.rc_context(_STYLE):
-            buffer = io.BytesIO()
-            self._figure().savefig(buffer, format="png", dpi=_DPI)
-        return buffer.getvalue()
-
-    def svg(self) -> bytes:
-        """All panels."""
+    def files(self) -> dict[str, bytes]:
+        """All panels, laid out once: a PNG and an SVG, by name."""
         with matplotlib.rc_context({**_STYLE, "svg.hashsalt": self.name}):
-            return _svg(self._figure()).encode()
+            figure, png = self._figure(), io.BytesIO()
+            figure.savefig(png, format="png", dpi=_DPI)
+            return {f"{self.name}.png": png.getvalue(), f"{self.name}.svg": _svg(figure).encode()}
 
     def panel_svgs(self) -> list[str]:
         """Each by itself, to be put into a page."""

@@ -161,9 +161,14 @@ def test_a_blind_network_learns_no_more_than_the_mean():
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if kind in ("soft_modular", "paco") else pytest.mark.slow) for kind in KINDS]
+    ("kind", "backend"),
+    [
+        *product(("soft_modular", "paco"), ["eager"]),
+        *(pytest.param(kind, "inductor", marks=pytest.mark.slow) for kind in KINDS),
+    ],
 )
-def test_compiles_into_one_graph(kind):
+def test_compiles_into_one_graph(kind, backend):
+    """Machine code is made of the residual networks elsewhere, of the whole update; of all kinds it takes minutes."""
     network = build(kind, "film" if kind == "paco" else "one_hot", precision=torch.float32)
     parameters = first(network, dtype=torch.float32)
     x, y = rows(T, B, I, dtype=torch.float32), rows(T, B, O, seed=2, dtype=torch.float32)
@@ -173,7 +178,7 @@ def test_compiles_into_one_graph(kind):
 
     function = vmap(of_replica, in_dims=(None, 0, 0))
     torch._dynamo.reset()
-    compiled = torch.compile(function, fullgraph=True, dynamic=False)(parameters, x[None], y[None])
+    compiled = torch.compile(function, fullgraph=True, dynamic=False, backend=backend)(parameters, x[None], y[None])
     torch.testing.assert_close(compiled, function(parameters, x[None], y[None]), rtol=1e-4, atol=1e-5)
 
 

@@ -6,16 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents import UserError, train
+from agents import Config, UserError, train
 from agents.side_by_side import take
 from mtrl import aggregation
 from mtrl.runs import checkpoint
 from tests.agents.conftest import make_batch, make_config, make_learner
-from tests.agents.test_agent_training import make
+from tests.agents.test_agent_training import make as make_run
+from tests.oracles.rounding import rounding_by_shape
 
 SEEDS = (3, 5, 8)
 CALM = {"sdm_grad": {"learning_rate": 0.1}}
 """Its default steps do not settle: the smallest rounding grows."""
+
+
+@pytest.fixture(autouse=True)
+def _products_round_by_shape():
+    """What is claimed here holds on any processor."""
+    with rounding_by_shape():
+        yield
 
 
 def batches(step: int):
@@ -70,6 +78,12 @@ def test_states_of_different_updates_do_not_join():
         make_learner(make_config(), seeds=(0, 1)).load_state_dict([first, learner.state_dict(0)])
 
 
+def make(**changes) -> Config:
+    """On the analytic tasks: what replicas share is not the simulator."""
+    training = {"replay_capacity_per_task": 30}  # which goes round
+    return make_run(env={"tasks": "Points", "num_workers": 0}, training=training, **changes)
+
+
 def folders(root: Path, seeds=SEEDS) -> dict[int, Path]:
     return {seed: root / f"seed_{seed}" for seed in seeds}
 
@@ -88,7 +102,7 @@ def test_three_seeds_train_as_each_alone_and_resume_bit_for_bit(tmp_path):
     result = train(config, folders(tmp_path / "straight"), on_event=lambda event, seed: told.append(seed))
     assert result.complete
     assert set(told) >= set(SEEDS)
-    for stop in (92, 164):
+    for stop in (88, 168):
         assert train(make_stop(config, stop), folders(tmp_path / "resumed"), resume=True).step == stop
     train(config, folders(tmp_path / "resumed"), resume=True)
     for straight, resumed in zip(states(tmp_path / "straight"), states(tmp_path / "resumed"), strict=True):
@@ -104,8 +118,8 @@ def test_three_seeds_train_as_each_alone_and_resume_bit_for_bit(tmp_path):
         if step == 120:  # what is computed, up to rounding, which learning amplifies
             for ours, theirs in zip(tensors(together), tensors(alone), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-3)
-            warm = [part[:, :20] for part in together["replay"]["rows"]]  # warm-up steps are replayed exactly
-            assert all(torch.equal(x, y[:, :20]) for x, y in zip(warm, alone["replay"]["rows"], strict=True))
+            warm = [part[:, :10] for part in together["replay"]["rows"]]  # warm-up steps are replayed exactly
+            assert all(torch.equal(x, y[:, :10]) for x, y in zip(warm, alone["replay"]["rows"], strict=True))
     lines = (tmp_path / "straight/seed_5/metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["kind"] for line in lines] == ["start", "train", "train", "train"]
 

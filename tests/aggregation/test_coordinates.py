@@ -124,7 +124,8 @@ def vmap(row: Row) -> None:
 
 def compiles(row: Row) -> None:
     J, plain = conflicting(4), row.new()
-    compiled = torch.compile(row.new(), fullgraph=True)
+    # Machine code is made of each rule once: it takes seconds.
+    compiled = torch.compile(row.new(), fullgraph=True, backend="aot_eager" if row.arguments else "inductor")
     for _ in range(3):
         torch.testing.assert_close(compiled(J), plain(J), rtol=1e-12, atol=1e-12)
 

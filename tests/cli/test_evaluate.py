@@ -16,7 +16,7 @@ from mtrl.runs.folder import save_config
 
 LEGACY_CONFIG = Path(__file__).parents[2] / "configs/mt10/paper-legacy.yaml"
 TINY = shlex.split("""
-  --steps 3000 --training.warmup_steps 1500 --training.eval_every_steps 1500 --training.log_every_steps 1500
+  --steps 2000 --training.warmup_steps 1500 --training.eval_every_steps 1000 --training.log_every_steps 1000
   --training.batch_per_task 4 --training.threads 1 --agent.actor.width 16 --agent.critic.width 16 --device cpu
 """)
 OLD_SETTINGS: dict[str, Any] = {
@@ -65,7 +65,7 @@ def test_the_shipped_legacy_config_ends_with_its_protocol(trained: Path) -> None
     record = json.loads((folder / "evaluation-legacy.json").read_text())
     events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     evaluations = [event for event in events if event["kind"] == "evaluation"]
-    assert [event["step"] for event in evaluations] == [1500, 3000]  # the last policy's too
+    assert [event["step"] for event in evaluations] == [1000, 2000]  # the last policy's too
     assert {event["simulator"]["reward"] for event in evaluations} == {"Meta-World V1"}
     assert record["protocol"]["name"] == "legacy"
     assert (record["protocol"]["horizon"], record["protocol"]["episodes"]) == (150, 1)
