@@ -78,6 +78,7 @@ def train(
         "weights": {name: per_task(c.weights) for name, c in components.items()},
         "gradient_norm": {name: per_task(c.gradient_norm) for name, c in components.items()},
         "conflict_rate": {name: _known(c.conflict_rate) for name, c in components.items()},
+        "residual": {"critic": _known(metrics.critic_residual), "actor": _known(metrics.actor_residual)},
         "cosines": {name: [[_rounded(x) for x in row] for row in c.cosines.tolist()] for name, c in components.items()},
     }
 

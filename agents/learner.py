@@ -142,7 +142,8 @@ class Learner:
         actor_metrics, entropy = self._last_actor
         if self.config.reset_every_updates and self.num_updates % self.config.reset_every_updates == 0:
             self._reset()
-        return Metrics(critic_metrics, actor_metrics, value, entropy, alpha)
+        residuals = (_worst_residual(method, value) for method in (self.critic_method, self.actor_method))
+        return Metrics(critic_metrics, actor_metrics, value, entropy, alpha, *residuals)
 
     def set_progress(self, share: float) -> None:
         """Sets the step sizes for a point of the run, `share` of the budget in [0, 1]."""
@@ -266,6 +267,13 @@ def _method(config: MethodConfig, component: str, aggregated: str) -> Method | C
 def _known(metrics: ComponentMetrics, last: ComponentMetrics | None, held: Tensor | None) -> ComponentMetrics:
     """With norms and conflicts of the last time that the method was asked."""
     return metrics if held is None or last is None else last._replace(loss=metrics.loss)
+
+
+def _worst_residual(method: Method | CoordinateMethod, value: Tensor) -> Tensor:
+    """`[S]`, for a value `[S, T]`."""
+    if isinstance(method, CoordinateMethod):
+        return torch.zeros_like(value[:, 0])
+    return method.worst_residual.to(value.device, copy=True).expand(len(value))
 
 
 def _step(parameters: NetworkParameters, direction: Direction, optimizer: torch.optim.Optimizer) -> None:

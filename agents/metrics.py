@@ -31,3 +31,8 @@ class Metrics(NamedTuple):
     """`[S, T]`, of the policy before the update."""
     temperature: Tensor
     """`[S, T]`, before the update."""
+    critic_residual: Tensor
+    """The largest residual of the critic's method since the process began, `[S]`, of all replicas together; 0 for a
+    closed form."""
+    actor_residual: Tensor
+    """The actor's."""

@@ -72,7 +72,12 @@ class SingleTaskLearner:
             c._replace(conflict_rate=c.conflict_rate.mean(-1), cosines=torch.diag_embed(c.cosines))
             for c in (metrics.critic, metrics.actor)
         )
-        result: Metrics = metrics._replace(critic=critic, actor=actor)
+        result: Metrics = metrics._replace(
+            critic=critic,
+            actor=actor,
+            critic_residual=metrics.critic_residual.amax(-1),
+            actor_residual=metrics.actor_residual.amax(-1),
+        )
         return result
 
     def set_progress(self, share: float) -> None:

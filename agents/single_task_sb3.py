@@ -86,7 +86,8 @@ class StableBaselines3Learner:
             )
             for name in ("critic", "actor")
         )
-        return Metrics(critic, actor, value=unknown, entropy=unknown, temperature=temperature)
+        none = torch.zeros(len(self.models), device=self.device)
+        return Metrics(critic, actor, unknown, unknown, temperature, critic_residual=none, actor_residual=none)
 
     def set_progress(self, share: float) -> None:
         """See `Learner`."""

@@ -179,3 +179,14 @@ def test_famo_learns_from_the_critics_second_losses():
     assert learner.critic_method.logits[0, 0].unique().numel() == 3  # the tasks' losses fell by different amounts
     assert not torch.equal(learner.update(make_batch()).critic.weights, before)
     assert isinstance(learner.actor_method, aggregation.LinearScalarization)
+
+
+def test_metrics_tell_the_worst_residual_of_the_methods():
+    learner = make_learner(make_config(method={"name": "nash_mtl"}))
+    learner.update(make_batch(seed=0))
+    assert learner.critic_method.worst_residual < 1e-6
+    learner.critic_method.worst_residual.fill_(0.5)  # as a bad solve leaves it
+    metrics = learner.update(make_batch(seed=1))
+    assert metrics.critic_residual.shape == metrics.value.shape[:1]
+    assert (metrics.critic_residual == 0.5).all()
+    assert (metrics.actor_residual < 1e-6).all()
