@@ -172,10 +172,12 @@ class Method(nn.Module, ABC):
 
     def noted(self, gram: Tensor) -> Tensor:
         """`worst_residual`, for a solver of this matrix to raise."""
+        worst = self._buffers["worst_residual"]
+        if worst is not None and worst.dtype is torch.float64 and worst.device == gram.device:
+            return worst
         if gram.is_meta:
             return gram.new_zeros(())
-        if self.worst_residual.device != gram.device or self.worst_residual.dtype != torch.float64:
-            self.worst_residual = self.worst_residual.to(gram.device, torch.float64)
+        self.worst_residual = self.worst_residual.to(gram.device, torch.float64)
         return self.worst_residual
 
     def remembered(self, name: str, initial: Tensor) -> Tensor:

@@ -76,6 +76,8 @@ def note(worst: Any, residual: Any) -> None:
     if worst is None:
         return
     if not isinstance(worst, Tensor):
-        np.fmax.reduce(residual, axis=None, initial=worst, out=worst)
+        top = residual.max(initial=0.0)
+        if not top <= worst:
+            worst[...] = top if top == top else np.nanmax(residual, initial=worst)
     elif residual.numel():
         worst.copy_(torch.maximum(worst, residual.nan_to_num(0.0, torch.inf).amax()))
