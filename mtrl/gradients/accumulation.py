@@ -19,13 +19,13 @@ def accumulate(parameters: Sequence[Tensor], gradients: Sequence[Tensor | None])
         parameters: leaves of the graph.
         gradients: one for each; None leaves the parameter alone.
     """
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient is None:
-            continue
-        with torch.no_grad():
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if gradient is None:
+                continue
             parameter.grad = _sum(parameter, gradient.detach())
-        for hook in list((getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values()):
-            hook(parameter)
+            for hook in list((getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values()):
+                hook(parameter)
 
 
 def _sum(parameter: Tensor, gradient: Tensor) -> Tensor:

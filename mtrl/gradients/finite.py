@@ -14,14 +14,12 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 from torch.utils.hooks import RemovableHandle
 
-from mtrl.gradients.size import largest_entry
-
 
 def check_gradients(sizes: Tensor) -> None:
     """Names the first task whose gradient is not finite.
 
     Args:
-        sizes: `[..., T]`, the largest entry of each task's gradient, or of several parts of it.
+        sizes: `[..., T]`, not finite where a gradient of the task is not.
 
     Raises:
         ValueError: there is one.
@@ -64,21 +62,28 @@ class Watch:
         for handle in self._handles:
             handle.remove()
 
-    def sizes(self, like: Tensor) -> Tensor:
-        """The largest entry of each task's gradient where it was watched, `[T]`."""
-        sizes = [like.new_zeros(()) for _ in self._roots]
-        for task, size in self._seen:
-            sizes[task] = torch.maximum(sizes[task], size.to(like))
-        return torch.stack(sizes)
+    def sums(self, like: Tensor) -> Tensor:
+        """Of each task's gradient where it was watched, `[T]`: not finite where the gradient is not."""
+        sums = [like.new_zeros(()) for _ in self._roots]
+        for task, one in self._seen:
+            sums[task] = sums[task] + one.to(like)
+        return torch.stack(sums)
 
     def _hook(self, task: int, ends: Sequence[int]) -> Any:
         def hook(gradients: tuple[Tensor | None, ...], _: tuple[Tensor | None, ...]) -> None:
             for gradient in (gradients[end] for end in ends):
                 if gradient is not None:
                     whole = gradient if self._batch is None else torch._remove_batch_dim(gradient, 1, self._batch, 0)
-                    self._seen.append((task, largest_entry([whole], whole.new_zeros((), dtype=torch.float64))))
+                    self._seen.append((task, _sum(whole)))
 
         return hook
+
+
+def _sum(gradient: Tensor) -> Tensor:
+    """Scalar; cheaper than the largest entry."""
+    entries = gradient._values() if gradient.is_sparse else gradient
+    entries = torch.view_as_real(entries.resolve_conj()) if entries.is_complex() else entries
+    return entries.sum(dtype=torch.float32 if entries.dtype.itemsize < 4 else None)
 
 
 def owners(roots: Sequence[GradientEdge | None]) -> dict[Node, int | None]:

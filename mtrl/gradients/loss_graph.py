@@ -140,7 +140,7 @@ class LossGraph:
 
     def weighted(
         self, factors: Tensor, at: Sequence[Tensor], retain_graph: bool, watch: bool
-    ) -> tuple[Gradients, Tensor]:
+    ) -> tuple[Gradients, Watch]:
         """Gradients of `sum_i factors_i L_i` by some of the parameters: a plain backward pass.
 
         Args:
@@ -150,11 +150,10 @@ class LossGraph:
             watch: whether to see which task has a gradient that is not finite.
 
         Returns:
-            The gradients; the largest entry of each task's, `[T]`, float64, as far as it was seen.
+            The gradients; what was seen of the tasks.
         """
-        sizes = torch.zeros(len(factors), dtype=torch.float64, device=factors.device)
         if not at or not any(self.losses.present):
-            return self.mean_of([None] * len(at), at), sizes
+            return self.mean_of([None] * len(at), at), Watch(self.losses.roots, False)
         # A weight may be far outside the range of 16 bits; the weighted gradient then is not.
         small = self.losses.dtype.itemsize < 4
         gradients: Gradients
@@ -163,7 +162,7 @@ class LossGraph:
             gradients = vector_jacobian(self.losses.roots, factors / unit, at, retain_graph)
         if small:
             gradients = [None if gradient is None else gradient * unit for gradient in gradients]
-        return self.mean_of(gradients, at), watched.sizes(sizes)
+        return self.mean_of(gradients, at), watched
 
     def of_tasks(self, tasks: Sequence[int]) -> LossGraph:
         """Of some of the losses."""

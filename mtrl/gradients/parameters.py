@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -72,6 +73,7 @@ def _check_leaf(name: str, place: int, parameter: Tensor) -> None:
         raise ValueError(f"{where} is split over processes (DTensor, FSDP), which is not supported")
 
 
+@cache
 def _split_kinds() -> tuple[type, ...]:
     if not dist.is_available():
         return ()

@@ -35,8 +35,8 @@ class Passes(NamedTuple):
     heads: list[Tensor | None]
     """Gradients of the sum of the losses; None where no loss depends."""
     own_sizes: Tensor
-    """`[T]`, float64: the largest entry of what is a task's alone, its heads' gradients or, in batched passes, what its
-    part of the graph gives, if that is watched."""
+    """`[T]`, float64: not finite where what is a task's alone is not, its heads' gradients or, in batched passes, what
+    its part of the graph gives, if that is watched."""
 
     @property
     def formed(self) -> list[Tensor]:
@@ -123,7 +123,7 @@ def task_passes(
         else:
             with Watch(roots[rows], watch, batch=len(chunk)) as watched:
                 found = _batched(roots[rows], one, stores.inputs, keep)
-            own_sizes[rows] = watched.sizes(unit)
+            own_sizes[rows] = watched.sums(unit)
         unit[rows] = stores.put(found, rows, like=unit)
     return Passes(stores.leaves(), unit, stores.sparse, total, own_sizes)
 

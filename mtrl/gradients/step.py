@@ -15,7 +15,7 @@ from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, Method
 from mtrl.aggregation.method import check_finite, check_positive
-from mtrl.gradients.finite import check_gradients
+from mtrl.gradients.finite import Watch, check_gradients
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.loss_graph import Collected, Gradients, LossGraph
 from mtrl.gradients.size import by_task, largest_entry, length
@@ -55,8 +55,8 @@ class _Made(NamedTuple):
     of_heads: Gradients
     mean: Gradients | None
     """The shared gradients of the mean of the losses, if they were asked for."""
-    sizes: Tensor
-    """`[T]`: not finite where a gradient of the task is known not to be."""
+    watched: Sequence[Watch]
+    """The passes of several tasks together."""
 
 
 def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor | None, options: Options) -> Taken:
@@ -108,11 +108,11 @@ def _weighted(
     if options.scale == "mean":
         mean, _ = graph.weighted(torch.full_like(weights, 1 / len(weights)) * factor, graph.shared, True, False)
     if isinstance(method, Method) and method.weighs_heads:
-        both, sizes = graph.weighted(weights * factor, [*graph.shared, *graph.heads], keep, watch)
-        return _Made(weights, both[: len(graph.shared)], both[len(graph.shared) :], mean, sizes)
-    of_heads, sizes = graph.weighted(torch.ones_like(weights) * factor, graph.heads, True, watch)
+        both, watched = graph.weighted(weights * factor, [*graph.shared, *graph.heads], keep, watch)
+        return _Made(weights, both[: len(graph.shared)], both[len(graph.shared) :], mean, [watched])
+    of_heads, watched = graph.weighted(torch.ones_like(weights) * factor, graph.heads, True, watch)
     of_shared, more = graph.weighted(weights * factor, graph.shared, keep, watch)
-    return _Made(weights, of_shared, of_heads, mean, sizes + more)
+    return _Made(weights, of_shared, of_heads, mean, [watched, more])
 
 
 def _aggregated(
@@ -133,11 +133,10 @@ def _aggregated(
     with _certified(method, options.check):
         weights, direction = _direction(collected, method, values, factor)
     of_shared = graph.of_shared(direction, collected.sparse, later)
-    of_heads, sizes = collected.of_heads, collected.sizes.sum(0)
-    if weighs_heads:
-        of_heads, more = graph.weighted(weights * factor, graph.heads, options.retain_graph, options.check)
-        sizes = sizes + more
-    return _Made(weights, of_shared, of_heads, mean, sizes)
+    if not weighs_heads:
+        return _Made(weights, of_shared, collected.of_heads, mean, [])
+    of_heads, watched = graph.weighted(weights * factor, graph.heads, options.retain_graph, options.check)
+    return _Made(weights, of_shared, of_heads, mean, [watched])
 
 
 @contextmanager
@@ -191,10 +190,11 @@ def _lengthened(made: _Made, factor: Tensor, options: Options, fixed: bool) -> T
 
 def _check(graph: LossGraph, made: _Made) -> None:
     """Raises ValueError if a gradient is not finite, naming the task if that is known."""
-    size = largest_entry([*made.of_shared, *made.of_heads], like=made.sizes)
+    like = torch.zeros((), dtype=torch.float64, device=graph.shared[0].device)
+    size = largest_entry([*made.of_shared, *made.of_heads], like)
     if bool(size.isfinite()):
         return
-    sizes = made.sizes.clone()
-    graph.mean([sizes])
-    check_gradients(sizes)
+    sums = torch.stack([like.expand(len(made.weights)), *(watched.sums(like) for watched in made.watched)])
+    graph.mean([sums])
+    check_gradients(sums)
     raise ValueError(f"the gradient of the weighted sum of the losses is not finite: {size.item()}")
