@@ -7,6 +7,7 @@ Three ways to collect, one type for what is collected:
 - `backward`: the second in anybody's training loop, filling `.grad`; also through a shared representation (MGDA-UB).
 """
 
+from mtrl.gradients.collected_gradients import CollectedGradients, collect
 from mtrl.gradients.leaves import Aggregate, Factors, TaskGradients
 from mtrl.gradients.own_data import Parameters, Tape, linear, linear_task_gradients, task_gradients
 from mtrl.gradients.shared_forward import loss_gradients
@@ -14,11 +15,13 @@ from mtrl.gradients.training_loop import backward, update
 
 __all__ = [
     "Aggregate",
+    "CollectedGradients",
     "Factors",
     "Parameters",
     "Tape",
     "TaskGradients",
     "backward",
+    "collect",
     "linear",
     "linear_task_gradients",
     "loss_gradients",

@@ -18,6 +18,7 @@ from mtrl.aggregation import CoordinateMethod, Method
 from mtrl.aggregation.method import check_finite
 from mtrl.gradients.own_rows import OwnRows
 from mtrl.gradients.shared_inputs import SharedInputs, TableRows
+from mtrl.gradients.size import by_task
 
 ROW = 128
 """Least length of the rows that a leaf's Gram matrix is summed over."""
@@ -92,6 +93,10 @@ class TaskGradients:
         leaves = {name: _leaf_sum(leaf, other.leaves[name]) for name, leaf in self.leaves.items()}
         return TaskGradients(leaves, self.leading)
 
+    def scaled(self, factors: Tensor) -> TaskGradients:
+        """Of each task times its factor, `[T]`."""
+        return TaskGradients({name: _leaf_scaled(leaf, factors) for name, leaf in self.leaves.items()}, self.leading)
+
     def aggregate(
         self,
         method: Method | CoordinateMethod,
@@ -159,8 +164,18 @@ def _leaf_sum(a: Leaf, b: Leaf) -> Leaf:
     if isinstance(a, Factors) and isinstance(b, Factors):
         return Factors(torch.cat((a.inputs, b.inputs), -2), torch.cat((a.deltas, b.deltas), -2))
     assert not isinstance(a, Factors)
-    assert type(a) is type(b)
+    assert not isinstance(b, Factors)
+    if type(a) is not type(b):  # parts of a batch of different sizes, say
+        a, b = (leaf if isinstance(leaf, Tensor) else leaf.product() for leaf in (a, b))
     return a + b  # type: ignore[operator]
+
+
+def _leaf_scaled(leaf: Leaf, factors: Tensor) -> Leaf:
+    if isinstance(leaf, SharedInputs | TableRows | OwnRows):
+        return leaf.scaled(factors)
+    if isinstance(leaf, Factors):
+        return Factors(leaf.inputs, leaf.deltas * by_task(factors, leaf.deltas))
+    return leaf * by_task(factors, leaf)
 
 
 def _leaf_combine(leaf: Leaf, weights: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ Task `t`'s gradient is `x_t^T d_t`, so that `<x_t^T d_t, x_s^T d_s> = sum over r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -74,6 +74,12 @@ class OwnRows:
         """`[T, *shape]`"""
         tasks = torch.eye(self.orders[0].num_tasks, device=self.deltas[0].device)
         return torch.stack([self.combine(task) for task in tasks])
+
+    def scaled(self, factors: Tensor) -> OwnRows:
+        """Of each task times its factor, `[T]`."""
+        ordered = zip(self.deltas, self.orders, strict=True)
+        deltas = [delta * order.by_row(factors, len(delta)).to(delta.dtype) for delta, order in ordered]
+        return replace(self, deltas=deltas)
 
     def __add__(self, other: OwnRows) -> OwnRows:
         """Of the sum of two losses per task."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from mtrl.gradients.layer_nodes import Layer
+from mtrl.gradients.size import by_task
 
 PARTS = 16
 """Most parts that an inner product is summed from."""
@@ -51,6 +52,10 @@ class SharedInputs:
     def product(self) -> Tensor:
         """`[T, *shape]`"""
         return torch.stack([self.combine(task) for task in torch.eye(len(self.deltas[0])).to(self.deltas[0])])
+
+    def scaled(self, factors: Tensor) -> SharedInputs:
+        """Of each task times its factor, `[T]`."""
+        return SharedInputs(self.uses, [delta * by_task(factors, delta) for delta in self.deltas])
 
     def __add__(self, other: SharedInputs) -> SharedInputs:
         """Of the sum of two losses per task."""
@@ -94,6 +99,10 @@ class TableRows:
         """`[T, size, O]`"""
         shape = (len(self.values), self.size, self.values.shape[-1])
         return self.values.new_zeros(shape).index_copy_(1, self.rows, self.values)
+
+    def scaled(self, factors: Tensor) -> TableRows:
+        """Of each task times its factor, `[T]`."""
+        return replace(self, values=self.values * by_task(factors, self.values))
 
     def __add__(self, other: TableRows) -> TableRows:
         """Of the sum of two losses per task."""
