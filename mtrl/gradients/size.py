@@ -22,13 +22,14 @@ def largest_entry(gradients: Iterable[Tensor | None], like: Tensor, rows: int | 
         if gradient is None or gradient.numel() == 0:
             continue
         entries = entries_of(gradient)
-        # Much faster than a norm.
-        low, high = torch.aminmax(entries) if rows is None else torch.aminmax(entries.reshape(rows, -1), dim=1)
-        lows.append(low)
-        highs.append(high)
+        by_row = entries.reshape(1 if rows is None else rows, -1)
+        # On a CPU much faster than the largest magnitude, than a norm, and than both at once.
+        lows.append(by_row.amin(1))
+        highs.append(by_row.amax(1))
     if not lows:
         return like.new_zeros(() if rows is None else rows)
-    return torch.maximum(-torch.stack(lows).amin(0), torch.stack(highs).amax(0)).to(like)
+    largest = torch.maximum(-torch.stack(lows).amin(0), torch.stack(highs).amax(0)).to(like)
+    return largest[0] if rows is None else largest
 
 
 def power_of_two(size: Tensor, leaves: Sequence[Tensor]) -> Tensor:
