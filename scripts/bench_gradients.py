@@ -1,12 +1,14 @@
 #!/usr/bin/env python
-"""What collecting per-task gradients costs beside one plain backward pass, and beside TorchJD's autojac.
+"""What collecting per-task gradients costs beside one plain backward pass, and beside TorchJD's autojac and autogram.
 
     python scripts/bench_gradients.py [--tasks 10] [--rows 128] [--width 400] [--threads 1] [--rounds 15] [--out FILE]
+        [--models 0 1 ... | --no-models] [--model-rounds 5]
 
 Two settings, a trunk of three layers each: every task has rows of its own (reinforcement learning), and all tasks have
-the same rows (supervised learning). Every figure is of a forward pass and all that follows. The variants take turns, so
-that they meet the same load: ms is the median over rounds, and the ratio the median of the rounds' ratios to the plain
-backward pass. On a GPU also the peak of allocated memory.
+the same rows (supervised learning). Then whole steps of UPGrad on models of supervised learning, beside the least that
+they can cost (`gradients_bench/floor.py`), and one where each sample is a task. Every figure is of a forward pass and
+all that follows. The variants take turns, so that they meet the same load: ms is the median over rounds, and the ratio
+the median of the rounds' ratios to the plain backward pass. MiB are of memory allocated at most at a time.
 """
 
 import argparse
@@ -17,9 +19,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from gradients_bench.floor import floor
+from gradients_bench.models import MODELS, Model
 from gradients_bench.own_data import OwnData
+from gradients_bench.price import Price
+from gradients_bench.samples import Samples
 from gradients_bench.shared_forward import SharedForward
 from machine import machine_line
+from peak_memory import peak
 from turns import median_ratio, take_turns
 
 SETTINGS = {"rows of its own for each task": OwnData, "the same rows for all tasks": SharedForward}
@@ -38,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen = {name: run for name, run in variants.items() if peers or "TorchJD" not in name}
         size = f"{options.tasks} tasks, {options.rows} rows each, 3x{options.width}: {setting}"
         parts.append(f"{size}\n\n{table(chosen, options.rounds, device)}")
+    if options.models:
+        parts.append(prices([MODELS[i] for i in options.models], options.model_rounds, device, bool(peers)))
+        workload = Samples(options.rows, options.width, device)
+        samples = {name: run for name, run in workload.variants().items() if peers or "TorchJD" not in name}
+        size = f"3x{options.width}, {options.rows} samples, each a task; {workload.jacobian_mib:.0f} MiB of gradients"
+        parts.append(f"{size}\n\n{table(samples, options.model_rounds, device)}")
     parts.append(machine_line(peers, [device]))
     text = "\n\n".join(parts)
     print(text)
@@ -52,11 +65,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=400, help="of the trunk's layers")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--models", type=int, nargs="*", default=[*range(len(MODELS))], help="which, by number")
+    parser.add_argument("--no-models", dest="models", action="store_const", const=[], help="none")
+    parser.add_argument("--model-rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="also write the tables here")
     options = parser.parse_args(arguments)
-    for name in ("tasks", "rows", "width", "threads", "rounds"):
+    for name in ("tasks", "rows", "width", "threads", "rounds", "model_rounds"):
         if getattr(options, name) < 1:
-            parser.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
+            parser.error(f"--{name.replace('_', '-')} needs to be at least 1, got {getattr(options, name)}")
+    if any(not 0 <= i < len(MODELS) for i in options.models):
+        parser.error(f"--models needs numbers below {len(MODELS)}, got {options.models}")
     return options
 
 
@@ -64,20 +82,30 @@ def table(variants: dict[str, Callable[[], object]], rounds: int, device: str) -
     """Markdown, the first variant being the measure of the others."""
     times = take_turns(variants, rounds, device, repeats=3)
     plain = next(iter(times.values()))
-    gpu = device == "cuda"
-    lines = ["| | ms | times plain |" + (" peak MiB |" if gpu else ""), "|---|---:|---:|" + ("---:|" if gpu else "")]
+    lines = ["| | ms | times plain | peak MiB |", "|---|---:|---:|---:|"]
     for name, seconds in times.items():
         line = f"| {name} | {1000 * statistics.median(seconds):.1f} | {median_ratio(seconds, plain):.2f} |"
-        lines.append(line + (f" {peak(variants[name]):.0f} |" if gpu else ""))
+        lines.append(line + f" {peak(variants[name], device):.0f} |")
     return "\n".join(lines)
 
 
-def peak(run: Callable[[], object]) -> float:
-    """MiB allocated at most during a call, beyond what is allocated before."""
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    run()
-    return (torch.cuda.max_memory_allocated() - before) / 2**20
+def prices(models: Sequence[Model], rounds: int, device: str, peers: bool) -> str:
+    """Markdown, a row per model: times plain, and MiB in brackets."""
+    lines: list[str] = []
+    for model in models:
+        workload = Price(model, device)
+        variants = {name: run for name, run in workload.variants().items() if peers or "TorchJD" not in name}
+        if not lines:
+            head = ["whole steps of UPGrad", "T", "plain, ms", "floor", *[name for name in variants if name != "plain"]]
+            lines += [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+        most = {name: peak(run, device) for name, run in variants.items()}
+        times = take_turns(variants, rounds, device)
+        plain = times.pop("plain")
+        cells = [model.name, f"{model.tasks}", f"{1000 * statistics.median(plain):.0f} ({most['plain']:.0f})"]
+        cells.append(f"{floor(workload.trunk, workload.x, model.tasks):.1f}")
+        cells += [f"{median_ratio(seconds, plain):.1f} ({most[name]:.0f})" for name, seconds in times.items()]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

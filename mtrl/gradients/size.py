@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+SMALL = 4096
+"""Entries of a row."""
+
 
 def largest_entry(gradients: Iterable[Tensor | None], like: Tensor, rows: int | None = None) -> Tensor:
     """The largest magnitude among the entries of all gradients together; NaN if one is NaN.
@@ -16,18 +19,15 @@ def largest_entry(gradients: Iterable[Tensor | None], like: Tensor, rows: int | 
         like: gives dtype and device of the result.
         rows: None for one number; or how many rows each gradient has, to give one number for each, `[rows]`.
     """
-    lows: list[Tensor] = []
-    highs: list[Tensor] = []
-    for gradient in gradients:
-        if gradient is None or gradient.numel() == 0:
-            continue
-        entries = entries_of(gradient)
-        by_row = entries.reshape(1 if rows is None else rows, -1)
-        # On a CPU much faster than the largest magnitude, than a norm, and than both at once.
-        lows.append(by_row.amin(1))
-        highs.append(by_row.amax(1))
-    if not lows:
+    there = [entries_of(gradient) for gradient in gradients if gradient is not None and gradient.numel() > 0]
+    if not there:
         return like.new_zeros(() if rows is None else rows)
+    by_row = [entries.reshape(1 if rows is None else rows, -1) for entries in there]
+    # Small ones together: there are many, and a call costs more than their entries.
+    small = [entries for entries in by_row if entries.shape[1] <= SMALL]
+    parts = [entries for entries in by_row if entries.shape[1] > SMALL] + ([torch.cat(small, 1)] if small else [])
+    # On a CPU much faster than the largest magnitude, than a norm, and than both at once.
+    lows, highs = [part.amin(1) for part in parts], [part.amax(1) for part in parts]
     largest = torch.maximum(-torch.stack(lows).amin(0), torch.stack(highs).amax(0)).to(like)
     return largest[0] if rows is None else largest
 

@@ -29,6 +29,8 @@ class Stores:
         self.inputs: list[Tensor | GradientEdge] = [*formed.values(), *(layer.edge for layer in self._deltas)]
         """What to differentiate by."""
         self._sparse: set[str] = set()
+        self._layers = [*[None] * len(self._formed), *self._deltas]
+        self._stores = [*self._formed.values(), *self._deltas.values()]
 
     def put(self, found: Sequence[Tensor | None], rows: slice, like: Tensor) -> Tensor:
         """Keep the gradients of some tasks.
@@ -45,13 +47,12 @@ class Stores:
             if gradient is not None and gradient.is_sparse:
                 self._sparse.add(name)
         found = [None if gradient is None else _real(_dense(gradient)) for gradient in found]
-        stores = [*self._formed.values(), *self._deltas.values()]
-        unit = power_of_two(largest_entry(found, like, rows.stop - rows.start), stores)
-        layers = [*[None] * len(self._formed), *self._deltas]
-        for layer, store, gradient in zip(layers, stores, found, strict=True):
+        unit = power_of_two(largest_entry(found, like, rows.stop - rows.start), self._stores)
+        inverse = {dtype: (1 / unit).to(dtype) for dtype in {store.dtype for store in self._stores}}
+        for layer, store, gradient in zip(self._layers, self._stores, found, strict=True):
             if gradient is not None:
                 gradient = gradient if layer is None else layer.by_row(gradient)
-                torch.mul(gradient, by_task(1 / unit, gradient), out=store[rows])
+                torch.mul(gradient, by_task(inverse[store.dtype], gradient), out=store[rows])
         return unit
 
     @property

@@ -9,18 +9,22 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_gradients.py"
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=300)
 
 
 def test_a_row_per_variant(tmp_path: Path) -> None:
     out = tmp_path / "table.md"
-    done = bench("--tasks", "2", "--rows", "4", "--width", "8", "--rounds", "1", "--out", str(out))
+    small = ["--tasks", "2", "--rows", "8", "--width", "8", "--rounds", "1", "--models", "0", "--model-rounds", "1"]
+    done = bench(*small, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert out.read_text() == done.stdout
-    rows = dict(re.findall(r"^\| ([^|]+) \| [\d.]+ \| ([\d.]+) \|$", done.stdout, re.MULTILINE))
+    rows = dict(re.findall(r"^\| ([^|]+) \| [\d.]+ \| ([\d.]+) \| \d+ \|$", done.stdout, re.MULTILINE))
     assert rows["plain backward"] == "1.00"
     assert {"task_gradients (vmap)", "linear_task_gradients", "backward, MGDA, features (MGDA-UB)"} <= rows.keys()
     assert all(float(ratio) > 0 for ratio in rows.values())
+    assert "backward, UPGrad" in rows
+    model = r"^\| MLP 3x400, batch 128 \| 10 \| \d+ \(\d+\) \| 5\.1 \| [\d.]+ \(\d+\) \|"
+    assert re.search(model, done.stdout, re.MULTILINE)
 
 
 def test_a_mistake_is_one_line() -> None:
