@@ -4,7 +4,8 @@ Three ways to collect, one type for what is collected:
 
 - `task_gradients`, `linear_task_gradients`: each task's loss is of its own data (reinforcement learning);
 - `loss_gradients`: the losses share a forward pass (supervised learning);
-- `backward`: the second in anybody's training loop, filling `.grad`; also through a shared representation (MGDA-UB).
+- `backward`: the second in anybody's training loop, filling `.grad`; also through a shared representation (MGDA-UB),
+  or with each sample a task; `collect`: the same for several methods, groups of parameters, parts of a batch.
 """
 
 from mtrl.gradients.collected_gradients import CollectedGradients, collect

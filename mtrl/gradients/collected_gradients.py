@@ -19,7 +19,7 @@ from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.loss_graph import loss_graph
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.parameters import Trainable, trained
-from mtrl.gradients.step import reads_gradients
+from mtrl.gradients.step import certified, reads_gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,10 @@ class CollectedGradients:
     """`[T]`, float64."""
     losses: Tensor
     """`[T]`"""
+    sparse: Mapping[str, bool]
+    """By name of a parameter, whether its gradient is to be a sparse tensor."""
+    check: bool
+    """Whether to look if a method was solved."""
 
     def gram(self, group: Trainable | None = None) -> Tensor:
         """Inner products of the tasks' gradients by the parameters of a group, None for all; `[T, T]`, float64."""
@@ -56,7 +60,7 @@ class CollectedGradients:
 
         Raises:
             ValueError: a parameter is not among the shared ones, a loss is not positive though the method needs that,
-                or a method that reads the gradients is to compare them elsewhere.
+                the method was not solved, or one that reads the gradients is to compare them elsewhere.
         """
         if compared_at is not None and reads_gradients(method):
             raise ValueError(f"{method} reads the gradients themselves: compared_at needs to be None")
@@ -64,16 +68,20 @@ class CollectedGradients:
             check_positive(method, self.losses)
         part = self._of(group)
         gram = self.gram(group if compared_at is None else compared_at)
-        if reads_gradients(method):
-            whole = TaskGradients(part.whole()).scaled(self.unit)
-            direction, weights, _ = whole.aggregate(method, self.losses, gram)
-        else:
-            assert isinstance(method, Method)
-            weights = method(gram, self.losses.double(), torch.finfo(self.losses.dtype).eps)
-            direction = part.combine(weights * self.unit)
+        with certified(method, self.check):
+            if reads_gradients(method):
+                whole = TaskGradients(part.whole()).scaled(self.unit)
+                direction, weights, _ = whole.aggregate(method, self.losses, gram)
+            else:
+                assert isinstance(method, Method)
+                weights = method(gram, self.losses.double(), torch.finfo(self.losses.dtype).eps)
+                direction = part.combine(weights * self.unit)
+        gradients = {
+            name: x.to_sparse(1) if self.sparse[name] and not x.is_sparse else x for name, x in direction.items()
+        }
         accumulate(
-            [self.parameters[name] for name in direction],
-            [gradient if self.reached[name] else None for name, gradient in direction.items()],
+            [self.parameters[name] for name in gradients],
+            [gradient if self.reached[name] else None for name, gradient in gradients.items()],
         )
         return weights.to(self.losses.dtype)
 
@@ -82,7 +90,8 @@ class CollectedGradients:
         unit = torch.maximum(self.unit, other.unit)
         gradients = self.gradients.scaled(self.unit / unit) + other.gradients.scaled(other.unit / unit)
         reached = {name: here or other.reached[name] for name, here in self.reached.items()}
-        return CollectedGradients(self.parameters, reached, gradients, unit, self.losses + other.losses)
+        losses = self.losses + other.losses
+        return CollectedGradients(self.parameters, reached, gradients, unit, losses, self.sparse, self.check)
 
     def _of(self, group: Trainable | None) -> TaskGradients:
         if group is None:
@@ -119,7 +128,7 @@ def collect(
         heads: parameters of single tasks; None for all that the losses reach, the shared ones aside.
         chunk_size: see `loss_gradients`.
         retain_graph: whether the graph is needed again.
-        check: look for losses and gradients that are not finite. False: nothing is read back from the device.
+        check: look for losses and gradients that are not finite, and whether methods are solved.
 
     Raises:
         TypeError: losses or parameters that are none.
@@ -133,10 +142,13 @@ def collect(
     if check:
         check_finite(None, given.values)
     one = given.values.new_ones((), dtype=torch.float32)
-    found = graph.collect(chunk_size, one, graph.heads, retain_graph, factored=True)
+    found = graph.collect(chunk_size, one, graph.heads, retain_graph, factored=True, watch=check)
     if check:
         check_gradients(found.sizes)
     accumulate(graph.heads, found.of_heads)
     parameters = {str(i): x for i, x in enumerate(graph.shared)}
     reached = dict(zip(parameters, graph.reached, strict=False))
-    return CollectedGradients(parameters, reached, found.gradients, found.unit, given.values.clone())
+    sparse = dict(zip(parameters, found.sparse, strict=True))
+    return CollectedGradients(
+        parameters, reached, found.gradients, found.unit, given.values.clone(), sparse, check
+    )

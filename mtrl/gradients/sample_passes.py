@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from mtrl.gradients.layer_nodes import Layer
+from mtrl.gradients.layer_nodes import Embedding, Layer
 from mtrl.gradients.leaves import Leaf
 from mtrl.gradients.own_rows import Order
 from mtrl.gradients.row_nodes import RowWise
@@ -66,7 +66,8 @@ def sample_passes(
         delta.div_(seen.orders[use].by_row(unit, len(delta)).to(delta.dtype))
     found = plan.leaves(seen.deltas, seen.orders)
     leaves: list[Leaf] = [found.get(str(i), x.new_zeros(()).expand(len(roots), *x.shape)) for i, x in enumerate(shared)]
-    return Passes(leaves, unit, [False] * len(leaves), seen.others, torch.zeros_like(unit))
+    sparse = [any(isinstance(use, Embedding) and use.sparse for use in plan.weights.get(str(i), ())) for i in range(len(shared))]
+    return Passes(leaves, unit, sparse, seen.others, torch.zeros_like(unit))
 
 
 def _looked_at(

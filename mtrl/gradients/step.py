@@ -130,7 +130,7 @@ def _aggregated(
     if options.scale == "mean":
         plain = collected.gradients.combine(collected.unit * factor / len(values))
         mean = graph.of_shared([*plain.values()], collected.sparse, retain_graph=True)
-    with _certified(method, options.check):
+    with certified(method, options.check):
         weights, direction = _direction(collected, method, values, factor)
     of_shared = graph.of_shared(direction, collected.sparse, later)
     if not weighs_heads:
@@ -140,7 +140,7 @@ def _aggregated(
 
 
 @contextmanager
-def _certified(method: Method | CoordinateMethod, check: bool) -> Iterator[None]:
+def certified(method: Method | CoordinateMethod, check: bool) -> Iterator[None]:
     """Raises ValueError if a solve within ends far from its solution. The method keeps the worst of all its calls."""
     if not check or not isinstance(method, Method):
         yield
