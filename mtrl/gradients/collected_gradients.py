@@ -16,7 +16,7 @@ from mtrl.aggregation.method import check_finite, check_positive
 from mtrl.gradients.accumulation import accumulate
 from mtrl.gradients.finite import check_gradients
 from mtrl.gradients.leaves import TaskGradients
-from mtrl.gradients.loss_graph import loss_graph
+from mtrl.gradients.loss_graph import like, loss_graph
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.parameters import Trainable, trained
 from mtrl.gradients.step import certified, reads_gradients
@@ -76,8 +76,9 @@ class CollectedGradients:
                 assert isinstance(method, Method)
                 weights = method(gram, self.losses.double(), torch.finfo(self.losses.dtype).eps)
                 direction = part.combine(weights * self.unit)
+        gradients = {name: like(x, self.parameters[name]) for name, x in direction.items()}
         gradients = {
-            name: x.to_sparse(1) if self.sparse[name] and not x.is_sparse else x for name, x in direction.items()
+            name: x.to_sparse(1) if self.sparse[name] and not x.is_sparse else x for name, x in gradients.items()
         }
         accumulate(
             [self.parameters[name] for name in gradients],
@@ -149,6 +150,4 @@ def collect(
     parameters = {str(i): x for i, x in enumerate(graph.shared)}
     reached = dict(zip(parameters, graph.reached, strict=False))
     sparse = dict(zip(parameters, found.sparse, strict=True))
-    return CollectedGradients(
-        parameters, reached, found.gradients, found.unit, given.values.clone(), sparse, check
-    )
+    return CollectedGradients(parameters, reached, found.gradients, found.unit, given.values.clone(), sparse, check)

@@ -126,7 +126,7 @@ class LossGraph:
 
     def of_shared(self, direction: Sequence[Tensor], sparse: Sequence[bool], retain_graph: bool) -> Gradients:
         """A direction, made of the collected gradients, at the shared parameters."""
-        direction = [_like(x, at) for x, at in zip(direction, self.features or self.shared, strict=True)]
+        direction = [like(x, at) for x, at in zip(direction, self.features or self.shared, strict=True)]
         if not self.features:
             there = self.reached[: len(self.shared)]
             return [
@@ -273,6 +273,6 @@ def _features(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
     return [*by_place.values()]
 
 
-def _like(x: Tensor, at: Tensor) -> Tensor:
+def like(x: Tensor, at: Tensor) -> Tensor:
     """Back from pairs of real numbers, if the tensor is complex; in its dtype."""
     return torch.view_as_complex(x.contiguous()) if at.is_complex() else x.to(at.dtype)

@@ -66,7 +66,10 @@ def sample_passes(
         delta.div_(seen.orders[use].by_row(unit, len(delta)).to(delta.dtype))
     found = plan.leaves(seen.deltas, seen.orders)
     leaves: list[Leaf] = [found.get(str(i), x.new_zeros(()).expand(len(roots), *x.shape)) for i, x in enumerate(shared)]
-    sparse = [any(isinstance(use, Embedding) and use.sparse for use in plan.weights.get(str(i), ())) for i in range(len(shared))]
+    sparse = [
+        any(isinstance(use, Embedding) and use.sparse for use in plan.weights.get(str(i), ()))
+        for i in range(len(shared))
+    ]
     return Passes(leaves, unit, sparse, seen.others, torch.zeros_like(unit))
 
 

@@ -103,3 +103,15 @@ def test_tables_and_convolutions_add_up():
     added = collect([loss / 2 for loss in losses(words[:2], x[:2])], shared)
     added = added + collect([loss / 2 for loss in losses(words[2:], x[2:])], shared)
     assert_close(added.gram(), whole)
+
+
+def test_complex_and_sparse_parameters():
+    torch.manual_seed(0)
+    turn, table = nn.Parameter(torch.randn(4, dtype=torch.complex128)), nn.Embedding(9, 4, sparse=True).double()
+    losses = [((table(torch.tensor([1, 2])) * turn).sum(0).abs() * torch.rand(4)).sum() for _ in range(3)]
+    rows = [torch.autograd.grad(loss, [turn, table.weight], retain_graph=True) for loss in losses]
+    collected = collect(losses, [turn, table.weight])
+    weights = collected.apply(MGDA())
+    assert_close(turn.grad, sum(w * row[0] for w, row in zip(weights, rows, strict=True)))
+    assert table.weight.grad.is_sparse
+    assert_close(table.weight.grad.to_dense(), sum(w * row[1].to_dense() for w, row in zip(weights, rows, strict=True)))
