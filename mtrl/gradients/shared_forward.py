@@ -5,12 +5,13 @@ Axes: `T` tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import GradientEdge, Node
 
 from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import Leaf, TaskGradients
@@ -96,14 +97,15 @@ def task_passes(
         factor: on every loss, scalar, as a `GradScaler` asks for; it is in the gradients that come back.
         chunk_size: see `loss_gradients`.
         retain_graph: whether the graph is needed again.
-        factored: leave out gradients that follow from those at a layer's outputs, see `layer_plan`.
+        factored: leave out gradients that follow from those at a layer's outputs, see `layer_plan`; with a chunk size
+            of 1, since a batched pass does not tell what a tensor's hooks make of them.
         watch: whether to see of which task a gradient is that is not finite: a batched pass spoils those of others.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size needs to be at least 1, got chunk_size={chunk_size}")
     T, device = len(roots), shared[0].device
     one = torch.ones((), device=device) if factor is None else factor
-    stores = Stores([root for root in roots if root is not None], shared, T, factored)
+    stores = Stores([root for root in roots if root is not None], shared, T, factored and chunk_size == 1)
     unit = torch.ones(T, dtype=torch.float64, device=device)
     own_sizes = torch.zeros_like(unit)
     total: list[Tensor | None] = [None] * len(heads)
@@ -133,7 +135,30 @@ def vector_jacobian(
 ) -> list[Tensor | None]:
     """Gradient of `sum_i factors_i roots_i`; None for an input that no root depends on."""
     there = [(root, factor) for root, factor in zip(roots, factors.unbind(), strict=True) if root is not None]
-    return list(_grad([root for root, _ in there], inputs, [factor for _, factor in there], retain_graph))
+    with _received(inputs) as received:
+        found = _grad([root for root, _ in there], inputs, [factor for _, factor in there], retain_graph)
+    return [
+        received.get(at.node, gradient) if isinstance(at, GradientEdge) else gradient
+        for at, gradient in zip(inputs, found, strict=True)
+    ]
+
+
+@contextmanager
+def _received(inputs: Sequence[Tensor | GradientEdge]) -> Iterator[dict[Node, Tensor | None]]:
+    """What the nodes of edges receive within, of those that run: autograd tells what it was before a tensor's hooks."""
+    received: dict[Node, Tensor | None] = {}
+
+    def keep(edge: GradientEdge) -> Callable[[tuple[Tensor | None, ...]], None]:
+        def hook(gradients: tuple[Tensor | None, ...]) -> None:
+            received[edge.node] = gradients[edge.output_nr]
+
+        return hook
+
+    with ExitStack() as stack:
+        for edge in inputs:
+            if isinstance(edge, GradientEdge):
+                stack.callback(edge.node.register_prehook(keep(edge)).remove)
+        yield received
 
 
 def _batched(

@@ -151,3 +151,15 @@ def test_few_losses_and_separate_ones_have_a_pass_each():
     assert from_one_pass(model, losses()[:4]) is None
     assert from_one_pass(model, [*losses()]) is not None  # of one vector all the same
     assert from_one_pass(model, [loss * 1 for loss in losses()]) is None
+
+
+def test_a_hook_on_a_layers_outputs_is_seen():
+    model, losses = made(*ALONE["mlp"])
+
+    def doubled(layer, x, output):
+        output.register_hook(lambda gradient: 2 * gradient)
+
+    model[0].register_forward_hook(doubled)
+    J = jacobian(losses(), [*model.parameters()])
+    weights = backward(losses(), MGDA(), model)
+    assert_close(torch.cat([p.grad.flatten() for p in model.parameters()]), weights @ J)

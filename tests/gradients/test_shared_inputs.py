@@ -211,3 +211,32 @@ def test_sparse_tables_take_sparse_gradients():
     assert sparse.weight.grad.is_sparse
     assert sparse.weight.grad.coalesce().indices().tolist() == [[0, 3, 7, 29]]
     assert_close(sparse.weight.grad.to_dense(), dense.weight.grad)
+
+
+@pytest.mark.parametrize("name", ["two layers", "convolution", "padding", "twice"])
+def test_several_tasks_in_a_pass(name):
+    trunk, heads = made(name)
+    J = jacobian(losses_of(trunk, heads), [*trunk.parameters()])
+    weights = backward(losses_of(trunk, heads), NashMTL(), trunk, chunk_size=7)
+    assert_close(flat_gradient(trunk), weights @ J)
+
+
+def test_a_hook_on_a_layers_outputs_is_seen():
+    trunk, heads = made("two layers")
+
+    def doubled(layer, x, output):
+        output.register_hook(lambda gradient: 2 * gradient)
+
+    trunk.layers["one"].register_forward_hook(doubled)
+    J = jacobian(losses_of(trunk, heads), [*trunk.parameters()])
+    weights = backward(losses_of(trunk, heads), NashMTL(), trunk)
+    assert_close(flat_gradient(trunk), weights @ J)
+
+
+@pytest.mark.parametrize("unit", [1e-22, 1e20])
+def test_the_unit_of_the_losses_changes_nothing(unit):
+    trunk, heads = made("two layers", torch.float32)
+    expected = backward(losses_of(trunk, heads), NashMTL(), trunk)
+    trunk.zero_grad()
+    weights = backward([loss * unit for loss in losses_of(trunk, heads)], NashMTL(), trunk)
+    assert_close(weights * unit, expected, rtol=1e-3, atol=1e-5)
