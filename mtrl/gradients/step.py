@@ -74,7 +74,8 @@ def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor 
     """
     scaler = options.scaler if options.scaler is not None and options.scaler.is_enabled() else None
     options = options._replace(check=options.check and scaler is None)
-    values = graph.losses.values.clone()
+    # Of one kind on all ranks, also on one without any task.
+    values = graph.losses.values.to(graph.shared[0].device, torch.float64, copy=True)
     graph.mean([values])
     if options.check:
         check_finite(None, values)

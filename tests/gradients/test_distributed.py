@@ -104,14 +104,20 @@ def said(number: int) -> dict[str, object]:
 
 
 def absent(number: int) -> dict[str, object]:
-    """Task 1 has rows on rank 1 alone, task 2 nowhere."""
+    """Task 1 has rows on rank 1 alone, task 2 nowhere; then rank 0 has none of any task."""
     model = Model()
     rows = slice(8 * number, 8 * number + 8)
     model.x, model.targets = model.x[rows], model.targets[:, rows]
     losses = model.losses()
     given = [losses[0], losses[1] if number else None, None]
     weights = backward(given, MGDA(), model.trunk, heads=model.heads, average=RankAverage())
-    return {"weights": weights, "gradients": [p.grad for p in model.parameters()]}
+    results: dict[str, object] = {"weights": weights, "gradients": [p.grad for p in model.parameters()]}
+    for method in (MGDA(), LinearScalarization()):
+        model.zero_grad()
+        given = model.losses() if number else [None] * 3
+        backward(given, method, model.trunk, heads=model.heads, average=RankAverage())
+        results[str(method)] = model.gradients()
+    return results
 
 
 def rank(number: int, file: str, results: str, job: Callable[[int], dict[str, object]]) -> None:
@@ -160,6 +166,11 @@ def test_a_task_may_be_absent_on_a_rank(tmp_path: Path) -> None:
     for results in ranks:
         assert_close(results["weights"], weights)
         assert_close(results["gradients"], [p.grad for p in whole.parameters()])
+    for method in (MGDA(), LinearScalarization()):
+        whole.zero_grad()
+        backward([loss / 2 for loss in whole.losses()], method, whole.trunk)
+        for results in ranks:
+            assert_close(results[str(method)], whole.gradients())
 
 
 @needs_ranks
