@@ -61,13 +61,12 @@ def test_after_a_pass_that_frees_the_graph(first):
     assert_close(model.gradients()[0], weights @ J)
 
 
-def test_compiled_elsewhere_is_an_error(monkeypatch):
+def test_compiled_elsewhere_is_an_error():
     """As by a program that ran the module before it imported mtrl."""
     model = Model()
-    monkeypatch.setattr(torch._functorch.config, "donated_buffer", True)
-    trunk = torch.compile(torch.nn.Sequential(*model.trunk, torch.nn.SiLU()), backend="aot_eager")
-    z = trunk(model.x)
-    monkeypatch.undo()
+    with torch._functorch.config.patch(donated_buffer=True):
+        z = torch.compile(torch.nn.Sequential(*model.trunk, torch.nn.SiLU()), backend="aot_eager")(model.x)
+    assert not torch._functorch.config.donated_buffer
     with pytest.raises(ValueError, match=r"compiled before mtrl\.gradients was imported"):
         backward(model.losses(z), MGDA(), model.trunk)
     assert model.trunk[0].weight.grad is None
