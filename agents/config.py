@@ -15,6 +15,7 @@ from agents.networks import ConditioningConfig, NetworkConfig
 from agents.single_task_rules import RULES
 from mtrl.protocols import LEGACY
 from mtrl.runs.section import (
+    Count,
     NonNegative,
     NonNegativeFloat,
     Positive,
@@ -23,6 +24,7 @@ from mtrl.runs.section import (
     RunName,
     Section,
     Seed,
+    Threads,
 )
 
 
@@ -35,9 +37,9 @@ class EnvConfig(Section):
     backend: Literal["metaworld", "envpool"] = "metaworld"
     """Training simulator of Meta-World's tasks: `metaworld` is exact; `envpool` is faster, with another MuJoCo, other
     goals and some other rewards."""
-    num_envs_per_task: Positive = 4
+    num_envs_per_task: Annotated[int, Field(gt=0, le=10_000)] = 4
     """Environments of each task, stepped together."""
-    horizon: Positive = 200
+    horizon: Count = 200
     """Steps after which a training episode is truncated (bootstrapped through, never terminal)."""
     goal_seed: Seed | None = None
     """Decides the goals, as in `metaworld.MT10(seed)`; null for the run's seed."""
@@ -49,7 +51,7 @@ class EnvConfig(Section):
     """Append the task's one-hot vector to the observation, which the networks do not need: see `agent.conditioning`."""
     reward_version: Literal["v2", "v1"] = "v2"
     """Which of Meta-World's rewards; with `v1`, success can differ as well."""
-    num_workers: NonNegative = 0
+    num_workers: Threads = 0
     """Simulator processes of the metaworld backend; 0 takes one for every four cores."""
 
 
@@ -68,7 +70,7 @@ class AgentConfig(Section):
     value: Literal["scalar", "categorical", "hl_gauss"] = "categorical"
     """Critic: `scalar` (squared error, minimum of the twins), or a distribution (cross-entropy, mean of the twins):
     `categorical` (C51, Bellemare et al. 2017) or `hl_gauss` (a Gaussian around the target, Farebrother et al. 2024)."""
-    num_atoms: Annotated[int, Field(ge=3)] = 101
+    num_atoms: Annotated[int, Field(ge=3, le=2**16)] = 101
     """Support points of a critic that is a distribution."""
     value_limit: PositiveFloat = 10.0
     """A critic that is a distribution covers scaled returns in [-value_limit, value_limit]."""
@@ -77,7 +79,7 @@ class AgentConfig(Section):
     Nauman et al. 2025); `deviation`, by their running standard deviation (mtenv's, of CARE's and Nash-MTL's tables)."""
     discount: Annotated[float, Field(gt=0, lt=1)] = 0.99
     """Discount factor gamma."""
-    n_step: Positive = 1
+    n_step: Annotated[int, Field(gt=0, le=10_000)] = 1
     """Rewards that a sampled transition sums up before it bootstraps."""
     target_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
     """Polyak step tau of the target critics after every update."""
@@ -93,11 +95,11 @@ class AgentConfig(Section):
     """First entropy temperature alpha of every task."""
     temperature: Literal["per_task", "shared"] = "per_task"
     """Whether each task has its own temperature."""
-    target_entropy: float = -2.0
+    target_entropy: Annotated[float, Field(ge=-1e6, le=1e6)] = -2.0
     """Policy entropy that the temperatures are steered to, in nats."""
-    log_std_min: float = -10.0
+    log_std_min: Annotated[float, Field(ge=-100, le=100)] = -10.0
     """Smallest log standard deviation of the policy before the tanh."""
-    log_std_max: float = 2.0
+    log_std_max: Annotated[float, Field(ge=-100, le=100)] = 2.0
     """Largest log standard deviation of the policy before the tanh."""
     noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Correlation of an environment's exploration noise from step to step; each step's distribution stays the same."""
@@ -107,6 +109,13 @@ class AgentConfig(Section):
     """Whose per-task gradients the method aggregates; the other component takes their mean."""
     reset_every_updates: NonNegative = 0
     """Networks, temperatures and optimizers begin anew every so many updates (Nikishin et al. 2022); 0 for never."""
+
+    @model_validator(mode="after")
+    def _deviations_have_a_range(self) -> Self:
+        if self.log_std_min >= self.log_std_max:
+            got = f"{self.log_std_min} and {self.log_std_max}"
+            raise ValueError(f"agent.log_std_min must be below agent.log_std_max, got {got}")
+        return self
 
     def learning_rate_at(self, share: float) -> float:
         """The step size at a point of the run, `share` of the budget in [0, 1]."""
@@ -118,9 +127,9 @@ class TrainingConfig(Section):
 
     warmup_steps: NonNegative = 15_000
     """Uniformly random actions, and no updates, before this step."""
-    updates_per_vector_step: Positive = 4
+    updates_per_vector_step: Count = 4
     """Gradient updates for every step of all environments."""
-    batch_per_task: Positive = 32
+    batch_per_task: Count = 32
     """Transitions of each task in an update."""
     replay_capacity_per_task: Positive = 100_000
     """Transitions kept per task; the oldest are overwritten."""
@@ -128,7 +137,7 @@ class TrainingConfig(Section):
     """A line of training metrics is written every so many steps."""
     eval_every_steps: NonNegative = 0
     """The deterministic policy is evaluated every so many steps; 0 for never before the end."""
-    eval_episodes: Positive = 10
+    eval_episodes: Count = 10
     """Episodes per task of such an evaluation."""
     checkpoint_every_steps: Positive = 100_000
     """A checkpoint is written every so many steps, and at the end."""
@@ -139,11 +148,11 @@ class TrainingConfig(Section):
     """Compile the update with torch.compile (a C++ compiler is needed on the CPU)."""
     cuda_graphs: bool = False
     """Replay the compiled update as CUDA graphs; nothing on the CPU."""
-    seeds_at_once: NonNegative = 0
+    seeds_at_once: Threads = 0
     """Seeds that train side by side in one process, as one more axis, one such group after the other; each is the run
     of its seed alone up to rounding. 0 takes what is quickest: on a GPU all the run's side by side, on a CPU a process
     for each, as many at once as there are cores."""
-    threads: NonNegative = 0
+    threads: Threads = 0
     """CPU threads of the learner; 0 leaves one core to the simulator, and takes one where each seed is a process."""
 
 
@@ -153,9 +162,9 @@ class EvaluationConfig(Section):
     protocol: Literal["modern", "legacy"] = "modern"
     """`modern`: the final policy, V2 rewards, the benchmark's 50 goals. `legacy`: the best of the evaluations during
     training, with the settings of configs/mt10/paper-legacy.yaml; biased upwards, to be read beside old tables only."""
-    episodes: Positive = 50
+    episodes: Count = 50
     """Episodes per task; 50 visits every goal of the benchmark once."""
-    horizon: Positive = 500
+    horizon: Count = 500
     """Steps of an episode; a registered environment may end it earlier."""
     goal_seed: Seed | None = None
     """Decides the goals; null for those of training, another number for goals that training never saw."""
@@ -190,6 +199,14 @@ class Config(RunConfig):
             if value not in (wanted, "auto"):  # `auto` becomes what is wanted
                 shown, got = ("null" if v is None else str(v).lower() for v in (wanted, value))
                 raise ValueError(f"{name} must be {shown} with agent.single_task={kind}, got {got}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_step_fits_into_the_replay(self) -> Self:
+        capacity, rows = self.training.replay_capacity_per_task, self.env.num_envs_per_task
+        if capacity < rows:
+            rule = f"training.replay_capacity_per_task must be at least env.num_envs_per_task={rows}"
+            raise ValueError(f"{rule}, got {capacity}")
         return self
 
     @model_validator(mode="after")

@@ -1,10 +1,14 @@
 """A run's environments: those that it trains on, and those that it is evaluated on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import envs
 from agents.config import Config, EnvConfig
 from mtrl.runs.errors import UserError
 
-_MOST_ENVS_PER_TASK = 5  # of an evaluation: more only make its simulators dearer to build
+MOST_ENVS_PER_TASK = 5
+"""Of an evaluation: more only make its simulators dearer to build."""
 
 
 def training_env(section: EnvConfig, seed: int, cores: int) -> envs.VectorEnv:
@@ -41,7 +45,7 @@ def evaluation_env(config: Config, seed: int, episodes: int, num_workers: int = 
     goal_seed = config.evaluation.goal_seed
     return _make(
         config.env,
-        num_envs_per_task=max(n for n in range(1, _MOST_ENVS_PER_TASK + 1) if episodes % n == 0),
+        num_envs_per_task=max(n for n in range(1, MOST_ENVS_PER_TASK + 1) if episodes % n == 0),
         seed=seed,
         backend="metaworld",
         horizon=config.evaluation.horizon,
@@ -49,6 +53,19 @@ def evaluation_env(config: Config, seed: int, episodes: int, num_workers: int = 
         goal_order="cycle",
         num_workers=num_workers,
     )
+
+
+@contextmanager
+def simulating() -> Iterator[None]:
+    """What is done within needs the simulators to live.
+
+    Raises:
+        UserError: one of their processes was killed.
+    """
+    try:
+        yield
+    except envs.SimulatorError as error:
+        raise UserError(str(error)) from error
 
 
 def _make(

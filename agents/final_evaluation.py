@@ -11,14 +11,15 @@ import numpy as np
 
 from agents import legacy_rules
 from agents.config import Config, EvaluationConfig
-from agents.environments import evaluation_env
+from agents.environments import evaluation_env, simulating
 from agents.evaluation import evaluate_policy
 from agents.saved_policy import load_policy
 from agents.standing import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
+from mtrl.records.metrics_file import read_events
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
-from mtrl.runs.folder import load_config, read_events, write_atomically
+from mtrl.runs.folder import load_config, write_atomically
 
 _GOALS, _REWARD = 50, "v2"  # of protocol modern
 
@@ -75,7 +76,7 @@ def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event
     on_event(phase_event(STARTING))
     started = time.monotonic()
 
-    with evaluation_env(config, seed, count, cores) as env:
+    with simulating(), evaluation_env(config, seed, count, cores) as env:
         on_event(phase_event(EVALUATING))
         began = last_told = time.monotonic()
 
@@ -124,6 +125,14 @@ def _best_logged(folder: Path, config: Config) -> Event:
     logged = [event for event in events if event["kind"] == "evaluation"]
     if not logged:
         raise UserError(f"{folder} has no score under protocol legacy: it has logged no evaluation yet")
+    try:
+        return _score(config, events, logged)
+    except (KeyError, IndexError, TypeError) as error:
+        raise UserError(f"{folder} has no score under protocol legacy: its log lacks {error}") from error
+
+
+def _score(config: Config, events: list[Event], logged: list[Event]) -> Event:
+    """The best of the evaluations that a run has logged."""
     started = [event for event in events if event["kind"] == "start"][-1]
     means = [float(np.mean([*event["success_any"].values()])) for event in logged]
     best = logged[int(np.argmax(means))]

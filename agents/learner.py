@@ -23,6 +23,7 @@ from agents.precision import dtype_of
 from agents.side_by_side import join, take
 from mtrl import aggregation
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
+from mtrl.runs.loading import copy_checked, load_optimizer, whole
 from mtrl.runs.section import MethodConfig
 
 
@@ -165,7 +166,7 @@ class Learner:
         """Inverse of `state_dict`, one state a replica, all of the same number of updates.
 
         Raises:
-            ValueError: the numbers of updates or of states differ.
+            ValueError: the numbers of updates or of states differ, or a tensor is of another shape or not finite.
         """
         if len(states) != len(self.seeds) or len({state["num_updates"] for state in states}) != 1:
             counts = [state["num_updates"] for state in states]
@@ -174,14 +175,15 @@ class Learner:
             generator.set_state(state["generator"].cpu())
         state = join([{k: v for k, v in state.items() if k != "generator"} for state in states], self.device)
         for name, tensors in self._tensors().items():
-            for tensor, saved in zip(tensors, state["parameters"][name], strict=True):
-                tensor.copy_(saved)
+            copy_checked(name, tensors, state["parameters"][name])
         for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+            load_optimizer("an optimizer", optimizer, saved)
         for method, saved in zip((self.critic_method, self.actor_method), state["methods"], strict=True):
             method.load_state_dict(saved)
-        self.num_updates = state["num_updates"]
-        self._last_critic, self._last_actor = state["last_critic"], state["last_actor"]
+        self.num_updates = whole("num_updates", state["num_updates"])
+        critic, actor = state["last_critic"], state["last_actor"]  # plain tuples, from a file
+        self._last_critic = critic and ComponentMetrics(*critic)
+        self._last_actor = actor and (ComponentMetrics(*actor[0]), actor[1])
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -6,6 +6,7 @@ Axes: `T` tasks, `E` environments of each, `O` observation, `A` action.
 import json
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,11 +20,12 @@ from agents.callbacks import following
 from agents.config import Config
 from agents.learners import act_alone, check_installed, make_learner
 from agents.precision import choose, with_precision
+from agents.preflight import check
 from agents.replica import streams
 from agents.training import Listener, Training
 from mtrl.runs import checkpoint, devices
-from mtrl.runs.errors import UserError
 from mtrl.runs.folder import load_config
+from mtrl.runs.identity import config_of, identity
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.runs.yaml_file import read_yaml
 
@@ -71,17 +73,16 @@ class MultiTaskSAC:
         """
         path = Path(path)
         if path.is_dir():
-            config, state = load_config(path, Config), checkpoint.load_newest(path / "checkpoints")
+            config = load_config(path, Config)
+            state = checkpoint.load_newest(path / "checkpoints", config)
         else:
             saved = checkpoint.read(path)
-            if saved.keys() != {"config", "state"}:
-                raise UserError(f"{path} was not written by MultiTaskSAC.save")
-            config, state = Config.model_validate_json(saved["config"]), saved["state"]
+            config, state = config_of(saved.about, Config, path), saved.tree
         model = cls.__new__(cls)
-        model._begin(config.model_copy(update={"device": device}), state)
+        model._begin(config.model_copy(update={"device": device}), state, path)
         return model
 
-    def _begin(self, config: Config, state: dict[str, Any] | None) -> None:
+    def _begin(self, config: Config, state: dict[str, Any] | None, place: Path = Path("what was saved")) -> None:
         check_installed(config)
         self.device = devices.choose(config.device)
         with devices.threads(_num_threads(config)):
@@ -94,8 +95,9 @@ class MultiTaskSAC:
         agent_seed, _, noise_seed = streams(self.seed)
         self._learner = make_learner(self.config, len(self.tasks), *self.sizes, self.device, [agent_seed])
         if state:
-            self._learner.load_state_dict([state["agent"]])
-        self._state = state  # of the training when there is none
+            with checkpoint.taking(place):
+                self._learner.load_state_dict([state["agent"]])
+        self._state, self._place = state, place  # of the training when there is none
         self._training: Training | None = None
         self._logger: Logger | None = None
         self._on_event: Listener = lambda event, seed: None
@@ -180,7 +182,7 @@ class MultiTaskSAC:
             none = [rows[:, :0].clone() for rows in state["replay"]["rows"]]  # a view would bring all of its memory
             state = state | {"replay": {"written": 0, "rows": none}}
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(Path(path), {"config": self.config.model_dump_json(), "state": state})
+        checkpoint.write(Path(path), state, identity(self.config, self.seed))
 
     def close(self) -> None:
         """Ends the simulators; learning again goes on where it was."""
@@ -222,9 +224,13 @@ class MultiTaskSAC:
 
     def _started(self) -> Training:
         if self._training is None:
+            check(self.config, 1)
             states = [self._state] if self._state else []
-            self._training = Training(self.config, {self.seed: None}, self.device, states, self._tell)
-            self._learner, self._state = self._training.learner, None
+            with ExitStack() as opened:  # closed again if it cannot go on from the state
+                training = opened.enter_context(Training(self.config, {self.seed: None}, self.device, self._tell))
+                training.begin(states, self._place)
+                opened.pop_all()
+            self._training, self._learner, self._state = training, training.learner, None
         return self._training
 
     def _tell(self, event: dict[str, Any], seed: int | None) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from agents.environments import evaluation_env
+from agents.environments import evaluation_env, simulating
 from agents.evaluation import EvaluationResult, evaluate_policy
 from agents.saved_policy import load_policy
 from envs.goals import benchmark_goals
@@ -63,7 +63,7 @@ def record_episodes(
         return action
 
     seed = saved.config.seeds[0]
-    with evaluation_env(saved.config, seed, episodes) as env:
+    with simulating(), evaluation_env(saved.config, seed, episodes) as env:
         result = evaluate_policy(policy, env, episodes, on_progress)
     # In a round, environment e has goal round * E + e: rounds and environments together count the goals.
     stacked = np.stack(actions).astype(np.float32)

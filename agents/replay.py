@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from agents.losses import Batch
+from mtrl.runs.loading import copy_checked, whole
 
 
 class Rows(NamedTuple):
@@ -124,11 +125,17 @@ class Replay:
         return {"written": self.written, "rows": [stored[replica, :, : len(self)].clone() for stored in self.rows]}
 
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
-        """Inverse of `state_dict`, one state a replica, for the same capacity."""
-        self.written = states[0]["written"]
+        """Inverse of `state_dict`, one state a replica, for the same capacity.
+
+        Raises:
+            ValueError: they are of another capacity or other sizes, or not finite.
+        """
+        self.written = whole("written", states[0]["written"])
         for replica, state in enumerate(states):
-            for stored, saved in zip(self.rows, state["rows"], strict=True):
-                stored[replica, :, : saved.shape[1]] = saved
+            if state["written"] != self.written:
+                raise ValueError(f"written must be the same for all, got {self.written} and {state['written']}")
+            written = [stored[replica, :, : len(self)] for stored in self.rows]
+            copy_checked("rows", written, state["rows"])
 
     def _at(self, name: str, index: Tensor) -> Tensor:
         rows: Tensor = getattr(self.rows, name)

@@ -50,9 +50,8 @@ class Replica:
         self.observation = np.empty(0)
         self._parts: dict[str, Any] = {"noise": self.noise, "scale": self.scale, "recent": self.recent}
 
-    def begin(self, state: dict[str, Any] | None, device: torch.device, on_event: Callable[[Event], None]) -> None:
-        """Reset the environments, or bring everything where a checkpoint has it; then write the start event."""
-        step = -1 if state is None else state["step"]
+    def begin(self, state: dict[str, Any] | None) -> None:
+        """Reset the environments, or bring everything where a checkpoint has it."""
         if state is None:
             self.observation = self.env.reset()
         else:
@@ -60,9 +59,13 @@ class Replica:
                 part.load_state_dict(state[name])
             self.batches.set_state(state["batches"])
             self.observation = self.env.load_state_dict(state["env"])
-        in_folder = None if self.folder is None else MetricsLog(self.folder / "metrics.jsonl", step, on_event)
+
+    def announce(self, device: torch.device, on_event: Callable[[Event], None], step: int | None) -> None:
+        """Write the start event: of a run that begins, or goes on from a step."""
+        keep = -1 if step is None else step
+        in_folder = None if self.folder is None else MetricsLog(self.folder / "metrics.jsonl", keep, on_event)
         self._write = in_folder.write if in_folder else on_event
-        self._write(events.start(self.env, self.seed, device, self.config.training.precision, max(0, step)))
+        self._write(events.start(self.env, self.seed, device, self.config.training.precision, step or 0))
 
     def recv(self) -> tuple[np.ndarray, envs.Step]:
         """Wait for the environments; what was seen before the step, and the step."""

@@ -41,14 +41,15 @@ def load_policy(folder: Path, device: str, precision: Precision | None = None) -
         UserError: there is no run, no readable checkpoint or no such device.
     """
     config = load_config(folder, Config)
-    state = checkpoint.load_newest(folder / "checkpoints")
+    state = checkpoint.load_newest(folder / "checkpoints", config)
     place = devices.choose(device)
     tasks = envs.task_names(config.env.tasks)
     sizes = envs.sizes(tasks, config.env.one_hot)
     if precision:
         config = with_precision(config, precision)
     learner = make_learner(config, len(tasks), *sizes, place, config.seeds)
-    learner.load_state_dict([state["agent"]])
+    with checkpoint.taking(folder / "checkpoints"):
+        learner.load_state_dict([state["agent"]])
     torch.set_num_threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores
     return SavedPolicy(
         policy=deterministic_policy(learner, 0),

@@ -26,6 +26,7 @@ from agents.learners import ActorFunction
 from agents.losses import Batch
 from agents.metrics import ComponentMetrics, Metrics
 from agents.single_task import task_seeds
+from mtrl.runs.loading import check_finite, whole
 
 
 class StableBaselines3Learner:
@@ -105,9 +106,10 @@ class StableBaselines3Learner:
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Inverse of `state_dict`, one a seed."""
         for models, generator, state in zip(self.models, self._generators, states, strict=True):
-            self.num_updates = state["num_updates"]
+            self.num_updates = whole("num_updates", state["num_updates"])
             generator.set_state(state["generator"])
             for model, saved in zip(models, state["tasks"], strict=True):
+                check_finite("a model", saved)
                 parameters = {name: part for name, part in saved.items() if name != "log_ent_coef"}
                 model.set_parameters(parameters, exact_match=True, device=self.device)
                 _log_temperature(model).copy_(saved["log_ent_coef"])

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 import envs
+from agents import preflight
 from agents.config import Config
 from agents.environments import training_workers
 from agents.evaluation import deterministic_policy
-from agents.learners import check_installed, make_learner
+from agents.learners import make_learner
 from agents.metrics import Metrics
 from agents.pace import budget
 from agents.replay import Replay
@@ -30,6 +31,8 @@ from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import check_may_train, disk_errors, save_config
+from mtrl.runs.identity import identity
+from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 
@@ -73,9 +76,11 @@ def train(
 
     Raises:
         UserError: a run exists, was made with another config, its checkpoint is damaged, the device is not there,
-            a loss is not finite, or the disk is full. What was written before stays.
+            a loss is not finite, a simulator was killed, or the disk is full. What was written before stays.
     """
     device = check(config, folders, resume)
+    for text in preflight.notes(config):
+        on_event({"kind": "note", "text": text}, None)
     torch.set_num_threads(config.training.threads or (max(1, devices.available_cores() - 1) if cores is None else 1))
     config, line = settled(config, folders, device)
     if line:
@@ -99,13 +104,10 @@ def check(config: Config, folders: Mapping[int, Path], resume: bool) -> torch.de
         ModuleNotFoundError: names the extra that is missing.
     """
     device = devices.choose(config.device)
-    try:
-        envs.task_names(config.env.tasks)
-    except ValueError as error:
-        raise UserError(f"env.{error}") from error
+    side_by_side = config.training.seeds_at_once or (len(folders) if device.type == "cuda" else 1)
+    preflight.check(config, min(side_by_side, len(folders)))
     for seed, folder in folders.items():
         check_may_train(folder, config, seed, resume)
-    check_installed(config)
     return device
 
 
@@ -132,31 +134,39 @@ def _train_group(
     with ExitStack() as stack:
         for folder in folders.values():
             stack.enter_context(disk_errors(folder))
-        if step:
+        if step is not None:
             on_event(phase_event(LOADING), None)
-        states = [checkpoint.load(folder / "checkpoints", step) for folder in folders.values()] if step else []
-        if states and states[0]["step"] >= config.steps:
+        states = [
+            checkpoint.load(folder / "checkpoints", step, config.of_seed(seed))
+            for seed, folder in folders.items()
+            if step is not None
+        ]
+        if states and step is not None and step >= config.steps:
             updates = states[0]["agent"]["num_updates"]
-            return TrainResult(states[0]["step"], updates, complete=True, interrupted=False)
+            return TrainResult(step, updates, complete=True, interrupted=False)
+        # Whatever is wrong with the configuration is found before anything is written.
+        training = stack.enter_context(Training(config, folders, device, on_event, cores))
         for seed, folder in folders.items():
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
             save_config(folder, config, seed)
-        training = stack.enter_context(Training(config, folders, device, states, on_event, cores))
-        training.run(config.steps, lambda: not stop)
+        try:
+            training.begin(states, next(iter(folders.values())) / "checkpoints")
+            training.run(config.steps, lambda: not stop)
+        except envs.SimulatorError as error:
+            raise UserError(f"{error} at step {training.step}: stopped; {training.kept}") from error
         training.save()
         complete = training.step >= config.steps
         return TrainResult(training.step, training.learner.num_updates, complete, interrupted=not complete)
 
 
 class Training:
-    """Runs in progress, in lock step; closing it ends the simulators.
+    """Runs in progress, in lock step; `begin` comes first, and closing it ends the simulators.
 
     Args:
         config: of the runs.
         folders: by seed; where metrics and checkpoints are written, None for nowhere.
         device: of networks and replay.
-        states: of checkpoints (`state`) to go on from, one a seed; none to begin.
         on_event: told of every event.
         cores: for simulators; all by default.
     """
@@ -166,7 +176,6 @@ class Training:
         config: Config,
         folders: Mapping[int, Path | None],
         device: torch.device,
-        states: Sequence[dict[str, Any]],
         on_event: Listener,
         cores: int | None = None,
     ) -> None:
@@ -198,17 +207,35 @@ class Training:
             config.agent.n_step,
         )
         self.step, self.wall_s = 0, 0.0
-        if states:
-            self.step, self.wall_s = states[0]["step"], max(state["wall_s"] for state in states)
-            self.learner.load_state_dict([state["agent"] for state in states])
-            self.replay.load_state_dict([state["replay"] for state in states])
-            self.standing.pace.load_state_dict(states[0].get("pace", {}))
         self.metrics: Metrics | None = None
-        self.saved_step = self.step if states else None
-        for index, replica in enumerate(self.replicas):
-            replica.begin(states[index] if states else None, device, self._listener(replica.seed))
+        self.saved_step: int | None = None
         self.clock = time.monotonic()
         self.stopwatch = Stopwatch()
+        self.logged = (0, 0, 0.0)
+
+    def begin(self, states: Sequence[dict[str, Any]], place: Path = Path("what was saved")) -> None:
+        """Resets the environments, or brings everything where it was saved; then tells that it starts.
+
+        Args:
+            states: of checkpoints (`state`) to go on from, one a seed; none to begin.
+            place: where they are from, for messages.
+
+        Raises:
+            UserError: a state does not fit, or is damaged.
+        """
+        if states:
+            with checkpoint.taking(place):
+                self.step = whole("step", states[0]["step"])
+                self.wall_s = max(float(state["wall_s"]) for state in states)
+                self.learner.load_state_dict([state["agent"] for state in states])
+                self.replay.load_state_dict([state["replay"] for state in states])
+                self.standing.pace.load_state_dict(states[0].get("pace", {}))
+            self.saved_step = self.step
+        for index, replica in enumerate(self.replicas):
+            with checkpoint.taking(place, envs.SimulatorError):
+                replica.begin(states[index] if states else None)
+            replica.announce(self.device, self._listener(replica.seed), self.step if states else None)
+        self.clock = time.monotonic()
         self.logged = (self.step, self.learner.num_updates, self.wall_s)
 
     def __enter__(self) -> "Training":
@@ -259,6 +286,13 @@ class Training:
         previous, self.step = self.step, self.step + steps[0].reward.size
         return previous
 
+    @property
+    def kept(self) -> str:
+        """What is left if it ends now, in words."""
+        if self.saved_step is None:
+            return "no checkpoint was written yet"
+        return f"the last checkpoint, of step {self.saved_step}, is kept: --resume goes on from it"
+
     def save(self) -> None:
         """Writes the checkpoints, unless this step has them or there are no folders."""
         if self.saved_step == self.step:
@@ -266,7 +300,8 @@ class Training:
         with self.standing.timing(SAVING, self.standing.pace.saved):
             for index, replica in enumerate(self.replicas):
                 if replica.folder is not None:
-                    checkpoint.save(replica.folder / "checkpoints", self.step, self.state(index))
+                    run = identity(self.config, replica.seed)
+                    checkpoint.save(replica.folder / "checkpoints", self.step, self.state(index), run)
                     self.saved_step = self.step
 
     def state(self, index: int) -> dict[str, Any]:
@@ -297,12 +332,8 @@ class Training:
             if not bool(torch.isfinite(loss).all()):
                 index, task = (~torch.isfinite(loss)).nonzero()[0].tolist()
                 where = f"task {self.tasks[task]}, seed {self.replicas[index].seed},"
-                kept = (
-                    "no checkpoint was written yet"
-                    if self.saved_step is None
-                    else f"the last checkpoint, of step {self.saved_step}, is kept"
-                )
-                raise UserError(f"the {component} loss of {where} is not finite at step {self.step}: stopped; {kept}")
+                what = f"the {component} loss of {where} is not finite at step {self.step}"
+                raise UserError(f"{what}: stopped; {self.kept}")
 
     def _after_step(self, previous: int) -> None:
         settings = self.config.training

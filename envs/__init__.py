@@ -12,7 +12,7 @@ Knows nothing of learning, and needs numpy alone until a backend is made.
 
 from envs import views
 from envs.factory import make
-from envs.interface import ACTION_SIZE, MAX_HORIZON, OBSERVATION_SIZE, SimulatorInfo, Step, VectorEnv
+from envs.interface import ACTION_SIZE, MAX_HORIZON, OBSERVATION_SIZE, SimulatorError, SimulatorInfo, Step, VectorEnv
 from envs.sizes import Sizes, sizes
 from envs.tasks import MT10, MT25, MT50, are_metaworld, task_names
 from envs.workers.assignment import available_cores
@@ -24,6 +24,7 @@ __all__ = [
     "MT25",
     "MT50",
     "OBSERVATION_SIZE",
+    "SimulatorError",
     "SimulatorInfo",
     "Sizes",
     "Step",

@@ -18,6 +18,10 @@ MAX_HORIZON = 500
 """Meta-World refuses to step further than this without a reset."""
 
 
+class SimulatorError(RuntimeError):
+    """A simulator process ended that nobody asked to: it was killed, say, for want of memory."""
+
+
 class Step(NamedTuple):
     """One transition of every environment; the arrays are the caller's own."""
 
@@ -109,7 +113,8 @@ class VectorEnv(Protocol):
         """Wait for the step begun by `send`.
 
         Raises:
-            RuntimeError: without a `send`, after `close`, or if a simulator process died (with its tasks).
+            RuntimeError: without a `send`, after `close`, or if a simulator process failed (with its tasks);
+                `SimulatorError` if it was killed.
         """
 
     def step(self, actions: np.ndarray) -> Step:

@@ -67,6 +67,8 @@ def task_names(tasks: str | Sequence[str]) -> tuple[str, ...]:
         if tasks not in _BENCHMARKS:
             raise ValueError(f"tasks: {_unknown('benchmark', tasks, _BENCHMARKS)}")
         return _BENCHMARKS[tasks]
+    if not isinstance(tasks, Sequence) or not all(isinstance(name, str) for name in tasks):
+        raise ValueError(f"tasks must be a benchmark's name or names of tasks, got {tasks!r}")
     names = tuple(tasks)
     if not names:
         raise ValueError("tasks needs at least one task name, got none")

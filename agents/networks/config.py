@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from mtrl.runs.section import Positive, Section
+from mtrl.runs.section import Few, Section, Width
 
 _NUM_EXPERTS = {"soft_modular": 2, "care": 6, "paco": 5, "moore": 4}
 _ENCODER_WIDTH = {"soft_modular": 400, "care": 50}
@@ -18,15 +18,15 @@ class NetworkConfig(Section):
     `simba`: blocks with a LayerNorm before them (Lee et al. 2024). The others know the task whatever
     `agent.conditioning` says: `soft_modular` (Yang et al. 2020), `care` (Sodhani et al. 2021, without metadata), `paco`
     (Sun et al. 2022), `moore` (Hendawy et al. 2024)."""
-    width: Positive = 256
+    width: Width = 256
     """Units of each hidden layer; of each module of `soft_modular`."""
-    depth: Positive = 1
+    depth: Few = 1
     """Hidden layers, in `soft_modular` layers of modules, in `moore` layers of each expert; in `residual` and `simba`
     blocks of two layers each."""
-    num_experts: Positive | None = None
+    num_experts: Few | None = None
     """Modules of each layer of `soft_modular` (null: 2), encoders of `care` (6), parameter sets of `paco` (5), experts
     of `moore` (4); other kinds have none."""
-    encoder_width: Positive | None = None
+    encoder_width: Width | None = None
     """Features of observation and task that route `soft_modular` (null: 400); layers of `care`'s encoders (50); other
     kinds have none."""
 
@@ -61,7 +61,7 @@ class ConditioningConfig(Section):
     observation, and its weights are shared ones then). `embedding`: a learned vector is (BRC, Nauman et al. 2025).
     `film`: a learned scale and shift of every hidden unit (Perez et al. 2018). `none`: with a shared head, and a trunk
     that does not know the task either, the network is blind to it."""
-    embedding_size: Positive = 32
+    embedding_size: Width = 32
     """Size of the vector of `embedding`; nothing else reads it."""
     heads: bool = True
     """A linear head of its own for each task; otherwise one for all."""

@@ -5,13 +5,16 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 
+from envs.interface import SimulatorError
 from envs.workers import commands
 from envs.workers.plan import Plan, Share
 
 _EXIT_TIMEOUT_S = 5.0
 # The worker finds its packages where the parent does, whatever the working directory is.
-_START = "import sys; sys.path[:] = {path!r}; from {worker} import main; main(sys.argv[1])"
+# What it is told comes as a file: an argument of a process holds 128 KB.
+_START = "import sys; sys.path[:] = {path!r}; from {worker} import main; main(sys.stdin.read())"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -25,7 +28,7 @@ class Worker:
         """Start the process on the shared memory of `count` rows; it answers once when its simulators are built."""
         self._names = share.names
         self._channel, theirs = socket.socketpair()
-        with theirs:
+        with theirs, tempfile.TemporaryFile() as told:
             arguments = json.dumps(
                 {
                     **share.specification,
@@ -36,10 +39,12 @@ class Worker:
                     "memory": memory,
                 }
             )
+            told.write(arguments.encode())
+            told.seek(0)
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START.format(path=sys.path, worker=plan.worker), arguments],
+                [sys.executable, "-c", _START.format(path=sys.path, worker=plan.worker)],
                 pass_fds=(theirs.fileno(), memory),
-                stdin=subprocess.DEVNULL,
+                stdin=told,
                 env=os.environ | _ONE_THREAD,
                 start_new_session=True,  # Ctrl-C in the terminal is the parent's to handle
             )
@@ -77,7 +82,7 @@ class Worker:
             return error
         status = self._process.wait(_EXIT_TIMEOUT_S)
         cause = f"was killed by signal {-status}" if status < 0 else f"ended with exit code {status}"
-        return RuntimeError(f"the simulator process of {self._names} {cause}")
+        return SimulatorError(f"the simulator process of {self._names} {cause}")
 
     def hang_up(self) -> None:
         """Tell the process to end; it does so when its current command is done."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mtrl.cli.options import Option, Section, members_by_name, sections
+from mtrl.records.event_check import shortened
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import read_yaml
@@ -93,7 +94,7 @@ def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[
         else:
             key, equals, text = word[2:].partition("=")
             if key not in known:
-                raise UserError(f"--{key}: unknown option{_suggestion(key, list(known), '--')}")
+                raise UserError(f"--{key[:60]}: unknown option{_suggestion(key, list(known), '--')}")
             given[key] = [text] if equals else _values(known[key], rest)
     return files, given, resume
 
@@ -125,7 +126,7 @@ def _assign(tree: Tree, key: str, value: Any, path: Path) -> None:
     for depth, name in enumerate(outer):
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
-            raise UserError(f"{path}: {'.'.join(outer[: depth + 1])} must be a section of keys, got {tree!r}")
+            raise UserError(f"{path}: {'.'.join(outer[: depth + 1])} must be a section of keys, got {shortened(tree)}")
     tree[last] = value
 
 
@@ -147,7 +148,7 @@ def _one_line(error: ValidationError, kind: type[BaseModel], given: dict[str, li
     key, siblings = _key(first["loc"], kind)
     if first["type"] == "union_tag_invalid":
         rule = f"must be {first['ctx']['expected_tags'].replace(', ', ' or ')}"
-        return f"{_where(f'{key}.name', given, path)} {rule}, got {first['ctx']['tag']!r}"
+        return f"{_where(f'{key}.name', given, path)} {rule}, got {shortened(first['ctx']['tag'])}"
     where = _where(key, given, path)
     rule, value = first["msg"], first["input"]
     if first["type"] == "extra_forbidden":
@@ -156,7 +157,7 @@ def _one_line(error: ValidationError, kind: type[BaseModel], given: dict[str, li
         return f"{where}: {rule.removeprefix('Value error, ')}"
     rule = rule.replace("Input should be an object", "Input should be a section of keys")
     rule = rule.replace("Input should", "must").replace("Tuple should", "must")
-    return f"{where} {rule}, got {value!r}"
+    return f"{where} {rule}, got {shortened(value)}"
 
 
 def _where(key: str, given: dict[str, list[str]], path: Path) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from mtrl.cli import paired_results
@@ -12,12 +11,12 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.tables import print_plain, show_table
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
+from mtrl.records.metrics_file import read_events
 from mtrl.report import find_runs
 from mtrl.report.markdown import NOTHING
 from mtrl.report.metric_runs import is_supervised
-from mtrl.report.run_files import ReportError, parse_file
+from mtrl.report.run_files import ReportError, read_config
 from mtrl.runs.errors import UserError
-from mtrl.runs.folder import read_events
 
 _PLACE = ("name", "out", "seeds", "device", "track", "data")  # where a run is, not what
 _MADE_WITH = ("git_commit", "hardware", "device", "threads", "versions", "simulator", "data")
@@ -57,7 +56,7 @@ def _by_seed(path: Path) -> dict[int, Path]:
 
 
 def _config(folder: Path) -> Tree:
-    config: Tree = parse_file(folder / "config.yaml", yaml.safe_load)
+    config: Tree = read_config(folder)
     return config
 
 

@@ -2,8 +2,13 @@
 
 import errno
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_THEIRS = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+_THEIRS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+    *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ETXTBSY, errno.EMFILE),
+}
+"""What the disk says of paths: full, read-only, not there, in the way, a loop of links, too long, a pipe, a device."""
+_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 _OURS = ("agents", "envs", "mtrl")
 _EXTRAS = {
     **dict.fromkeys(("gymnasium", "matplotlib", "metaworld", "mujoco", "pydantic", "rich", "scipy", "yaml"), "rl"),
@@ -24,9 +29,14 @@ def reason(error: BaseException) -> str | None:
     if isinstance(error, ModuleNotFoundError):
         return _missing(error)
     if isinstance(error, OSError):
-        theirs = error.errno in _FULL or isinstance(error, _THEIRS)
+        theirs = error.errno in _THEIRS
         named = f"{error.filename}: " if error.filename else ""
         return f"{named}{error.strerror}" if theirs else None
+    text = str(error).splitlines()[0] if str(error) else ""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(m in text for m in _MEMORY)):
+        return f"the memory does not suffice: {text or 'smaller sizes need less'}"
+    if isinstance(error, RuntimeError) and text.startswith("Symlink loop"):
+        return text  # as pathlib says it
     from mtrl.report import ReportError
     from mtrl.runs.errors import UserError  # only once something has failed: the import takes long
 

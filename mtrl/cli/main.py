@@ -17,6 +17,7 @@ _COMMANDS = {
     "report": "table and learning curves of runs",
     "compare": "how two runs differ, in configuration and in result",
     "record": "film the newest checkpoint of a run: an MP4 per task",
+    "convert": "checkpoints and saved agents of older versions",
     "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",
 }
 _HELP = "\n".join(
@@ -47,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     name, *rest = words
     if name not in _COMMANDS:
         return _fail(f"unknown command {name!r}; there are {', '.join(_COMMANDS)}")
+    for word in rest:
+        if "\0" in word or not _is_text(word):
+            return _fail(f"an argument must be text without NUL bytes, got {word[:40]!a}", name)
     try:
         command = _loaded(name, rest)
         status = command.run(rest)
@@ -82,6 +86,15 @@ def _loaded(name: str, words: list[str]) -> Any:
         return importlib.import_module(f"mtrl.cli.{name}")
     finally:
         loaded.set()
+
+
+def _is_text(word: str) -> bool:
+    """Whether it is Unicode: what is not comes as lone surrogates."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fail(line: str, command: str = "") -> int:

@@ -1,6 +1,5 @@
 """Where a run stands, read off its folder while it goes on or later."""
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from mtrl.protocols import EVALUATION_FILES, LEGACY
-from mtrl.report.run_files import ReportError, find_runs, parse_file
-from mtrl.runs.folder import read_events
+from mtrl.records.metrics_file import read_events
+from mtrl.report.run_files import ReportError, Warn, find_runs, read_config, read_evaluation_record
 from mtrl.runs.lock import is_locked
 
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
@@ -75,15 +73,19 @@ def all_runs(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def read_state(folder: Path) -> RunState:
+def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
     """Where the run in the folder of one seed stands.
+
+    Args:
+        folder: of the seed.
+        warn: is given a line for what could not be read of its log.
 
     Raises:
         ReportError: its configuration cannot be read.
     """
-    config = parse_file(folder / "config.yaml", yaml.safe_load)
+    config = read_config(folder)
     metrics = folder / "metrics.jsonl"
-    events = read_events(metrics)
+    events = read_events(metrics, warn)
     train = [event for event in events if event["kind"] == "train"]
     try:
         name, seed, is_supervised = config["name"], config["seeds"][0], "benchmark" in config
@@ -103,8 +105,8 @@ def read_state(folder: Path) -> RunState:
             age_s=age_s,
             evaluation=", ".join(evaluations),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ReportError(f"{folder} is not as a run writes it: {error!r}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise ReportError(f"{folder} is not as a run writes it: {error!r}"[:200]) from error
 
 
 def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Event]) -> str:
@@ -150,7 +152,7 @@ def _evaluations(folder: Path, done: int, is_supervised: bool) -> list[str]:
         if not (folder / file).exists():
             continue
         try:
-            record = json.loads((folder / file).read_text(encoding="utf-8"))
+            record = read_evaluation_record(folder / file)
             if is_supervised:
                 found.append("evaluated")
                 continue
@@ -159,6 +161,6 @@ def _evaluations(folder: Path, done: int, is_supervised: bool) -> list[str]:
                 found.append(f"legacy {success:.2f} (biased)")
             else:
                 found.append(f"{protocol} {success:.2f}" + (f" at step {step:,}" if step != done else ""))
-        except (ValueError, KeyError, TypeError):
+        except (ReportError, KeyError, TypeError):
             found.append(f"{file} cannot be read")
     return found

@@ -15,6 +15,7 @@ from mtrl.cli.tables import print_plain
 from mtrl.cli.train_help import train_help
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
+from mtrl.runs.folder import was_trained
 from mtrl.runs.section import RunConfig
 
 _FAILED, _INTERRUPTED = 2, 130
@@ -56,7 +57,7 @@ def train_seeds(
     root = Path(config.out) / config.name
     folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
     for folder in folders.values():  # the last seed's too, before time is spent on the first
-        if (folder / "config.yaml").exists() and not arguments.resume:
+        if was_trained(folder) and not arguments.resume:
             raise UserError(f"run {folder} exists: --resume continues it, --name or --out make another")
     try:
         outcome = train(config, folders, arguments.resume, console)

@@ -34,7 +34,7 @@ def run(words: list[str]) -> int:
     states = []
     for folder in folders:
         try:
-            states.append(read_state(folder))
+            states.append(read_state(folder, warn))
         except ReportError as error:
             warn(f"left out: {error}")
     show_table(Console(), "Runs", table(states), _CAPTION)

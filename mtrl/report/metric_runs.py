@@ -3,18 +3,24 @@
 Axes: `N` evaluated epochs, `K` metrics.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from mtrl.report.groups import by_name, differences
 from mtrl.report.history import History, read_history
-from mtrl.report.run_files import Record, ReportError, Warn, as_written, parse_file, read_run_files
+from mtrl.report.run_files import (
+    Record,
+    ReportError,
+    Warn,
+    as_written,
+    read_config,
+    read_evaluation_record,
+    read_run_files,
+)
 
 SINGLE_TASK = "single_task"
 
@@ -97,10 +103,9 @@ class MetricGroup:
 def is_supervised(folder: Path) -> bool:
     """Whether a run folder is one of supervised learning; False if its configuration cannot be read."""
     try:
-        config = parse_file(folder / "config.yaml", yaml.safe_load)
+        return "benchmark" in read_config(folder)
     except ReportError:
         return False
-    return isinstance(config, dict) and "benchmark" in config
 
 
 def read_metric_groups(folders: Iterable[Path], warn: Warn) -> tuple[MetricGroup, ...]:
@@ -160,7 +165,7 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
             evaluated=np.array([record["epoch"] for record in tests], dtype=np.int64),
             curves={name: np.array([record["metrics"][name] for record in tests], np.float64) for name in names},
             history=read_history(train, tuple(train[-1]["loss"]) if train else (), "epoch"),
-            result=parse_metric_result(parse_file(evaluation, json.loads)) if evaluation.exists() else None,
+            result=parse_metric_result(read_evaluation_record(evaluation)) if evaluation.exists() else None,
         )
 
 

@@ -1,16 +1,21 @@
 """Run folders and the files in them: found and parsed."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from mtrl.records.event_check import check_evaluation
+from mtrl.records.json_text import parse_json
+from mtrl.records.metrics_file import Warn, read_lines
+from mtrl.records.regular_files import read_regular
+from mtrl.records.yaml_text import MOST_BYTES, parse_yaml
 
-Warn = Callable[[str], None]
 Record = Mapping[str, Any]
+
+_MOST_BYTES = 1 << 24
+"""Of an evaluation."""
 
 
 class ReportError(Exception):
@@ -55,9 +60,10 @@ def read_run_files(folder: Path, warn: Warn) -> RunFiles:
     Raises:
         ReportError: a file is missing or is not what a run writes.
     """
-    config = parse_file(folder / "config.yaml", yaml.safe_load)
+    config = read_config(folder)
     metrics = folder / "metrics.jsonl"
-    records = parse_file(metrics, lambda text: list(_read_records(text, metrics, warn)))
+    with _read(metrics):
+        records: list[Record] = [line.event for line in read_lines(metrics, warn)]
     starts, train, evaluations = (
         [record for record in records if record["kind"] == kind] for kind in ("start", "train", "evaluation")
     )
@@ -66,31 +72,51 @@ def read_run_files(folder: Path, warn: Warn) -> RunFiles:
     return RunFiles(config, starts[-1], train, evaluations)
 
 
-def parse_file(path: Path, parser: Callable[[str], Any]) -> Any:
-    """What a parser makes of a file's text.
+def parse_file(path: Path, parser: Callable[[bytes], Any], most: int = _MOST_BYTES) -> Any:
+    """What a parser makes of a file's content.
 
     Raises:
-        ReportError: it cannot be read, or is not what the parser expects.
+        ReportError: it cannot be read, is too large, or is not what the parser expects.
     """
+    with _read(path):
+        return parser(read_regular(path, most))
+
+
+def read_config(folder: Path) -> Record:
+    """The `config.yaml` of a run.
+
+    Raises:
+        ReportError: it cannot be read, or is no run's.
+    """
+    path = folder / "config.yaml"
+    config = parse_file(path, lambda content: parse_yaml(content.decode("utf-8")), MOST_BYTES)
+    sections = ("env", "agent", "training", "evaluation", "method", "benchmark")
+    if not isinstance(config, dict) or not isinstance(config.get("name"), str):
+        raise ReportError(f"{path} is not as a run writes it: it needs a name")
+    if other := next((name for name in sections if not isinstance(config.get(name, {}), dict)), None):
+        raise ReportError(f"{path} is not as a run writes it: {other} must be a section of keys")
+    return config
+
+
+def read_evaluation_record(path: Path) -> Record:
+    """The content of an `evaluation.json`.
+
+    Raises:
+        ReportError: it cannot be read, or is none.
+    """
+    record = parse_file(path, parse_json)
+    with as_written(path):
+        return check_evaluation(record)
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[None]:
     try:
-        return parser(path.read_text(encoding="utf-8", errors="replace"))
+        yield
     except OSError as error:
         raise ReportError(f"{path}: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise ReportError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def _read_records(text: str, path: Path, warn: Warn) -> Iterator[Record]:
-    """The JSON objects of `metrics.jsonl`. A run that was killed leaves half a line."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict) and "kind" in record:
-            yield record
-        else:
-            warn(f"{path}: line {number} is truncated, dropped")
 
 
 @contextmanager
@@ -102,7 +128,7 @@ def as_written(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise ReportError(f"{path} is not as a run writes it: {reason}") from error
 

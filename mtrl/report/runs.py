@@ -3,7 +3,6 @@
 Axes: N logged points, T tasks. Steps are environment steps summed over tasks.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report.history import History, read_history
-from mtrl.report.run_files import Record, Warn, as_written, parse_file, read_run_files
+from mtrl.report.run_files import Record, Warn, as_written, read_evaluation_record, read_run_files
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         ReportError: it is missing or is not what a run writes.
     """
-    record = parse_file(path, json.loads)
+    record = read_evaluation_record(path)
     with as_written(path):
         return parse_evaluation(record)
 

@@ -1,83 +1,124 @@
-"""Checkpoints: written whole or not at all; the newest and the last but one are kept."""
+"""Checkpoints: written whole or not at all, read without running anything; the newest and the last but one are kept."""
 
-import pickle
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
+from mtrl.runs.identity import Identity, check_identity
+from mtrl.runs.section import RunConfig
+from mtrl.runs.tree_file import Saved, read_tree, write_tree
 
 KEPT = 2
+_PICKLES = b"PK\x03\x04", b"\x80"  # what torch.save begins with, zipped or not
+
+State = dict[str, Any]
 
 
-def save(folder: Path, step: int, state: dict[str, Any]) -> None:
+def save(folder: Path, step: int, state: Mapping[str, Any], run: Identity) -> None:
     """Writes `folder/<step>.pt` through a temporary file, then removes all but the newest two.
+
+    Args:
+        folder: of the run's checkpoints.
+        step: of the state.
+        state: a `Tree`, see `tree_file`.
+        run: which it is of.
 
     Raises:
         OSError: the disk is full, say; what was there before is still there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / _name(step), state)
+    write(folder / name(step), state, {**run, "step": step})
     for old in _all(folder)[:-KEPT]:
         old.unlink()
 
 
-def write(path: Path, state: dict[str, Any]) -> None:
+def write(path: Path, state: Mapping[str, Any], about: Identity) -> None:
     """Writes one file through a temporary one.
 
     Raises:
         OSError: the disk is full, say; what was there before is still there.
     """
-    try:
-        with replacing(path) as file:
-            torch.save(state, file)
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):  # torch trips over the file that the disk did not take
-            raise error.__context__ from error
-        raise
+    with replacing(path) as file:
+        write_tree(file, about, state)
 
 
-def load_newest(folder: Path) -> dict[str, Any]:
-    """The state of the newest checkpoint, on the CPU.
+def load_newest(folder: Path, run: RunConfig | None = None) -> State:
+    """The state of the newest checkpoint, on the CPU; arguments as for `load`.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is none, it is damaged or another run's.
     """
     found = steps(folder)
     if not found:
         raise UserError(f"no checkpoint in {folder}: the run wrote none, or this is not a run's folder")
-    return load(folder, found[-1])
+    return load(folder, found[-1], run)
 
 
-def load(folder: Path, step: int) -> dict[str, Any]:
+def load(folder: Path, step: int, run: RunConfig | None = None) -> State:
     """The state of the checkpoint of a step, one of `steps`, on the CPU.
 
+    Args:
+        folder: of the run's checkpoints.
+        step: as the file is called.
+        run: the configuration of the run that it must be of, with its one seed; None for any.
+
     Raises:
-        UserError: it cannot be read.
+        UserError: it is damaged or another run's; an older one that is whole is offered.
     """
+    path = folder / name(step)
     try:
-        return read(folder / _name(step))
+        saved = read(path)
     except UserError as error:
-        older = [other for other in steps(folder) if other < step]
-        fix = f"; remove it to use {_name(older[-1])}" if older else ""
+        older = [other for other in steps(folder) if other < step and _is_whole(folder / name(other))]
+        fix = f"; remove it to use {name(older[-1])}, which is whole" if older else ""
         raise UserError(f"checkpoint {error}{fix}") from error
+    if run is not None:
+        check_identity(saved.about, run, path)
+    if saved.about.get("step") != step:
+        raise UserError(f"checkpoint {path} is of step {saved.about.get('step')}, not of {step} as it is called")
+    return saved.tree
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The state in a file, on the CPU.
+def read(path: Path) -> Saved:
+    """What a file holds, on the CPU.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it is not there, damaged, or of an older version.
     """
     try:
-        # Our own file: it holds generators' states and numpy arrays besides tensors.
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
-    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        with path.open("rb") as file:
+            is_pickle = file.read(4).startswith(_PICKLES)
+        if is_pickle:
+            raise UserError(
+                f"{path} is a pickle of an older version, which could run programs: "
+                f"`mtrl convert {path}` makes a file of this version of it, and runs none"
+            )
+        saved = read_tree(path)
+        if not isinstance(saved.tree, dict):
+            raise ValueError("it holds no state")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UserError(f"{path} is damaged ({reason})") from error
-    return state
+    return saved
+
+
+@contextlib.contextmanager
+def taking(path: Path, passing: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """What is done within takes a state that was read from this file or folder; an exception of a kind may pass.
+
+    Raises:
+        UserError: the state lacks something, or something in it is not of the kind, shape or range that it must have.
+    """
+    try:
+        yield
+    except passing:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise UserError(f"{path} holds no state that this version can go on from: {reason}") from error
 
 
 def steps(folder: Path) -> list[int]:
@@ -90,9 +131,18 @@ def exists(folder: Path) -> bool:
     return bool(_all(folder))
 
 
-def _name(step: int) -> str:
+def _is_whole(path: Path) -> bool:
+    try:
+        read(path)
+    except UserError:
+        return False
+    return True
+
+
+def name(step: int) -> str:
+    """Of the file."""
     return f"{step:012d}.pt"
 
 
 def _all(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.pt"))
+    return sorted(path for path in folder.glob("*.pt") if path.stem.isdecimal() and path.name == name(int(path.stem)))

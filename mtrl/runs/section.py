@@ -2,16 +2,34 @@
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mtrl import aggregation
 
-Positive = Annotated[int, Field(gt=0)]
-NonNegative = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=10**12)]
+"""Steps, epochs, rows: nothing is taken for each of them at once, or what is taken is compared with the memory."""
+NonNegative = Annotated[int, Field(ge=0, le=10**12)]
+Count = Annotated[int, Field(gt=0, le=10**6)]
+"""Of what there is at once: rows of a batch, episodes of an evaluation."""
+Width = Annotated[int, Field(gt=0, le=2**16)]
+"""Of a layer."""
+Few = Annotated[int, Field(gt=0, le=1_000)]
+"""Layers, members of a layer, channels of a convolution."""
+Threads = Annotated[int, Field(ge=0, le=512)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e30)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=1e30)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
-RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=200)]
+
+
+def _as_a_path(text: str) -> str:
+    if not text.isprintable() or not text:
+        raise ValueError(f"a path must be printable text, got {text[:40]!a}")
+    return text
+
+
+PathText = Annotated[str, AfterValidator(_as_a_path)]
+"""Without NUL bytes, line ends and what is no Unicode."""
 
 
 class Section(BaseModel):
@@ -53,9 +71,9 @@ class RunConfig(Section):
 
     name: RunName = "run"
     """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
-    out: str = "runs"
+    out: PathText = "runs"
     """Folder of all runs."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1_000)] = (0,)
     """A run is made for each; a seed decides everything that is drawn."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where there is one."""
@@ -66,6 +84,10 @@ class RunConfig(Section):
 
     may_differ: ClassVar[frozenset[str]] = frozenset({"seeds", "out", "name", "device", "track"})
     """Fields that may differ between a run and its continuation: where it runs, what it is called."""
+
+    def of_seed(self, seed: int) -> Self:
+        """The run of one of its seeds."""
+        return self.model_copy(update={"seeds": (seed,)})
 
     @field_validator("seeds")
     @classmethod

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from mtrl.runs.errors import UserError
+from mtrl.runs.loading import copy_checked
+from mtrl.runs.method_trial import try_method
 from mtrl.supervised.benchmark import Benchmark, Data, Metric, Split
 from mtrl.supervised.config import SINGLE_TASK, SupervisedConfig
 from mtrl.supervised.job import Event
@@ -31,7 +33,7 @@ class BenchmarkJob:
         device: of the models.
 
     Raises:
-        UserError: the data cannot be read, or lack a split that the config asks for.
+        UserError: the method does not fit the tasks; the data cannot be read, or lack a split that is asked for.
     """
 
     def __init__(self, config: SupervisedConfig, benchmark: Benchmark, seed: int, device: torch.device) -> None:
@@ -40,6 +42,8 @@ class BenchmarkJob:
         self._check()
         everything = range(len(benchmark.tasks))
         groups = [[task] for task in everything] if config.method.name == SINGLE_TASK else [[*everything]]
+        if config.method.name != SINGLE_TASK:
+            try_method(config.method, len(everything))
         self.learners = [Learner(config, benchmark, tasks, device, seed) for tasks in groups]
         reference = benchmark.published_single_task if self.data.is_full else None
         self.selections = [Selection(config.evaluation, self._metrics(learner), reference) for learner in self.learners]
@@ -117,8 +121,10 @@ class BenchmarkJob:
             learner.load_state_dict(saved)
         for selection, saved in zip(self.selections, state["selections"], strict=True):
             selection.load_state_dict(saved)
-        self.stopped, self.measured = state["stopped"], state["measured"]
-        self.losses, self.weights = state["losses"].to(self.device), state["weights"].to(self.device)
+        self.stopped = state["stopped"]
+        self.measured = [Measured(*measured) for measured in state["measured"]]  # plain tuples, from a file
+        copy_checked("losses", [self.losses], [state["losses"]])
+        self.weights.copy_(state["weights"])  # NaN from a coordinate-wise rule
 
     @property
     def _needs_validation(self) -> bool:

@@ -7,14 +7,17 @@ from pydantic import Field, model_validator
 
 from mtrl import aggregation
 from mtrl.runs.section import (
+    Count,
     MethodConfig,
     NonNegative,
     NonNegativeFloat,
+    PathText,
     Positive,
     PositiveFloat,
     RunConfig,
     RunName,
     Section,
+    Threads,
 )
 from mtrl.supervised.benchmarks import AnyBenchmark
 from mtrl.supervised.multimnist import MultiMNIST
@@ -69,7 +72,7 @@ class ScheduleConfig(Section):
     """By which the step size is multiplied."""
     every_epochs: Positive = 30
     """Of `step`."""
-    milestones: tuple[Positive, ...] = ()
+    milestones: Annotated[tuple[Positive, ...], Field(max_length=1_000)] = ()
     """Of `multi_step`: epochs after which the step size falls."""
     patience_epochs: NonNegative = 5
     """Of `plateau`."""
@@ -82,7 +85,7 @@ class EvaluationConfig(Section):
 
     every_epochs: Positive = 1
     """Metrics of the test (and validation) split are logged every so many epochs; always in those that count."""
-    batch_size: Positive | None = None
+    batch_size: Count | None = None
     """Examples in a batch, on which no metric depends; null for the training's."""
     select: Literal["last", "best_validation"] = "last"
     """Which model counts: that of the last epoch, or of the epoch with the best validation delta_m (against the
@@ -104,22 +107,22 @@ class SupervisedConfig(RunConfig):
 
     name: RunName = "multimnist"
     """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
-    data: str | None = None
+    data: PathText | None = None
     """Folder of the benchmark's files; null for what the benchmark has without any."""
     epochs: Positive = 100
     """Passes over the training split."""
-    batch_size: Positive = 256
+    batch_size: Count = 256
     """Examples in a step; the last batch of an epoch has what is left."""
     gradients: Literal["parameters", "features"] = "parameters"
     """Where the tasks' gradients are compared: at the shared parameters, or at the representation, with one backward
     pass through the trunk (MGDA-UB)."""
-    chunk_size: Positive = 1
+    chunk_size: Count = 1
     """Tasks that one batched backward pass serves; more trades memory for fewer, larger operations."""
     log_gradients: bool = True
     """Log the tasks' gradient norms and conflict rate at the first step of each epoch, whatever the method."""
     checkpoint_every_epochs: Positive = 1
     """A checkpoint is written every so many epochs, at the end, and on interruption."""
-    threads: NonNegative = 0
+    threads: Threads = 0
     """CPU threads; 0 takes all cores."""
     method: SupervisedMethodConfig = SupervisedMethodConfig()
     """Gradient aggregation."""

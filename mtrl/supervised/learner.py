@@ -13,6 +13,7 @@ from mtrl import aggregation
 from mtrl.conflict import conflict_rate, norms
 from mtrl.gradients import backward, loss_gradients
 from mtrl.runs.errors import UserError
+from mtrl.runs.loading import check_finite, load_optimizer
 from mtrl.supervised.benchmark import Batch, Benchmark
 from mtrl.supervised.config import SINGLE_TASK, SupervisedConfig
 from mtrl.supervised.schedule import Schedule
@@ -113,8 +114,9 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        check_finite("the model", state["model"])
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer("the optimizer", self.optimizer, state["optimizer"])
         self.method.load_state_dict(state["method"])
         self.schedule.load_state_dict(state["schedule"])
 

@@ -12,6 +12,8 @@ import torch
 
 from mtrl.runs import checkpoint, devices, versions
 from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config, write_atomically
+from mtrl.runs.identity import identity
+from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.supervised.benchmark_job import BenchmarkJob
@@ -65,7 +67,7 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder), stop_signals() as stop:
             kept = folder / "checkpoints"
-            state = checkpoint.load_newest(kept) if checkpoint.exists(kept) else None
+            state = checkpoint.load_newest(kept, config.of_seed(seed)) if checkpoint.exists(kept) else None
             save_config(folder, config, seed)
             run = _Run(config, seed, folder, device, job, state, on_event)
             while not run.is_over and not stop:
@@ -97,8 +99,9 @@ class _Run:
         self.total_steps, self.wall_s = 0, 0.0
         self.saved_step: int | None = None
         if state is not None:
-            job.load_state_dict(state["job"])
-            self.total_steps, self.wall_s = state["step"], state["wall_s"]
+            with checkpoint.taking(folder / "checkpoints"):
+                job.load_state_dict(state["job"])
+                self.total_steps, self.wall_s = whole("step", state["step"]), float(state["wall_s"])
             self.saved_step = self.total_steps
         self.saved_wall_s = self.wall_s
         self.clock = self.last_progress = time.monotonic()
@@ -136,7 +139,8 @@ class _Run:
         if self.saved_step != self.total_steps:
             self.saved_wall_s = self._now()
             state = {"step": self.total_steps, "wall_s": self.saved_wall_s, "job": self.job.state_dict()}
-            checkpoint.save(self.folder / "checkpoints", self.total_steps, state)
+            run = identity(self.config, self.seed)
+            checkpoint.save(self.folder / "checkpoints", self.total_steps, state, run)
             self.saved_step = self.total_steps
 
     def evaluate(self) -> Event:

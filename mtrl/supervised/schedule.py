@@ -7,6 +7,8 @@ from torch.optim.lr_scheduler import MultiStepLR, ReduceLROnPlateau, StepLR
 
 from mtrl.supervised.config import ScheduleConfig
 
+_OF_THE_CONFIG = "milestones"  # a Counter, of no plain data
+
 
 class Schedule:
     """Sets the optimizer's step size at the end of each epoch.
@@ -37,7 +39,9 @@ class Schedule:
             self._scheduler.step()
 
     def state_dict(self) -> dict[str, Any] | None:
-        return None if self._scheduler is None else self._scheduler.state_dict()
+        if self._scheduler is None:
+            return None
+        return {name: value for name, value in self._scheduler.state_dict().items() if name != _OF_THE_CONFIG}
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
         if self._scheduler is not None and state is not None:

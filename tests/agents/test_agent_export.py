@@ -16,6 +16,7 @@ from agents.networks import ConditioningConfig, NetworkConfig
 from agents.saved_policy import load_policy
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import save_config
+from mtrl.runs.identity import identity
 from tests.agents.conftest import make_config
 from tests.agents.test_agent_single_task import AGENT
 
@@ -24,9 +25,9 @@ KINDS = get_args(NetworkConfig.model_fields["kind"].annotation)
 ENCODINGS = get_args(ConditioningConfig.model_fields["encoding"].annotation)
 
 
-def write_run(folder, **agent):
+def write_run(folder, training=None, **agent):
     """An untrained run whose parameters are large enough that actions differ."""
-    config: Config = make_config(env={"tasks": TASKS}, agent=agent)
+    config: Config = make_config(env={"tasks": TASKS}, training=training or {}, agent=agent)
     sizes = envs.sizes(TASKS)
     learner = make_learner(config, len(TASKS), *sizes, torch.device("cpu"), (3,))
     generator = torch.Generator().manual_seed(0)
@@ -35,7 +36,7 @@ def write_run(folder, **agent):
         tensors = tree["parameters"]["actor"] if "parameters" in tree else list(tree["policy"].values())
         for tensor in tensors:
             tensor += 0.2 * torch.randn(tensor.shape, generator=generator)
-    checkpoint.save(folder / "checkpoints", 3000, {"step": 3000, "agent": state})
+    checkpoint.save(folder / "checkpoints", 3000, {"step": 3000, "agent": state}, identity(config, 3))
     save_config(folder, config, 3)
     return folder
 
@@ -88,9 +89,7 @@ def test_task_blind_network_takes_any_task(tmp_path):
 
 
 def test_a_bfloat16_run_is_exported_in_float32(tmp_path):
-    folder = write_run(tmp_path)
-    config = folder / "config.yaml"
-    config.write_text(config.read_text().replace("precision: float32", "precision: bfloat16"))
+    folder = write_run(tmp_path, training={"precision": "bfloat16"})
     assert load_policy(folder, "cpu").config.training.precision == "bfloat16"
     check(folder, tmp_path / "out", ["onnx"], tolerance=0.1)
     session = onnxruntime.InferenceSession(tmp_path / "out" / "policy.onnx")

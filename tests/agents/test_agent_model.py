@@ -16,6 +16,7 @@ import envs
 from agents import MultiTaskSAC, UserError, evaluate_policy, train
 from agents.environments import evaluation_env
 from agents.saved_policy import load_policy
+from mtrl.runs import checkpoint
 from tests.agents.test_agent_training import final_tensors, make
 
 POINTS = {"tasks": "Points", "num_envs_per_task": 2, "num_workers": 0}
@@ -28,7 +29,7 @@ def points(**changes) -> MultiTaskSAC:
 def tensors_of(model: MultiTaskSAC, path) -> list[torch.Tensor]:
     """As `final_tensors` of a run."""
     model.save(path)
-    state = torch.load(path, weights_only=False)["state"]
+    state = checkpoint.read(path).tree
     tensors = [t for part in state["agent"]["parameters"].values() for t in part] + state["replay"]["rows"]
     return [*tensors, state["noise"]["current"], state["agent"]["generator"], state["batches"]]
 
@@ -145,8 +146,8 @@ def test_load_tells_what_is_wrong(tmp_path):
         MultiTaskSAC.load(tmp_path)
     with pytest.raises(UserError, match=r"none\.pt is damaged .*No such file"):
         MultiTaskSAC.load(tmp_path / "none.pt")
-    torch.save({"other": 1}, tmp_path / "other.pt")
-    with pytest.raises(UserError, match=r"other\.pt was not written by MultiTaskSAC\.save"):
+    checkpoint.write(tmp_path / "other.pt", {"other": 1}, {})
+    with pytest.raises(UserError, match=r"other\.pt carries no configuration of this kind"):
         MultiTaskSAC.load(tmp_path / "other.pt")
 
 

@@ -28,7 +28,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--agent.critic.width INT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["evaluate", "status", "watch", "report", "compare", "record", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "status", "watch", "report", "compare", "record", "convert", "export"])
 def test_help_of_the_small_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -69,7 +69,7 @@ def test_a_log_of_training_says_that_it_is_loading(
         (
             "trian x.yaml",
             "mtrl: error: unknown command 'trian'; there are train, supervised, evaluate, status, watch, report, "
-            "compare, record, export",
+            "compare, record, convert, export",
         ),
         ("train", "mtrl train: error: one configuration file is needed, e.g. configs/mt10/quick.yaml"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),

@@ -16,6 +16,7 @@ from envs.metaworld import graphics
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import save_config
+from mtrl.runs.identity import identity
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="the extra video is not installed")
 
@@ -37,7 +38,7 @@ def write_untrained_run(folder: Path, seed: int) -> Path:
     sizes = envs.OBSERVATION_SIZE + len(TASKS), envs.ACTION_SIZE
     agent = Learner(config, len(TASKS), *sizes, torch.device("cpu"), (seed,))
     run = folder / f"seed_{seed}"
-    checkpoint.save(run / "checkpoints", 3000, {"step": 3000, "agent": agent.state_dict(0)})
+    checkpoint.save(run / "checkpoints", 3000, {"step": 3000, "agent": agent.state_dict(0)}, identity(config, seed))
     save_config(run, config, seed)
     return run
 

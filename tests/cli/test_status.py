@@ -122,7 +122,7 @@ def test_a_damaged_run_is_left_out_in_one_line(tmp_path: Path, capsys: pytest.Ca
     (unreadable / "evaluation.json").write_text("{")
     assert main(["status", str(tmp_path)]) == 0
     captured = capsys.readouterr()
-    assert captured.err == f"warning: left out: {bad} is not as a run writes it: KeyError('name')\n"
+    assert captured.err == f"warning: left out: {bad / 'config.yaml'} is not as a run writes it: it needs a name\n"
     assert rows(captured.out)["half/seed_0"][-1] == "evaluation.json cannot be read"
     with pytest.raises(ReportError):
         read_state(bad)

@@ -170,7 +170,8 @@ def test_truncated_last_line_is_dropped_with_a_warning(tmp_path: Path) -> None:
     warnings: list[str] = []
     run = read_run(folder, warnings.append)
     assert run.steps == 2000
-    assert warnings == [f"{metrics}: line 4 is truncated, dropped"]
+    reason = "not JSON, or cut short (Expecting ':' delimiter at column 265)"
+    assert warnings == [f"{metrics}: line 4 is left out: {reason}"]
 
 
 def test_a_damaged_run_is_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
@@ -189,9 +190,10 @@ def test_a_damaged_run_is_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
         f"left out: {empty / 'metrics.jsonl'} has no start line yet",
         f"left out: {no_metrics / 'metrics.jsonl'}: No such file or directory",
         f"left out: {half / 'evaluation.json'} cannot be read: "
-        "Expecting property name enclosed in double quotes: line 1 column 15 (char 14)",
+        "not JSON, or cut short (Expecting property name enclosed in double quotes at column 15)",
         f"left out: {foreign / 'evaluation.json'} is not as a run writes it: tasks is missing",
-        f"left out: {odd} is not as a run writes it: success is missing",
+        f"{odd / 'metrics.jsonl'}: line 2 is left out: updates is missing",
+        f"{odd} has no evaluation: it is in the curves, not in the table",
     ]
     assert all(warning in text for warning in warnings)
 

@@ -13,6 +13,7 @@ import torch
 from mtrl import aggregation
 from mtrl.gradients import loss_gradients
 from mtrl.report.metric_runs import parse_metric_result
+from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.supervised import MultiMNIST, SupervisedConfig, train
 from mtrl.supervised.benchmark import Metric
@@ -80,10 +81,10 @@ def test_resume_is_exact_in_the_middle_of_an_epoch(data: str, method: str, tmp_p
     events = drive(whole, 0, 12)
     first = job(settings)
     before = drive(first, 0, 6)
-    torch.save(first.state_dict(), tmp_path / "state.pt")
+    checkpoint.write(tmp_path / "state.pt", first.state_dict(), {})
     torch.manual_seed(1)  # what else the process drew does not matter
     second = job(settings)
-    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=False))
+    second.load_state_dict(checkpoint.read(tmp_path / "state.pt").tree)
     assert whole.steps_per_epoch == 4
     assert before + drive(second, 6, 12) == events
     assert second.result() == whole.result()

@@ -3,21 +3,22 @@
 Axes: `N` images.
 """
 
-import gzip
 import hashlib
 import math
 import struct
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mtrl.records.regular_files import unpacked
 from mtrl.runs.errors import UserError
 
 SIDE = 28
 CLASSES = 10
+MOST_BYTES = 1_000_000 * SIDE * SIDE
+"""Of an array: MNIST has 60,000 images."""
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -67,24 +68,30 @@ def _find(folder: Path, name: str) -> Path:
 
 def _read_idx(path: Path, axes: int) -> tuple[Tensor, str]:
     """The array of unsigned bytes in a file, and the file's MD5."""
-    raw = path.read_bytes()
-    digest = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    if path.suffix == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise UserError(f"{path}: expected a whole gzip file, but it is damaged ({error})") from error
     header = 4 + 4 * axes
     magic = bytes((0, 0, _UBYTE, axes))
-    if len(raw) < header or raw[:4] != magic:
-        raise UserError(f"{path}: expected an idx file that begins with {magic.hex(' ')}, got {raw[:4].hex(' ')}")
-    shape = struct.unpack(f">{axes}I", raw[4:header])
-    if len(raw) - header != math.prod(shape):
-        raise UserError(
-            f"{path}: expected {math.prod(shape):,} bytes for its {_times(shape)}, got {len(raw) - header:,}"
-        )
-    values = torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=header) if math.prod(shape) else torch.empty(0)
+    head = _unpacked(path, header)
+    if len(head) < header or head[:4] != magic:
+        raise UserError(f"{path}: expected an idx file that begins with {magic.hex(' ')}, got {head[:4].hex(' ')}")
+    shape = struct.unpack(f">{axes}I", head[4:])
+    expected = math.prod(shape)
+    if expected > MOST_BYTES:
+        raise UserError(f"{path}: expected at most {MOST_BYTES:,} bytes, got {_times(shape)}")
+    raw = _unpacked(path, header + expected + 1)
+    if len(raw) - header != expected:
+        got = f"{len(raw) - header:,}" if len(raw) - header < expected else "more"
+        raise UserError(f"{path}: expected {expected:,} bytes for its {_times(shape)}, got {got}")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    values = torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=header) if expected else torch.empty(0)
     return values.view(shape), digest
+
+
+def _unpacked(path: Path, most: int) -> bytes:
+    try:
+        return unpacked(path, most)
+    except ValueError as error:
+        raise UserError(f"{path}: expected a whole gzip file, but it is damaged ({error})") from error
 
 
 def _times(shape: tuple[int, ...]) -> str:

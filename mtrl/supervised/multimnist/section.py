@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.section import NonNegative, Positive, Section, Seed
+from mtrl.runs.section import NonNegative, Section, Seed
 from mtrl.supervised.benchmark import Batch, Data, Metric, Split
 from mtrl.supervised.multimnist.accuracy import AccuracyMeter
 from mtrl.supervised.multimnist.images import Source, bundled_images, user_images
@@ -36,7 +36,7 @@ class MultiMNIST(Section):
     """What is paired; `mixed`: Fashion-MNIST top left, MNIST bottom right, from folders `fashion_mnist` and `mnist`."""
     size: Size = 28
     """Side of the pictures: 36 as they are laid over each other, or 28 by the nearest pixel, as in the paper's code."""
-    pairs_per_image: Positive = 1
+    pairs_per_image: Annotated[int, Field(gt=0, le=100)] = 1
     """Pictures that each image is top left in (2 in the variant of later papers)."""
     pair_seed: Seed = 0
     """Decides the pairs, which are the same for all seeds."""

@@ -1,4 +1,8 @@
-"""QM9 as torch_geometric saved it. Needs torch_geometric (extra `qm9`), whose classes the file names."""
+"""QM9 as torch_geometric saved it. Needs torch_geometric (extra `qm9`), whose classes the file names.
+
+The file is a pickle. Of what it may call, tensors, plain data and torch_geometric's own containers are trusted, as by
+torch_geometric itself, and nothing else: no program in it runs.
+"""
 
 import importlib
 import pickle
@@ -23,11 +27,13 @@ def read(path: Path) -> Molecules:
     """
     try:
         importlib.import_module("torch_geometric")
+        data = importlib.import_module("torch_geometric.data")
+        storage = importlib.import_module("torch_geometric.data.storage")
     except ImportError as error:
         raise UserError(f"{path} needs torch_geometric: pip install -e '.[qm9]', or use the raw files") from error
     try:
-        # A file that the user's own torch_geometric wrote: it holds classes besides tensors.
-        data, slices, *_ = torch.load(path, map_location="cpu", weights_only=False)
+        with torch.serialization.safe_globals([data.Data, storage.GlobalStorage]):
+            data, slices, *_ = torch.load(path, map_location="cpu", weights_only=True)
         stored = data if isinstance(data, dict) else data.to_dict()
         x: dict[str, Tensor] = {name: stored[name] for name in ("z", "pos", "edge_index", "edge_attr", "y")}
         atoms, bonds = slices["z"].diff(), slices["edge_index"].diff()

@@ -3,21 +3,22 @@
 Axes: `M` molecules, `A` atoms of all molecules, `E` bonds of all molecules.
 """
 
-import gzip
 import re
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.records.regular_files import unpacked
 from mtrl.runs.errors import UserError
 
 ELEMENTS = {b"H": 1, b"C": 6, b"N": 7, b"O": 8, b"F": 9}
 CSV_HEADER = "mol_id,A,B,C,mu,alpha,homo,lumo,gap,r2,zpve,u0,u298,h298,g298,cv,u0_atom,u298_atom,h298_atom,g298_atom"
 NEWLINE = 10
 MAX_BOND = 4
+MOST_BYTES = 1 << 29
+"""Of a file, unpacked: `gdb9.sdf` has 278 million."""
 
 
 class Structures(NamedTuple):
@@ -70,15 +71,15 @@ def read_bytes(path: Path) -> bytes:
     """A file's content, unpacked if its name ends in .gz.
 
     Raises:
-        UserError: it cannot be unpacked.
+        UserError: it cannot be unpacked, or is larger than any of QM9's.
     """
-    if path.suffix != ".gz":
-        return path.read_bytes()
     try:
-        with gzip.open(path) as file:
-            return file.read()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        content = unpacked(path, MOST_BYTES + 1)
+    except ValueError as error:
         raise UserError(f"{path} is not a whole gzip file ({error}): get it again") from error
+    if len(content) > MOST_BYTES:
+        raise UserError(f"{path}: no file of QM9 has more than {MOST_BYTES:,} bytes: get it again")
+    return content
 
 
 def read_structures(path: Path) -> Structures:

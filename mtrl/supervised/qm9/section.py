@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.section import Positive, Section
+from mtrl.runs.section import Few, Positive, Section
 from mtrl.supervised.benchmark import Batch, Data, Metric, Split
 from mtrl.supervised.qm9.absolute_error import AbsoluteErrorMeter
 from mtrl.supervised.qm9.files import RAW_NAMES, read_folder
@@ -55,9 +55,9 @@ class QM9(Section):
     """Molecules held out for the test; null: 10,000, or a tenth of smaller data."""
     validation: Positive | None = None
     """Molecules held out for validation; null: 10,000, or a tenth of smaller data."""
-    width: Positive = 64
+    width: Few = 64
     """Of the atoms' states and of the representation."""
-    edge_width: Positive = 128
+    edge_width: Few = 128
     """Hidden units of the network that makes a matrix of an edge."""
 
     @property

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation import CoordinateMethod, Method
+from mtrl.runs.loading import copy_checked, load_optimizer
 from mtrl.supervised.toy.problem import toy_gradients, toy_losses
 
 
@@ -56,8 +57,8 @@ class Descent:
         return {"points": self.points, "adam": self.adam.state_dict(), "method": self.method.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.points.copy_(state["points"])
-        self.adam.load_state_dict(state["adam"])
+        copy_checked("points", [self.points], [state["points"]])
+        load_optimizer("Adam", self.adam, state["adam"])
         self.method.load_state_dict(state["method"])
 
 

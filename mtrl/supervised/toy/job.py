@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from mtrl import aggregation
+from mtrl.runs.loading import check_finite, whole
+from mtrl.runs.method_trial import try_method
 from mtrl.supervised.config import SupervisedConfig
 from mtrl.supervised.job import Event
 from mtrl.supervised.toy.descent import Descent
@@ -37,6 +39,7 @@ class ToyJob:
         self.scales = torch.tensor(toy.scales, dtype=torch.float64)
         starts = torch.tensor(STARTS, dtype=torch.float64)
         optimizer = config.optimizer
+        try_method(config.method, len(TASKS), (len(toy.scales), len(STARTS)))
         method = aggregation.make(config.method.name, **config.method.arguments)
         self.descent = Descent(method, starts, self.scales, optimizer.learning_rate, optimizer.max_grad_norm)
         self.path = self.descent.points.clone().unsqueeze(0)
@@ -73,7 +76,8 @@ class ToyJob:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.descent.load_state_dict(state["descent"])
-        self.path, self.taken = state["path"], state["taken"]
+        self.path, self.taken = state["path"], whole("taken", state["taken"])
+        check_finite("the path", self.path)
 
     def _metrics(self) -> list[Event]:
         """Of each run, how far it is from the Pareto front, and where it is."""

@@ -1,8 +1,10 @@
 """The toy problem in a configuration."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from mtrl.runs.section import Positive, PositiveFloat, Section
+from pydantic import Field
+
+from mtrl.runs.section import Count, PositiveFloat, Section
 
 
 class Toy(Section):
@@ -11,7 +13,7 @@ class Toy(Section):
 
     name: Literal["toy"] = "toy"
     """Of the benchmark."""
-    scales: tuple[PositiveFloat, ...] = (0.1, 1.0)
+    scales: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, max_length=100)] = (0.1, 1.0)
     """What the first loss is multiplied by."""
-    steps_per_epoch: Positive = 1_000
+    steps_per_epoch: Count = 1_000
     """Steps of Adam that are called an epoch."""

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.section import NonNegativeFloat, Positive, Section
+from mtrl.runs.section import Few, Section
 from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.vision.celeba_files import LAYOUT, NAMES, Table, read_tables
 from mtrl.supervised.vision.files import is_full, read_picture, require_folder, source
@@ -40,13 +40,13 @@ class CelebA(Section):
     network: Literal["resnet18", "plain_cnn"] = "resnet18"
     """`resnet18`: ResNet-18 for small images, two outputs per attribute (Sener and Koltun); `plain_cnn`: nine
     layers, one output per attribute (FAMO)."""
-    width: Positive = 64
+    width: Few = 64
     """Channels of the network's first layer; published: 64."""
-    image_size: Annotated[int, Field(gt=0, multiple_of=32)] = 64
+    image_size: Annotated[int, Field(gt=0, le=8_192, multiple_of=32)] = 64
     """Rows and columns that pictures are brought to; published: 64."""
     score: Literal["error", "f1"] = "error"
     """Metric of each attribute: the share of wrong answers (Sener and Koltun), or F1 (FAMO); both in %."""
-    cache_gib: NonNegativeFloat = 4.0
+    cache_gib: Annotated[float, Field(ge=0, le=1e6)] = 4.0
     """A split is kept in memory, a byte per value, if it takes no more than this (2 GiB for the training split)."""
 
     @property

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.records.regular_files import read_regular
 from mtrl.runs.errors import UserError
 
 NAMES = [
@@ -52,6 +53,8 @@ NAMES = [
 ]
 """In the order of `list_attr_celeba.txt`."""
 LAYOUT = "Img/img_align_celeba/ (or _png), Anno/list_attr_celeba.txt, Eval/list_eval_partition.txt (or all in DIR)"
+MOST_BYTES = 1 << 28
+"""Of a text file: CelebA's largest has 27 million."""
 FOLDERS = ("img_align_celeba", "img_align_celeba_png")
 
 
@@ -121,9 +124,12 @@ def _splits(path: Path) -> dict[str, int]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        text = read_regular(path, MOST_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a text file") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _images(root: Path, names: list[str]) -> list[Path]:

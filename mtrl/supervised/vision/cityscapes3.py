@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.section import NonNegative, NonNegativeFloat, Positive, Section
+from mtrl.runs.section import Few, NonNegative, PathText, Section
 from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.vision import cityscapes_files
 from mtrl.supervised.vision.augmentation import draw_angles, draw_flips, flip, flip_vectors, turn, turn_offsets
@@ -79,21 +79,21 @@ class Cityscapes3(Section):
 
     name: Literal["cityscapes3"] = "cityscapes3"
     """Cityscapes' official archives: `leftImg8bit/`, `gtFine/`, `disparity/`."""
-    width: Positive = 64
+    width: Few = 64
     """Channels of the ResNet-50's stem; published: 64."""
-    image_height: Annotated[int, Field(gt=0, multiple_of=STRIDE)] = SIZE[0]
+    image_height: Annotated[int, Field(gt=0, le=8_192, multiple_of=STRIDE)] = SIZE[0]
     """Rows of pixels that pictures are reduced to; published: 256."""
-    image_width: Annotated[int, Field(gt=0, multiple_of=STRIDE)] = SIZE[1]
+    image_width: Annotated[int, Field(gt=0, le=8_192, multiple_of=STRIDE)] = SIZE[1]
     """Columns of pixels that pictures are reduced to; published: 512."""
     label_stride: Literal[1, 2, 4, 8] = 1
     """Labels are at the resolution of the pictures divided by this: 1 as in the paper, 8 as in its code."""
-    weights: str | None = None
+    weights: PathText | None = None
     """File of ImageNet weights of a ResNet-50, in torchvision's form; published with them. null: drawn."""
     held_out: NonNegative = 0
     """Training pictures that are kept for validation; the paper's search for the step size has 275."""
     augment: bool = True
     """Train on pictures turned by up to 10 degrees, and on mirror images."""
-    cache_gib: NonNegativeFloat = 4.0
+    cache_gib: Annotated[float, Field(ge=0, le=1e6)] = 4.0
     """A split is kept in memory if it takes no more than this."""
 
     @property

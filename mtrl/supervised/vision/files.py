@@ -3,16 +3,24 @@
 Axes: `H` rows and `W` columns of pixels, `C` channels.
 """
 
+import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mtrl.records.regular_files import check_regular
 from mtrl.runs.errors import UserError
 
+_MOST_BYTES = 1 << 30
+"""Of a file."""
+_MOST_PIXELS = 1 << 25
+"""Of a picture: Cityscapes' have 2^21."""
 STAND_IN = "STAND-IN.txt"
 """The file that says that a folder holds made-up data."""
 
@@ -100,11 +108,21 @@ def picture_size(path: Path) -> tuple[int, int]:
 def _open(path: Path) -> Any:
     image = pillow()
     try:
-        return image.open(path)
+        check_regular(path, _MOST_BYTES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", image.DecompressionBombWarning)  # from sizes above ours
+            picture = image.open(path, formats=("PNG", "JPEG"))
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing") from error
+    except image.DecompressionBombError as error:
+        raise UserError(f"{path} is larger than any picture of these data sets: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:  # pillow raises all three for damaged headers
         raise UserError(f"{path} is damaged: expected a PNG or JPEG picture") from error
+    if picture.width * picture.height > _MOST_PIXELS:
+        size = f"{picture.height:,} x {picture.width:,}"
+        picture.close()
+        raise UserError(f"{path} has {size} pixels, and no picture of these data sets more than {_MOST_PIXELS:,}")
+    return picture
 
 
 def _decoded(path: Path, picture: Any, mode: str | None) -> Any:
@@ -126,6 +144,7 @@ def read_array(path: Path, shape: tuple[int | None, ...]) -> NDArray[Any]:
         UserError: it is missing or damaged, not of numbers, or has another shape.
     """
     try:
+        _check_header(path)
         values = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing") from error
@@ -137,6 +156,19 @@ def read_array(path: Path, shape: tuple[int | None, ...]) -> NDArray[Any]:
         got = f"{values.dtype} of shape {list(values.shape)}" if isinstance(values, np.ndarray) else "an archive"
         raise UserError(f"{path}: expected numbers of shape {wanted}, got {got}")
     return values
+
+
+def _check_header(path: Path) -> None:
+    """Whether a `.npy` file says of itself what it is, before memory is taken for what it says."""
+    size = check_regular(path, _MOST_BYTES)
+    with path.open("rb") as file:
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(npy.read_magic(file))
+        if read is None:
+            raise ValueError("an unknown version of numpy's format")
+        found, _, kind = read(file)
+        told = math.prod(found) * kind.itemsize
+        if not kind.hasobject and told != size - file.tell():
+            raise ValueError(f"{size - file.tell():,} bytes follow its header, which tells of {told:,}")
 
 
 def check_range(path: Path, values: NDArray[Any], least: float, most: float, what: str) -> None:

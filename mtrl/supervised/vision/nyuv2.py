@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from mtrl.runs.section import NonNegativeFloat, Positive, Section
+from mtrl.runs.section import Few, Section
 from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.vision import mtan_files, scene_tasks
 from mtrl.supervised.vision.files import is_full, require_folder, source
@@ -46,15 +46,15 @@ class NYUv2(Section):
     network: scene_tasks.Network = "mtan"
     """`mtan`: SegNet with attention masks that belong to their tasks; `mtan_published`: the same, but the masks count
     as shared, as in Nash-MTL's code; `segnet`: a shared SegNet, which with one task is the papers' baseline."""
-    width: Positive = 64
+    width: Few = 64
     """Channels of the network's finest level; published: 64."""
-    image_height: Annotated[int, Field(gt=0, multiple_of=scene_tasks.MULTIPLE)] = SIZE[0]
+    image_height: Annotated[int, Field(gt=0, le=8_192, multiple_of=scene_tasks.MULTIPLE)] = SIZE[0]
     """Rows of pixels; larger files are reduced."""
-    image_width: Annotated[int, Field(gt=0, multiple_of=scene_tasks.MULTIPLE)] = SIZE[1]
+    image_width: Annotated[int, Field(gt=0, le=8_192, multiple_of=scene_tasks.MULTIPLE)] = SIZE[1]
     """Columns of pixels; larger files are reduced."""
     augment: bool = True
     """Train on random crops, enlarged by 1, 1.2 or 1.5, and on mirror images."""
-    cache_gib: NonNegativeFloat = 4.0
+    cache_gib: Annotated[float, Field(ge=0, le=1e6)] = 4.0
     """A split is kept in memory if it takes no more than this."""
 
     @property

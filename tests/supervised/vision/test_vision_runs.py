@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mtrl.runs import checkpoint
 from mtrl.supervised import SupervisedConfig, standin, train
 from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
 from mtrl.supervised.vision import CelebA, NYUv2
@@ -49,7 +50,7 @@ def test_other_choices_train_every_parameter(
 ) -> None:
     config = short(name, stand_ins, **changes)
     train(config, 0, tmp_path / "run")
-    state = torch.load(sorted((tmp_path / "run" / "checkpoints").glob("*.pt"))[-1], weights_only=False)
+    state = checkpoint.load_newest(tmp_path / "run" / "checkpoints")
     torch.manual_seed(seed_of(0, FIRST_PARAMETERS))
     first = dict(config.benchmark.model().named_parameters())
     learned = [learner["model"] for learner in find(state, "learners")]

@@ -1,0 +1,82 @@
+"""What can be said of a run before anything of it is written: what cannot work, and what will not be learned.
+
+Axes: `S` replicas (one a seed), `T` tasks, `E` environments of each, `O` observation, `A` action.
+"""
+
+import envs
+from agents.config import Config
+from agents.environments import MOST_ENVS_PER_TASK
+from agents.learners import check_installed
+from agents.networks import NetworkConfig
+from mtrl.runs.devices import memory
+from mtrl.runs.errors import UserError
+from mtrl.runs.method_trial import try_method
+
+_FLOAT = 4  # bytes
+_STATES = 4  # of a parameter: itself, its gradient and Adam's two moments
+
+
+def check(config: Config, num_seeds: int) -> None:
+    """Refuses what could not be trained or evaluated to its end on this machine.
+
+    Args:
+        config: of the run.
+        num_seeds: S, side by side.
+
+    Raises:
+        UserError: names the field.
+        ModuleNotFoundError: names the package and the extra that has it.
+    """
+    try:
+        tasks = envs.task_names(config.env.tasks)
+        sizes = envs.sizes(tasks, config.env.one_hot)
+    except ValueError as error:
+        raise UserError(f"env.{error}") from error
+    check_installed(config)
+    if config.agent.single_task == "none":
+        try_method(config.method, len(tasks), (num_seeds,))
+    for what, needed in _needs(config, num_seeds, len(tasks), sizes).items():
+        if needed > memory():
+            gib = f"{needed / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f}"
+            raise UserError(f"{what} would take {gib}")
+
+
+def notes(config: Config) -> list[str]:
+    """What a user may not have meant: a line each."""
+    tasks = len(envs.task_names(config.env.tasks))
+    told = []
+    if config.steps <= config.training.warmup_steps:
+        told.append(
+            f"nothing will be learned: steps {config.steps:,} are no more than "
+            f"training.warmup_steps {config.training.warmup_steps:,}"
+        )
+    whole = config.env.horizon * config.env.num_envs_per_task * tasks
+    if whole > config.steps:
+        told.append(
+            f"no episode may end in training: the first takes {whole:,} steps of all environments together, "
+            f"steps are {config.steps:,}"
+        )
+    return told
+
+
+def _needs(config: Config, num_seeds: int, num_tasks: int, sizes: envs.Sizes) -> dict[str, int]:
+    """Bytes by what takes them, from below: what is refused would not have fitted."""
+    training, section = config.training, config.env
+    row = 2 * sizes.observation + sizes.action + 3
+    batch = num_seeds * num_tasks * training.batch_per_task
+    widest = max(config.agent.actor.width, config.agent.critic.width)
+    actions = num_tasks * sizes.action * _FLOAT
+    return {
+        "training.replay_capacity_per_task": num_seeds * num_tasks * training.replay_capacity_per_task * row * _FLOAT,
+        "training.batch_per_task": batch * (row + widest) * _FLOAT,
+        "env.horizon times env.num_envs_per_task": num_seeds * section.horizon * section.num_envs_per_task * actions,
+        "evaluation.horizon": config.evaluation.horizon * MOST_ENVS_PER_TASK * actions,
+        "agent.actor": num_seeds * _STATES * _parameters(config.agent.actor) * _FLOAT,
+        "agent.critic": num_seeds * 2 * _STATES * _parameters(config.agent.critic) * _FLOAT,
+        "agent.num_atoms": batch * 2 * config.agent.num_atoms * _FLOAT,
+    }
+
+
+def _parameters(config: NetworkConfig) -> int:
+    """Fewer than a trunk has: one matrix a layer."""
+    return config.depth * config.width**2

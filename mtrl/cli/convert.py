@@ -1,0 +1,48 @@
+"""`mtrl convert FILE [FILE ...]`."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from agents.config import Config
+from agents.metrics import ComponentMetrics
+from mtrl.cli.one_line_parser import OneLineParser
+from mtrl.cli.tables import print_plain
+from mtrl.report.metric_runs import is_supervised
+from mtrl.runs import old_checkpoint
+from mtrl.runs.folder import load_config
+from mtrl.runs.identity import Identity, identity
+from mtrl.runs.section import RunConfig
+from mtrl.supervised import SupervisedConfig
+from mtrl.supervised.learner import Measured
+
+_RECORDS = ComponentMetrics, Measured
+_DOES = (
+    "Make checkpoints and saved agents of older versions, which are pickles, files of this version, in their place. "
+    f"Of what a pickle may call it trusts {old_checkpoint.trusted(_RECORDS)}, and nothing else: no program in it runs."
+)
+
+
+def run(words: list[str]) -> int:
+    """Convert files, and say so."""
+    parser = OneLineParser("mtrl convert", _DOES)
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="in a run's folder of checkpoints, or a saved agent"
+    )
+    files = parser.parse_args(words).files
+    console = Console()
+    print_plain(console, f"Trusted: {old_checkpoint.trusted(_RECORDS)}. A file that calls anything else is left alone.")
+    for path in files:
+        old_checkpoint.convert(path, _RECORDS, _run_of(path))
+        print_plain(console, f"{path}: converted")
+    return 0
+
+
+def _run_of(path: Path) -> Identity | None:
+    """The run whose checkpoint it is."""
+    folder = path.absolute().parent.parent
+    if path.absolute().parent.name != "checkpoints" or not (folder / "config.yaml").is_file():
+        return None
+    kind: type[RunConfig] = SupervisedConfig if is_supervised(folder) else Config
+    config = load_config(folder, kind)
+    return identity(config, config.seeds[0])

@@ -1,0 +1,63 @@
+"""JSON as runs write it: finite numbers of a sane size, nested a few levels deep."""
+
+import json
+import math
+import re
+from typing import Any
+
+LARGEST = 2**53
+"""Whole numbers above are not told apart by a float."""
+_DEEPEST = 12
+_SUSPICIOUS = re.compile(rb"\d{17}|[eE]\+?\d{3}")  # an integer of so many digits, an exponent of three
+
+
+def parse_json(text: bytes) -> Any:
+    """The value in a text.
+
+    Raises:
+        ValueError: it is not UTF-8 or not JSON, a number is NaN, infinite or too large, or it is nested too deep; why,
+            in a few words.
+    """
+    odd = bool(_SUSPICIOUS.search(text))  # else the parser needs not ask for every number
+    try:
+        numbers: dict[str, Any] = {"parse_int": _int, "parse_float": _float} if odd else {}
+        value = json.loads(text.decode("utf-8"), parse_constant=_no_number, **numbers)
+    except UnicodeDecodeError as error:
+        raise ValueError("not UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON, or cut short ({error.msg} at column {error.colno})") from error
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if text.count(b"[") + text.count(b"{") > _DEEPEST:
+        _check_depth(value)
+    return value
+
+
+def _int(digits: str) -> int:
+    if len(digits) > 16 and (len(digits) > 20 or abs(int(digits)) > LARGEST):
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise ValueError(f"the number {digits[:40]} is too large")
+    return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deep")

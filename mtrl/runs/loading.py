@@ -1,0 +1,71 @@
+"""What was saved into what is there: of the same shape and finite, or not at all."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+def copy_checked(name: str, tensors: Iterable[Tensor], saved: Iterable[Tensor]) -> None:
+    """Copies one list of tensors into another.
+
+    Raises:
+        ValueError: a number of tensors, a shape or a kind of number differs, or one of the numbers is not finite.
+    """
+    pairs = list(zip(tensors, saved, strict=True))
+    for index, (tensor, value) in enumerate(pairs):
+        if not isinstance(value, Tensor) or value.shape != tensor.shape or value.dtype != tensor.dtype:
+            got = f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"{name} {index} must be {tensor.dtype} {list(tensor.shape)}, got {got}")
+    check_finite(name, [value for _, value in pairs])
+    with torch.no_grad():
+        for tensor, value in pairs:
+            tensor.copy_(value)
+
+
+def whole(name: str, value: object) -> int:
+    """A number that counts something.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} must be a whole number >= 0, got {value!r}")
+    return value
+
+
+def check_finite(name: str, tree: Any) -> None:
+    """Refuses trees that hold a tensor with NaN or infinity.
+
+    Raises:
+        ValueError: names the tree.
+    """
+    if not all(bool(tensor.isfinite().all()) for tensor in _tensors(tree)):
+        raise ValueError(f"{name} has numbers that are not finite")
+
+
+def load_optimizer(name: str, optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
+    """As `optimizer.load_state_dict`, which does not look at shapes.
+
+    Raises:
+        ValueError: the state is of other parameters, or not finite.
+    """
+    check_finite(name, saved["state"])
+    optimizer.load_state_dict(dict(saved))
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{name}: {key} must be {list(parameter.shape)}, got {list(value.shape)}")
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            yield from _tensors(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from _tensors(value)

@@ -1,0 +1,97 @@
+"""Checkpoints of older versions, which are pickles, made files of this version.
+
+A pickle is a program: torch's unpickler of weights runs none but the constructors that it is given, those of plain
+data, of tensors, and of what older versions wrote beside them. Any other name in the file ends the conversion.
+"""
+
+import json
+import pickle
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
+from mtrl.runs.identity import Identity
+
+_NUMPY = (
+    np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+    np._core.multiarray.scalar,  # type: ignore[attr-defined]
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("bool", "uint8", "uint32", "uint64", "int8", "int32", "int64")),
+    *(type(np.dtype(name)) for name in ("float32", "float64")),
+)
+_DAMAGED = (
+    *(EOFError, OSError, RuntimeError, MemoryError),
+    *(KeyError, ValueError, TypeError, AttributeError, IndexError),
+)
+
+
+def _no_bytes() -> bytes:
+    """In place of `bytes`, which empty arrays call without arguments, and a bomb with one."""
+    return b""
+
+
+def trusted(records: Sequence[type]) -> str:
+    """What the conversion lets a file call, in words.
+
+    Args:
+        records: named tuples that older versions wrote.
+    """
+    own = ", ".join(f"{record.__module__}.{record.__name__}" for record in records)
+    return f"tensors, numpy arrays, collections.Counter, {own}"
+
+
+def convert(path: Path, records: Sequence[type], run: Identity | None) -> None:
+    """Replaces a file by one of this version that holds the same; whole or not at all.
+
+    Args:
+        path: a checkpoint of a run, or an agent that was saved.
+        records: named tuples that older versions wrote.
+        run: that a checkpoint is of; None for an agent that was saved by itself, whose file says it.
+
+    Raises:
+        UserError: it is no file of an older version, or it calls something else.
+    """
+    state = _read(path, records)
+    if run is None:
+        if not isinstance(state, dict) or state.keys() != {"config", "state"}:
+            raise UserError(f"{path} was not written by MultiTaskSAC.save, nor is it in a run's checkpoints")
+        about: Identity = {"config": _parsed(path, state["config"])}
+        state = state["state"]
+    else:
+        about = {**run, "step": _step(path, state)}
+    try:
+        checkpoint.write(path, state, about)
+    except TypeError as error:
+        raise UserError(f"{path} holds no state of an older version: {error}") from error
+
+
+def _read(path: Path, records: Sequence[type]) -> Any:
+    try:
+        with torch.serialization.safe_globals([*_NUMPY, (_no_bytes, "builtins.bytes"), Counter, *records]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} was not converted: it holds more than {trusted(records)}") from error
+    except _DAMAGED as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is no checkpoint of an older version, or damaged ({reason})") from error
+
+
+def _step(path: Path, state: Any) -> int:
+    step = state.get("step") if isinstance(state, dict) else None
+    if type(step) is not int or path.name != checkpoint.name(step):
+        raise UserError(f"{path} is of step {step!r}, not the one that it is called after")
+    return step
+
+
+def _parsed(path: Path, config: Any) -> Any:
+    try:
+        return json.loads(config)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} holds no configuration") from error

@@ -1,0 +1,168 @@
+"""What cannot work is said before anything is written, and a folder in which nothing was trained stands in no way."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import envs
+from agents import Config, MultiTaskSAC, UserError, evaluate, train
+from agents.training import Training
+from mtrl.cli.main import main
+from mtrl.runs.folder import load_config, save_config, was_trained
+from mtrl.supervised import train as train_supervised
+from tests.runs.small_runs import small, toy, trained
+
+TERABYTES: dict[str, dict[str, Any]] = {
+    "training.replay_capacity_per_task": {"training": {"replay_capacity_per_task": 10**12}},
+    "env.horizon times env.num_envs_per_task": {"env": {"horizon": 10**6, "num_envs_per_task": 10**4}}
+    | {"training": {"replay_capacity_per_task": 10**4}},
+    "agent.critic": {"agent": {"critic": {"kind": "mlp", "width": 65_536, "depth": 1_000}}},
+    "training.batch_per_task": {"training": {"batch_per_task": 10**6}, "agent": {"actor": {"width": 30_000}}},
+}
+METHODS = {
+    "AlignedMTL needs": {"name": "aligned_mtl", "preference": [1.0, 2.0]},
+    "Krum needs|Krum\\(.*needs at least": {"name": "krum", "num_byzantine": 3},
+    "STCH needs": {"name": "stch", "ideal": [0.0]},
+    "takes one matrix|needs cvxpy": {"name": "nash_mtl", "solver": "ccp"},
+}
+
+
+@pytest.mark.parametrize("what", TERABYTES)
+def test_more_than_the_memory(what: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"{what} would take [\d,]+ GiB, and this machine has"):
+        train(small(**TERABYTES[what]), {0: tmp_path / "run"})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("told", METHODS)
+def test_methods_that_do_not_fit_the_tasks(told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"method: .*({told})"):
+        train(_with_method(METHODS[told]), {0: tmp_path / "run"})
+    with pytest.raises(UserError, match=f"method: .*({told})"):
+        MultiTaskSAC(_with_method(METHODS[told]), seed=0).learn(80)
+    if "needs at least" not in told:
+        with pytest.raises(UserError, match="method: "):
+            train_supervised(toy(method=METHODS[told] | _longer(told)), 0, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def _with_method(method: dict[str, Any]) -> Config:
+    tree = small().model_dump(mode="json") | {"method": method}
+    return Config.model_validate_json(json.dumps(tree))
+
+
+def _longer(told: str) -> dict[str, Any]:
+    return {"preference": [1.0] * 3} if "AlignedMTL" in told else {}
+
+
+def test_simulators_that_cannot_leave_the_folder_free(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="goals_visible"):
+        train(small(env={"goals_visible": False}), {0: tmp_path / "run"})
+    with pytest.raises(UserError, match="backend"):
+        train(small(env={"backend": "envpool"}), {0: tmp_path / "run"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_in_which_nothing_was_trained_is_no_run(tmp_path: Path) -> None:
+    """As a run leaves it that was killed before its first log line; another configuration may take it."""
+    folder = tmp_path / "seed_0"
+    folder.mkdir()
+    save_config(folder, small(method={"name": "mean"}), 0)
+    (folder / "metrics.jsonl").write_text('{"kind": "start", "step": 0, "seed": 0, "versions": {}}\n')
+    assert not was_trained(folder)
+    train(small(), {0: folder})
+    assert was_trained(folder)
+    assert load_config(folder, type(small())).method.name == "pcgrad"
+    assert (folder / "metrics.jsonl").read_text().count('"start"') == 1
+    with pytest.raises(UserError, match="never overwritten"):
+        train(small(), {0: folder})
+
+
+def test_a_killed_simulator_is_one_line_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Training.vector_step
+
+    def killing(self: Training) -> None:
+        if self.step == 240:
+            os.kill(self.replicas[0].env.worker_pids()[0], signal.SIGKILL)  # type: ignore[attr-defined]
+        step(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "vector_step", killing)
+        with pytest.raises(UserError, match=r"was killed by signal 9 at step 240: stopped; .* of step 160, is kept"):
+            train(small(), {0: tmp_path / "run"})
+    straight = trained(tmp_path / "straight")
+    train(small(), {0: tmp_path / "run"}, resume=True)
+    one, other = (evaluate(folder, device="cpu") for folder in (straight, tmp_path / "run"))
+    assert (one["tasks"], one["checkpoint"]) == (other["tasks"], other["checkpoint"])
+
+
+def test_what_will_not_be_learned_is_said(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def listen(event: dict[str, Any], seed: int | None) -> None:
+        if event["kind"] == "note":
+            told.append(event["text"])
+
+    train(small(steps=40), {0: tmp_path / "a"}, on_event=listen)
+    assert told == [
+        "nothing will be learned: steps 40 are no more than training.warmup_steps 40",
+        "no episode may end in training: the first takes 80 steps of all environments together, steps are 40",
+    ]
+    told.clear()
+    train(small(), {0: tmp_path / "b"}, on_event=listen)
+    assert told == []
+
+
+@pytest.mark.parametrize("name", ["1e5", "yes", "007", "1_000", "null", "true", "é"])
+def test_any_name_is_kept_as_it_is(name: str, tmp_path: Path) -> None:
+    config = small(name=name, steps=40)
+    tmp_path.joinpath("run").mkdir()
+    save_config(tmp_path / "run", config, 0)
+    path = tmp_path / "run" / "config.yaml"
+    assert load_config(tmp_path / "run", type(config)) == config.of_seed(0)
+    assert yaml.safe_load(path.read_text())["name"] == name
+
+
+def test_tasks_that_are_none_are_one_line() -> None:
+    for tasks in (None, 3, [None], [3]):
+        with pytest.raises(ValueError, match="tasks"):
+            envs.make(tasks)  # type: ignore[arg-type]
+
+
+def test_many_environments_are_told_to_their_workers() -> None:
+    """More than an argument of a process holds."""
+    with envs.make("Points", num_envs_per_task=3_000, horizon=10, num_workers=1) as env:
+        assert env.reset().shape[:2] == (4, 3_000)
+
+
+@pytest.mark.parametrize("place", ["file", "dangling", "loop", "read-only"])
+def test_folders_that_are_none(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(small().model_dump(mode="json")))
+    run = tmp_path / "runs" / "small" / "seed_0"
+    run.parent.mkdir(parents=True)
+    if place == "file":
+        run.write_text("")
+    elif place == "dangling":
+        run.symlink_to(tmp_path / "nowhere" / "at all")
+    elif place == "loop":
+        run.symlink_to(run)
+    else:
+        run.symlink_to("/proc/seed_0")
+    assert main(["train", str(tmp_path / "x.yaml"), "--out", str(tmp_path / "runs"), "--device", "cpu"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    if place != "dangling":
+        assert main(["evaluate", str(run)]) == 2
+        assert main(["status", str(run)]) == 2
+        assert main(["report", str(run), "--out", str(tmp_path / "report")]) == 2
+        assert capsys.readouterr().err.count("\n") == 3
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "/proc/self/mem", "/", "no\0name", "\udc80"])
+def test_configurations_that_are_no_files(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", path]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
