@@ -139,6 +139,9 @@ class TrainingConfig(Section):
     """The deterministic policy is evaluated every so many steps; 0 for never before the end."""
     eval_episodes: Count = 10
     """Episodes per task of such an evaluation."""
+    conflict_every_updates: Positive = 100
+    """Norms and cosines of the tasks' gradients are measured every so many updates, whatever the method; a line of the
+    log has their means since the line before."""
     checkpoint_every_steps: Positive = 100_000
     """A checkpoint is written every so many steps, and at the end."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -5,7 +5,7 @@ Axes: `S` replicas (seeds side by side), `T` tasks, `B` batch per task, `O` obse
 
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,28 +14,40 @@ from torch import Tensor
 from torch.func import vmap
 
 from agents.losses import Batch, SoftActorCritic
-from agents.metrics import ComponentMetrics
-from agents.networks import NetworkParameters
+from agents.networks import Layout, NetworkParameters
 from mtrl.aggregation import CoordinateMethod, Method
-from mtrl.conflict import conflict_rate, cosines, norms
-from mtrl.gradients import TaskGradients, linear_task_gradients
+from mtrl.gradients import TaskGradients, by_task, linear_task_gradients
 
 
 class Direction(NamedTuple):
-    """A step's gradients for one component, and what is logged of it."""
+    """A step's gradients for one component, and where they come from."""
 
-    shared: dict[str, Tensor]
-    """`[S, *shape]`"""
+    gradient: Tensor
+    """`[S, P]`, of the shared parameters the combined one, of each task's own ones its own."""
+    losses: Tensor
+    """`[S, T]`"""
+    weights: Tensor
+    """`[S, T]`; NaN from a coordinate-wise rule."""
+    gram: Tensor | None
+    """`[S, T, T]`, of the tasks' gradients of the shared parameters; None where it was not needed."""
+
+
+class Collected(NamedTuple):
+    """What a backward pass through the losses of all tasks gives."""
+
+    leaves: Mapping[str, Any]
+    """Of `TaskGradients` of the shared parameters."""
     own: dict[str, Tensor]
-    """`[S, T, *shape]`"""
-    metrics: ComponentMetrics
+    """Gradients of the own parameters."""
+    losses: Tensor
+    """`[S, T]`"""
 
 
 class Policies(NamedTuple):
     """What the critic's loss reads and does not move."""
 
-    target: NetworkParameters
-    actor: NetworkParameters
+    target: Tensor
+    actor: Tensor
 
 
 @dataclass(frozen=True)
@@ -43,55 +55,62 @@ class Directions:
     """The directions of critic and actor, for all replicas at once.
 
     Attributes:
-        functions: networks and losses of one task.
+        functions: networks and losses.
+        critic_layout: of the critics' parameters.
+        actor_layout: of the actor's.
         critic_method: aggregates the critic's gradients; its state moves on when no weights are given.
         actor_method: the actor's.
-        max_grad_norm: the gradients of a replica's component are clipped to this norm; None for not.
+        max_grad_norm: the gradient of a replica's component is clipped to this norm; None for not.
     """
 
     functions: SoftActorCritic
+    critic_layout: Layout
+    actor_layout: Layout
     critic_method: Method | CoordinateMethod
     actor_method: Method | CoordinateMethod
     max_grad_norm: float | None
 
     def critic(
         self,
-        critic: NetworkParameters,
+        critic: Tensor,
         frozen: Policies,
         batch: Batch,
         alpha: Tensor,
         noise: Tensor,
         weights: Tensor | None,
+        measure: bool = False,
     ) -> tuple[Direction, Tensor]:
         """The critics' direction.
 
         Args:
-            critic: shared parameters `[S, *shape]`, own ones `[S, T, *shape]`.
-            frozen: target critics and actor.
+            critic: parameters `[S, P]`.
+            frozen: of target critics and actor.
             batch: `[S, T, B, ...]`.
             alpha: temperatures, `[S, T]`.
             noise: standard normal, `[S, T, B, A]`.
             weights: `[S, T]`, of an earlier call, to be used once more; None for new ones.
+            measure: give the Gram matrix even where nothing else needs it.
 
         Returns:
             The direction; mean critic values `[S, T]`.
         """
 
-        def of_one_replica(critic, target, actor, *data):  # type: ignore[no-untyped-def]
-            loss = self._critic_loss(target, actor)
-            return _leaves(loss, critic, *data, target.own, actor.own, num_rows=noise.shape[-2])
+        def of_one_replica(parameters: NetworkParameters, *data: Any) -> Any:
+            return _collected(self._critic_losses, parameters, data, noise)
 
-        gradients, own, losses, value = vmap(of_one_replica)(critic, *frozen, batch, alpha, noise)
-        return self._direction(self.critic_method, gradients, own, losses, weights), value
+        parameters = self._views(critic, frozen)
+        collected, value = vmap(of_one_replica)(*parameters, batch, alpha, noise)
+        return self._direction(self.critic_method, self.critic_layout, collected, weights, measure), value
 
     def actor(
         self,
-        actor: NetworkParameters,
-        critic: NetworkParameters,
+        actor: Tensor,
+        critic: Tensor,
         observation: Tensor,
         alpha: Tensor,
         noise: Tensor,
         weights: Tensor | None,
+        measure: bool = False,
     ) -> tuple[Direction, Tensor]:
         """The actor's direction; arguments as for `critic`.
 
@@ -99,71 +118,88 @@ class Directions:
             The direction; entropies of the policy `[S, T]`.
         """
 
-        def of_one_replica(actor, critic, *data):  # type: ignore[no-untyped-def]
-            def loss(tape, shared, own, observation, alpha, noise, critic_own):  # type: ignore[no-untyped-def]
-                frozen = critic.shared, critic_own
-                return self.functions.actor_loss(tape, shared, own, observation, frozen, alpha, noise)
+        def of_one_replica(parameters: NetworkParameters, *data: Any) -> Any:
+            return _collected(self._actor_losses, parameters, data, noise)
 
-            return _leaves(loss, actor, *data, critic.own, num_rows=noise.shape[-2])
-
-        gradients, own, losses, entropy = vmap(of_one_replica)(actor, critic, observation, alpha, noise)
-        return self._direction(self.actor_method, gradients, own, losses, weights), entropy
+        parameters = self.actor_layout.views(actor), self.critic_layout.views(critic)
+        collected, entropy = vmap(of_one_replica)(*parameters, observation, alpha, noise)
+        return self._direction(self.actor_method, self.actor_layout, collected, weights, measure), entropy
 
     @torch.no_grad()
-    def critic_losses(
-        self, critic: NetworkParameters, frozen: Policies, batch: Batch, alpha: Tensor, noise: Tensor
-    ) -> Tensor:
-        """`[S, T]`"""
+    def critic_losses(self, critic: Tensor, frozen: Policies, batch: Batch, alpha: Tensor, noise: Tensor) -> Tensor:
+        """`[S, T]`; arguments as for `critic`."""
 
-        def of_one_replica(critic, target, actor, *data):  # type: ignore[no-untyped-def]
-            def of_one_task(own, *data):  # type: ignore[no-untyped-def]
-                value, _ = self._critic_loss(target, actor)({}, critic.shared, own, *data)
-                return value
+        def of_one_replica(critic: NetworkParameters, *data: Any) -> Tensor:
+            shared = by_task(critic.shared, noise.shape[1])
+            return self._critic_losses({}, shared, critic.own, *data)[0]
 
-            return vmap(of_one_task)(critic.own, *data, target.own, actor.own)
+        return vmap(of_one_replica)(*self._views(critic, frozen), batch, alpha, noise)
 
-        return vmap(of_one_replica)(critic, *frozen, batch, alpha, noise)
+    def _views(
+        self, critic: Tensor, frozen: Policies
+    ) -> tuple[NetworkParameters, NetworkParameters, NetworkParameters]:
+        critics = self.critic_layout.views
+        return critics(critic), critics(frozen.target), self.actor_layout.views(frozen.actor)
 
-    def _critic_loss(self, target: NetworkParameters, actor: NetworkParameters) -> Any:
-        """The loss of one task."""
+    def _critic_losses(
+        self,
+        tape: dict[str, Tensor],
+        shared: dict[str, Tensor],
+        own: dict[str, Tensor],
+        target: NetworkParameters,
+        actor: NetworkParameters,
+        batch: Batch,
+        alpha: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        critic, target, actor = NetworkParameters(shared, own), _frozen(target, len(alpha)), _frozen(actor, len(alpha))
+        return self.functions.critic_loss(tape, critic, target, actor, batch, alpha, noise)
 
-        def loss(tape, shared, own, batch, alpha, noise, target_own, actor_own):  # type: ignore[no-untyped-def]
-            frozen = (target.shared, target_own), (actor.shared, actor_own)
-            return self.functions.critic_loss(tape, shared, own, batch, *frozen, alpha, noise)
-
-        return loss
+    def _actor_losses(
+        self,
+        tape: dict[str, Tensor],
+        shared: dict[str, Tensor],
+        own: dict[str, Tensor],
+        critic: NetworkParameters,
+        observation: Tensor,
+        alpha: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        frozen = _frozen(critic, len(alpha))
+        return self.functions.actor_loss(tape, NetworkParameters(shared, own), frozen, observation, alpha, noise)
 
     def _direction(
         self,
         method: Method | CoordinateMethod,
-        leaves: Mapping[str, Any],
-        own: dict[str, Tensor],
-        losses: Tensor,
+        layout: Layout,
+        collected: Collected,
         weights: Tensor | None,
+        measure: bool,
     ) -> Direction:
-        gradients = TaskGradients(leaves, leading=1)
+        leaves, own, losses = collected
+        gradients, gram = TaskGradients(leaves, leading=1), None
         if weights is None:
             shared, weights, gram = gradients.aggregate(method, losses)
-            metrics = ComponentMetrics(losses, weights, norms(gram), conflict_rate(gram), cosines(gram))
         else:
-            unknown = torch.full_like(losses, torch.nan)
-            pairs = unknown.unsqueeze(-1).expand(*unknown.shape, unknown.shape[-1])
-            metrics = ComponentMetrics(losses, weights, unknown, unknown[..., 0], pairs)
             shared = gradients.combine(weights)
+        if measure and gram is None:
+            gram = gradients.gram()
+        gradient = layout.flatten(NetworkParameters(shared, own), leading=1)
         if self.max_grad_norm is not None:
-            shared, own = _clipped(self.max_grad_norm, shared, own)
-        return Direction(shared, own, metrics)
+            norm = gradient.norm(dim=-1, keepdim=True)
+            gradient = gradient * (self.max_grad_norm / norm.clamp(min=1e-12)).clamp(max=1)
+        return Direction(gradient, losses, weights, gram)
 
 
-def _leaves(loss, parameters, *data, num_rows):  # type: ignore[no-untyped-def]
-    gradients, own, losses, auxiliary = linear_task_gradients(
-        loss, parameters.shared, parameters.own, *data, num_rows=num_rows
+def _collected(
+    losses: Callable[..., Any], parameters: NetworkParameters, data: tuple[Any, ...], noise: Tensor
+) -> tuple[Collected, Tensor]:
+    """Of one replica; and the auxiliary tensor of its losses."""
+    gradients, own, values, auxiliary = linear_task_gradients(
+        losses, *parameters, *data, num_tasks=noise.shape[1], num_rows=noise.shape[2]
     )
-    return gradients.leaves, own, losses, auxiliary
+    return Collected(gradients.leaves, own, values), auxiliary
 
 
-def _clipped(max_norm: float, *groups: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The gradients of each replica, all groups together, brought to this norm where theirs is larger."""
-    squares = [x.flatten(1).square().sum(1) for group in groups for x in group.values()]
-    factor = (max_norm / torch.stack(squares).sum(0).sqrt().clamp(min=1e-12)).clamp(max=1)
-    return [{name: x * factor.view(-1, *(1 for _ in x.shape[1:])) for name, x in group.items()} for group in groups]
+def _frozen(parameters: NetworkParameters, num_tasks: int) -> NetworkParameters:
+    return NetworkParameters(by_task(parameters.shared, num_tasks), parameters.own)

@@ -68,18 +68,19 @@ def train(
     }
     if metrics is None:
         return event
-    metrics = tree_map(lambda x: x[0], metrics)
     components = {"critic": metrics.critic, "actor": metrics.actor}
+    conflicts = {name: tree_map(lambda x: x[0], c.conflict.mean()) for name, c in components.items()}
+    components = tree_map(lambda x: x[0], components)
     return event | {
-        "value": per_task(metrics.value),
-        "entropy": per_task(metrics.entropy),
-        "temperature": per_task(metrics.temperature),
+        "value": per_task(metrics.value[0]),
+        "entropy": per_task(metrics.entropy[0]),
+        "temperature": per_task(metrics.temperature[0]),
         "loss": {name: per_task(c.loss) for name, c in components.items()},
         "weights": {name: per_task(c.weights) for name, c in components.items()},
-        "gradient_norm": {name: per_task(c.gradient_norm) for name, c in components.items()},
-        "conflict_rate": {name: _known(c.conflict_rate) for name, c in components.items()},
-        "residual": {"critic": _known(metrics.critic_residual), "actor": _known(metrics.actor_residual)},
-        "cosines": {name: [[_rounded(x) for x in row] for row in c.cosines.tolist()] for name, c in components.items()},
+        "gradient_norm": {name: per_task(c.gradient_norm) for name, c in conflicts.items()},
+        "conflict_rate": {name: _known(c.conflict_rate) for name, c in conflicts.items()},
+        "residual": {"critic": _known(metrics.critic_residual[0]), "actor": _known(metrics.actor_residual[0])},
+        "cosines": {name: [[_rounded(x) for x in row] for row in c.cosines.tolist()] for name, c in conflicts.items()},
     }
 
 

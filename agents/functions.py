@@ -11,18 +11,15 @@ from agents.values import CategoricalValue, GaussianHistogramValue, ScalarValue,
 def build_functions(
     config: AgentConfig, observation_size: int, action_size: int, precision: torch.dtype
 ) -> SoftActorCritic:
-    """Those of one task; `precision` is of the matrix products."""
+    """Those of all tasks; `precision` is of the matrix products."""
     value_head = _value_head(config)
     conditioning = config.conditioning
     actor = make_network(config.actor, conditioning, observation_size, 2 * action_size, 0.01, precision)
     num_inputs, num_outputs = observation_size + action_size, value_head.num_outputs
-    first, second = (
-        make_network(config.critic, conditioning, num_inputs, num_outputs, 1.0, precision, prefix)
-        for prefix in ("first.", "second.")
-    )
+    critic = make_network(config.critic, conditioning, num_inputs, num_outputs, 1.0, precision)
     return SoftActorCritic(
         actor,
-        TwinCritic((first, second)),
+        TwinCritic(critic),
         value_head,
         config.log_std_min,
         config.log_std_max,

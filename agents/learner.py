@@ -17,12 +17,14 @@ from agents.directions import Direction, Directions, Policies
 from agents.functions import build_functions
 from agents.learners import ActorFunction
 from agents.losses import Batch
-from agents.metrics import ComponentMetrics, Metrics
-from agents.networks import NetworkParameters
+from agents.metrics import ComponentMetrics, Conflict, Metrics
+from agents.networks import Layout, NetworkParameters
+from agents.networks.parameters import Part
 from agents.precision import dtype_of
 from agents.side_by_side import join, take
 from mtrl import aggregation
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
+from mtrl.gradients import by_task
 from mtrl.runs.loading import copy_checked, load_optimizer, whole
 from mtrl.runs.section import MethodConfig
 
@@ -66,24 +68,37 @@ class Learner:
     ) -> None:
         self.config, self.device, self.seeds = config.agent, device, tuple(seeds)
         self.num_tasks, self.update_every = num_tasks, config.method.update_every
+        self.conflict_every = config.training.conflict_every_updates
         precision = dtype_of(config)
         self.functions = build_functions(config.agent, observation_size, action_size, precision)
-        self.critic, self.target, self.actor, self.log_alpha = self._first()
+        self._parts: tuple[Part, Part] = self.functions.critic, self.functions.actor
+        self.critic_layout, self.actor_layout = (Layout(part.init(num_tasks, Generator())) for part in self._parts)
+        *self._networks, self.log_alpha = self._first()
+        self.critic, self.target = (self.critic_layout.views(flat) for flat in self._networks[:2])
+        self.actor = self.actor_layout.views(self._networks[2])
         self.critic_method = _method(config.method, "critic", config.agent.aggregated).to(device)
         self.actor_method = _method(config.method, "actor", config.agent.aggregated).to(device)
         rate, decay = config.agent.learning_rate, config.agent.weight_decay
         self.critic_optimizer, self.actor_optimizer = (
-            torch.optim.AdamW(p.tensors(), rate, weight_decay=decay, fused=True) for p in (self.critic, self.actor)
+            torch.optim.AdamW([flat], rate, weight_decay=decay, fused=True) for flat in self._networks[::2]
         )
         # beta1 = 0.5 for the temperatures: BRC (Nauman et al. 2025).
         self.temperature_optimizer = torch.optim.Adam([self.log_alpha], rate, betas=(0.5, 0.999), fused=True)
         self.generators = [Generator(device).manual_seed(seed) for seed in self.seeds]
         self.num_updates = 0
-        directions = Directions(self.functions, self.critic_method, self.actor_method, config.agent.max_grad_norm)
+        directions = Directions(
+            self.functions,
+            self.critic_layout,
+            self.actor_layout,
+            self.critic_method,
+            self.actor_method,
+            config.agent.max_grad_norm,
+        )
         self._as_written = self._compiled = _Functions(directions.critic, directions.actor, directions.critic_losses)
         if config.training.compile:
             cuda_graphs = config.training.cuda_graphs and device.type == "cuda"
             self._compiled = _Functions(*compiled(*self._as_written, cuda_graphs=cuda_graphs))
+        self._conflicts = dict.fromkeys(("critic", "actor"), self._no_conflict())
         self._last_critic: ComponentMetrics | None = None
         self._last_actor: tuple[ComponentMetrics, Tensor] | None = None
 
@@ -100,11 +115,9 @@ class Learner:
         """
 
         def of_one_replica(actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
-            def of_one_task(own: dict[str, Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-                mean, log_std = self.functions.policy({}, actor.shared, own, rows)
-                return mean, log_std
-
-            return vmap(of_one_task)(actor.own, observation)
+            lifted = NetworkParameters(by_task(actor.shared, self.num_tasks), actor.own)
+            mean, log_std = self.functions.policy({}, lifted, observation)
+            return mean, log_std
 
         mean, log_std = vmap(of_one_replica)(self.actor, observation)
         return (mean if noise is None else mean + log_std.exp() * noise).tanh()
@@ -116,7 +129,7 @@ class Learner:
 
     def mean_action(self, shared: dict[str, Tensor], own: dict[str, Tensor], observation: Tensor) -> Tensor:
         """See `ActorFunction.action`."""
-        return self.functions.policy({}, shared, own, observation).mode
+        return self.functions.gaussian(self.functions.actor({}, shared, own, observation)).mode
 
     def update(self, batch: Batch) -> Metrics:
         """One update: critics, then (every `actor_every`-th time) actor and temperatures, then targets.
@@ -128,17 +141,19 @@ class Learner:
             Metrics; those of the actor are its last update's.
         """
         alpha = self.log_alpha.detach().exp().expand(-1, self.num_tasks)
-        critic_inputs = self.critic, Policies(self.target, self.actor), batch, alpha, self.noise(batch.action.shape[1:])
+        critic, target, actor = self._networks
+        critic_inputs = critic, Policies(target, actor), batch, alpha, self.noise(batch.action.shape[1:])
         held = self._held(self._last_critic, self.num_updates)
-        direction, value = self._now.critic(*critic_inputs, held)
-        self._last_critic = critic_metrics = _known(direction.metrics, self._last_critic, held)
-        _step(self.critic, direction, self.critic_optimizer)
+        measure, functions = self._measured(self.critic_method, held, self.num_updates)
+        direction, value = functions.critic(*critic_inputs, held, measure)
+        self._last_critic = critic_metrics = self._metrics("critic", direction, self.num_updates)
+        _step(self.critic_optimizer, critic, direction.gradient)
         if held is None and isinstance(self.critic_method, Method) and self.critic_method.needs_update:
             self.critic_method.update(self._now.critic_losses(*critic_inputs))
         if self._last_actor is None or self.num_updates % self.config.actor_every == 0:
             self._last_actor = self._update_actor(batch, alpha)
         with torch.no_grad():
-            torch._foreach_lerp_(self.target.tensors(), self.critic.tensors(), self.config.target_rate)
+            target.lerp_(critic, self.config.target_rate)
         self.num_updates += 1
         actor_metrics, entropy = self._last_actor
         if self.config.reset_every_updates and self.num_updates % self.config.reset_every_updates == 0:
@@ -152,6 +167,10 @@ class Learner:
         for optimizer in self._optimizers():
             for group in optimizer.param_groups:
                 group["lr"] = rate
+
+    def forget_conflicts(self) -> None:
+        """What is measured from here on is summed anew."""
+        self._conflicts = dict.fromkeys(self._conflicts, self._no_conflict())
 
     def noise(self, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers of this shape from each replica's own generator, `[S, *shape]`."""
@@ -174,16 +193,17 @@ class Learner:
         for generator, state in zip(self.generators, states, strict=True):
             generator.set_state(state["generator"].cpu())
         state = join([{k: v for k, v in state.items() if k != "generator"} for state in states], self.device)
-        for name, tensors in self._tensors().items():
-            copy_checked(name, tensors, state["parameters"][name])
+        for name, tensor in self._tensors().items():
+            copy_checked(name, [tensor], [state["parameters"][name]])
         for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
             load_optimizer("an optimizer", optimizer, saved)
         for method, saved in zip((self.critic_method, self.actor_method), state["methods"], strict=True):
             method.load_state_dict(saved)
         self.num_updates = whole("num_updates", state["num_updates"])
+        self._conflicts = {name: Conflict(*sums) for name, sums in state["conflicts"].items()}
         critic, actor = state["last_critic"], state["last_actor"]  # plain tuples, from a file
-        self._last_critic = critic and ComponentMetrics(*critic)
-        self._last_actor = actor and (ComponentMetrics(*actor[0]), actor[1])
+        self._last_critic = critic and _component(critic)
+        self._last_actor = actor and (_component(actor[0]), actor[1])
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -191,48 +211,36 @@ class Learner:
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers()],
             "methods": [dict(self.critic_method.state_dict()), dict(self.actor_method.state_dict())],
             "num_updates": self.num_updates,
+            "conflicts": self._conflicts,
             "last_critic": self._last_critic,
             "last_actor": self._last_actor,
         }
 
-    def _tensors(self) -> dict[str, list[Tensor]]:
-        return {
-            "critic": self.critic.tensors(),
-            "target": self.target.tensors(),
-            "actor": self.actor.tensors(),
-            "log_alpha": [self.log_alpha],
-        }
+    def _tensors(self) -> dict[str, Tensor]:
+        return dict(zip(("critic", "target", "actor", "log_alpha"), (*self._networks, self.log_alpha), strict=True))
 
     def _optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
         return self.critic_optimizer, self.actor_optimizer, self.temperature_optimizer
 
-    def _first(self, resets: int = 0) -> tuple[NetworkParameters, NetworkParameters, NetworkParameters, Tensor]:
-        """Critic, target, actor and logarithms of the temperatures as they begin, or begin anew."""
-        critics, actors = [], []
+    def _first(self, resets: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Critic, target, actor, each `[S, P]`, and logarithms of the temperatures as they begin, or begin anew."""
+        flat: tuple[list[Tensor], list[Tensor]] = [], []
         for seed in self.seeds:
             # A reset draws new numbers, decided by the seed alone.
             first = int(np.random.SeedSequence([seed, resets]).generate_state(1)[0]) if resets else seed
             generator = Generator().manual_seed(first)
-            critics.append(self.functions.critic.init(self.num_tasks, generator))
-            actors.append(self.functions.actor.init(self.num_tasks, generator))
+            for part, layout, vectors in zip(self._parts, (self.critic_layout, self.actor_layout), flat, strict=True):
+                vectors.append(layout.flatten(part.init(self.num_tasks, generator)))
         shape = len(self.seeds), self.num_tasks if self.config.temperature == "per_task" else 1
         log_alpha = torch.full(shape, self.config.initial_temperature, device=self.device).log()
-        return self._stack(critics), self._stack(critics), self._stack(actors), log_alpha
-
-    def _stack(self, parameters: list[NetworkParameters]) -> NetworkParameters:
-        groups = (
-            {name: torch.stack([g[name] for g in group]) for name in group[0]}
-            for group in zip(*parameters, strict=True)
-        )
-        shared, own = ({name: t.to(self.device) for name, t in group.items()} for group in groups)
-        return NetworkParameters(shared, own)
+        critic, actor = (torch.stack(vectors).to(self.device) for vectors in flat)
+        return critic, critic.clone(), actor, log_alpha
 
     def _reset(self) -> None:
         """Networks, temperatures and optimizers begin anew; what was collected stays (Nikishin et al. 2022)."""
-        *networks, log_alpha = self._first(self.num_updates // self.config.reset_every_updates)
-        for old, new in zip((self.critic, self.target, self.actor), networks, strict=True):
-            torch._foreach_copy_(old.tensors(), new.tensors())
-        self.log_alpha.copy_(log_alpha)
+        first = self._first(self.num_updates // self.config.reset_every_updates)
+        for tensor, new in zip(self._tensors().values(), first, strict=True):
+            tensor.copy_(new)
         for optimizer in self._optimizers():
             optimizer.state.clear()
 
@@ -245,17 +253,39 @@ class Learner:
         """Weights to use once more; None where the method is to be asked."""
         return None if last is None or count % self.update_every == 0 else last.weights
 
+    def _measured(
+        self, method: Method | CoordinateMethod, held: Tensor | None, count: int
+    ) -> tuple[bool, "_Functions"]:
+        """Whether this update has to give a Gram matrix that its method does not ask for, and what computes it.
+
+        That is the function as it is written: rare, and another one to compile.
+        """
+        asked = held is None and isinstance(method, Method) and method.needs_gram
+        measure = count % self.conflict_every == 0 and not asked
+        return measure, self._as_written if measure else self._now
+
+    def _metrics(self, component: str, direction: Direction, count: int) -> ComponentMetrics:
+        if count % self.conflict_every == 0 and direction.gram is not None:
+            self._conflicts[component] = self._conflicts[component].add(direction.gram)
+        return ComponentMetrics(direction.losses, direction.weights, self._conflicts[component])
+
+    def _no_conflict(self) -> Conflict:
+        return Conflict.none(len(self.seeds), self.num_tasks, self.device)
+
     def _update_actor(self, batch: Batch, alpha: Tensor) -> tuple[ComponentMetrics, Tensor]:
         last = self._last_actor[0] if self._last_actor else None
-        held = self._held(last, self.num_updates // self.config.actor_every)
+        count = self.num_updates // self.config.actor_every
+        held = self._held(last, count)
+        measure, functions = self._measured(self.actor_method, held, count)
         noise = self.noise(batch.action.shape[1:])
-        direction, entropy = self._now.actor(self.actor, self.critic, batch.observation, alpha, noise, held)
-        _step(self.actor, direction, self.actor_optimizer)
+        critic, _, actor = self._networks
+        direction, entropy = functions.actor(actor, critic, batch.observation, alpha, noise, held, measure)
+        _step(self.actor_optimizer, actor, direction.gradient)
         # Haarnoja et al. 2018b, eq. 18, in log(alpha) as every public code has it.
         excess = entropy - self.config.target_entropy
         self.log_alpha.grad = excess if self.config.temperature == "per_task" else excess.mean(-1, keepdim=True)
         self.temperature_optimizer.step()
-        return _known(direction.metrics, last, held), entropy
+        return self._metrics("actor", direction, count), entropy
 
 
 def _method(config: MethodConfig, component: str, aggregated: str) -> Method | CoordinateMethod:
@@ -266,11 +296,6 @@ def _method(config: MethodConfig, component: str, aggregated: str) -> Method | C
     return method if aggregated in (component, "both") and not positive else LinearScalarization()
 
 
-def _known(metrics: ComponentMetrics, last: ComponentMetrics | None, held: Tensor | None) -> ComponentMetrics:
-    """With norms and conflicts of the last time that the method was asked."""
-    return metrics if held is None or last is None else last._replace(loss=metrics.loss)
-
-
 def _worst_residual(method: Method | CoordinateMethod, value: Tensor) -> Tensor:
     """`[S]`, for a value `[S, T]`."""
     if isinstance(method, CoordinateMethod):
@@ -278,8 +303,12 @@ def _worst_residual(method: Method | CoordinateMethod, value: Tensor) -> Tensor:
     return method.worst_residual.to(value.device, copy=True).expand(len(value))
 
 
-def _step(parameters: NetworkParameters, direction: Direction, optimizer: torch.optim.Optimizer) -> None:
-    for group, gradients in ((parameters.shared, direction.shared), (parameters.own, direction.own)):
-        for name, parameter in group.items():
-            parameter.grad = gradients[name]
+def _step(optimizer: torch.optim.Optimizer, parameters: Tensor, gradient: Tensor) -> None:
+    parameters.grad = gradient
     optimizer.step()
+    parameters.grad = None  # its memory is the next update's, still in the cache
+
+
+def _component(saved: Sequence[Any]) -> ComponentMetrics:
+    loss, weights, conflict = saved
+    return ComponentMetrics(loss, weights, Conflict(*conflict))

@@ -47,6 +47,9 @@ class AnyLearner(Protocol):
     def update(self, batch: Batch) -> Metrics:
         """One update, with a batch `[S, T, B, ...]`."""
 
+    def forget_conflicts(self) -> None:
+        """The log has them."""
+
     def set_progress(self, share: float) -> None:
         """The share of the budget that is spent."""
 

@@ -1,21 +1,22 @@
-"""The losses of soft actor-critic (Haarnoja et al. 2018b) for one task: pure functions of parameters, batch, noise.
+"""The losses of soft actor-critic (Haarnoja et al. 2018b), one a task: pure functions of parameters, batch and noise.
 
-Axes: `B` rows, `O` observation, `A` action. `mtrl.gradients.linear_task_gradients` lifts them over tasks.
+Axes: `T` tasks, `B` rows of a task, `O` observation, `A` action. Networks and value heads are written for one task.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.func import vmap
 
-from agents.networks import Network, TwinCritic
+from agents.networks import Network, NetworkParameters, TwinCritic
 from agents.policy import Gaussian, gaussian
 from agents.values import ValueHead
-from mtrl.gradients import Parameters, Tape
+from mtrl.gradients import Tape, over_tasks
 
 
 class Batch(NamedTuple):
-    """Transitions; with leading axes `[S, T, B, ...]` (replicas, tasks) outside of the losses."""
+    """Transitions, `[T, B, ...]` in the losses, `[S, T, B, ...]` (replicas) outside."""
 
     observation: Tensor
     """`[B, O]`"""
@@ -40,18 +41,21 @@ class SoftActorCritic:
     log_std_min: float
     log_std_max: float
 
-    def policy(self, tape: Tape, shared: Parameters, own: Parameters, observation: Tensor) -> Gaussian:
-        """The policy of one task at observations `[B, O]`."""
-        return gaussian(self.actor(tape, shared, own, observation), self.log_std_min, self.log_std_max)
+    def policy(self, tape: Tape, actor: NetworkParameters, observation: Tensor) -> Gaussian:
+        """The policies of all tasks at observations `[T, B, O]`; `actor` as `critic` in `critic_loss`."""
+        return self.gaussian(over_tasks(self.actor)(tape, actor.shared, actor.own, observation))
+
+    def gaussian(self, outputs: Tensor) -> Gaussian:
+        """What outputs of the actor, `[..., 2A]`, mean."""
+        return gaussian(outputs, self.log_std_min, self.log_std_max)
 
     def critic_loss(
         self,
         tape: Tape,
-        shared: Parameters,
-        own: Parameters,
+        critic: NetworkParameters,
+        target: NetworkParameters,
+        actor: NetworkParameters,
         batch: Batch,
-        target: tuple[Parameters, Parameters],
-        actor: tuple[Parameters, Parameters],
         alpha: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor]:
@@ -59,47 +63,43 @@ class SoftActorCritic:
 
         Args:
             tape: see `mtrl.gradients.linear`.
-            shared: of the critics.
-            own: of the critics.
-            batch: transitions; a truncated one bootstraps like any other.
-            target: shared and own parameters of the target critics.
-            actor: shared and own parameters of the actor.
-            alpha: temperature, scalar.
-            noise: standard normal, `[B, A]`; makes the next action, at the *next* observation.
+            critic: the shared parameters as `mtrl.gradients.by_task` gives them.
+            target: of the target critics, likewise.
+            actor: likewise.
+            batch: transitions `[T, B, ...]`; a truncated one bootstraps like any other.
+            alpha: temperatures, `[T]`.
+            noise: standard normal, `[T, B, A]`; makes the next action, at the *next* observation.
 
         Returns:
-            Loss, scalar; mean value of the batch, scalar.
+            Losses `[T]`; mean values of the batch `[T]`.
         """
-        next_action, log_density = self.policy({}, *actor, batch.next_observation).sample(noise)
-        next_outputs = self.critic({}, *target, batch.next_observation, next_action)
-        outputs = self.critic(tape, shared, own, batch.observation, batch.action)
-        loss = self.value_head.loss(outputs, next_outputs, batch.reward, batch.discount, -alpha * log_density)
-        return loss, self.value_head.value(outputs).mean()
+        next_action, log_density = self.policy({}, actor, batch.next_observation).sample(noise)
+        next_outputs = self.critic({}, *target, batch.next_observation, next_action)  # [2, T, B, N]
+        outputs = self.critic(tape, *critic, batch.observation, batch.action)
+        bonus = -alpha.unsqueeze(-1) * log_density
+        of_tasks = vmap(self.value_head.loss, in_dims=(1, 1, 0, 0, 0))
+        losses = of_tasks(outputs, next_outputs, batch.reward, batch.discount, bonus)
+        return losses, self._value(outputs).mean(-1)
 
     def actor_loss(
         self,
         tape: Tape,
-        shared: Parameters,
-        own: Parameters,
+        actor: NetworkParameters,
+        critic: NetworkParameters,
         observation: Tensor,
-        critic: tuple[Parameters, Parameters],
         alpha: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Expected entropy-regularised value, negated (eq. 9).
-
-        Args:
-            tape: see `mtrl.gradients.linear`.
-            shared: of the actor.
-            own: of the actor.
-            observation: `[B, O]`.
-            critic: shared and own parameters of the critics.
-            alpha: temperature, scalar.
-            noise: standard normal, `[B, A]`.
+        """Expected entropy-regularised value, negated (eq. 9); arguments as in `critic_loss`.
 
         Returns:
-            Loss, scalar; entropy (mean of minus the log density), scalar.
+            Losses `[T]`; entropies (mean of minus the log density) `[T]`.
         """
-        action, log_density = self.policy(tape, shared, own, observation).sample(noise)
-        value = self.value_head.value(self.critic({}, *critic, observation, action))
-        return (alpha * log_density - value).mean(), -log_density.mean()
+        action, log_density = self.policy(tape, actor, observation).sample(noise)
+        value = self._value(self.critic({}, *critic, observation, action))
+        return (alpha.unsqueeze(-1) * log_density - value).mean(-1), -log_density.mean(-1)
+
+    def _value(self, outputs: Tensor) -> Tensor:
+        """`[2, T, B, N]` to `[T, B]`."""
+        of_tasks: Tensor = vmap(self.value_head.value, in_dims=1)(outputs)
+        return of_tasks

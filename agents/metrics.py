@@ -1,8 +1,39 @@
-"""What an update did. Axes: `S` replicas, `T` tasks."""
+"""What an update did, and what was measured of the gradients. Axes: `S` replicas, `T` tasks."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import torch
 from torch import Tensor
+
+from mtrl.conflict import conflict_rate, cosines, norms
+
+
+class Conflict(NamedTuple):
+    """Of the tasks' gradients of the shared parameters, summed over so many measurements."""
+
+    measurements: Tensor
+    """`[S]`"""
+    gradient_norm: Tensor
+    """`[S, T]`"""
+    conflict_rate: Tensor
+    """Share of task pairs whose gradients point against each other, `[S]`."""
+    cosines: Tensor
+    """Between the tasks' gradients, `[S, T, T]`; 0 for a gradient that is zero."""
+
+    @classmethod
+    def none(cls, num_replicas: int, num_tasks: int, device: torch.device) -> Self:
+        """Nothing measured."""
+        shapes = (), (num_tasks,), (), (num_tasks, num_tasks)
+        return cls(*(torch.zeros(num_replicas, *shape, device=device) for shape in shapes))
+
+    def add(self, gram: Tensor) -> Self:
+        """One measurement more, of a Gram matrix `[S, T, T]`."""
+        new = torch.ones_like(self.measurements), norms(gram), conflict_rate(gram), cosines(gram)
+        return type(self)(*(total + one for total, one in zip(self, new, strict=True)))
+
+    def mean(self) -> Self:
+        """Over the measurements; NaN if there is none."""
+        return type(self)(*(total / self.measurements.view(-1, *(1 for _ in total.shape[1:])) for total in self))
 
 
 class ComponentMetrics(NamedTuple):
@@ -12,12 +43,8 @@ class ComponentMetrics(NamedTuple):
     """`[S, T]`"""
     weights: Tensor
     """`[S, T]`, given to the tasks' gradients by the method; NaN from a coordinate-wise rule."""
-    gradient_norm: Tensor
-    """`[S, T]`, of the shared parameters, when the weights were made."""
-    conflict_rate: Tensor
-    """Share of task pairs whose gradients pointed against each other then, `[S]`."""
-    cosines: Tensor
-    """Between the tasks' gradients then, `[S, T, T]`; 0 for a gradient that is zero."""
+    conflict: Conflict
+    """Measured every `training.conflict_every_updates` updates, since the last line of the log."""
 
 
 class Metrics(NamedTuple):

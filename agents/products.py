@@ -40,7 +40,7 @@ def layers_of(config: Config, observation_size: int, action_size: int) -> Counte
     """How many layers of each shape actor and critics have."""
     functions = build_functions(config.agent, observation_size, action_size, torch.float32)
     counts: Counter[Layer] = Counter()
-    for network, number in ((functions.actor, 1), (functions.critic.networks[0], 2)):
+    for network, number in ((functions.actor, 1), (functions.critic.network, 2)):
         groups = network.init(1, Generator())
         for group, is_own in ((groups.shared, False), (groups.own, True)):
             for name, tensor in group.items():
@@ -82,7 +82,6 @@ class Operands(NamedTuple):
     d: Tensor
     """Gradient with respect to the output, as `x` but for its size."""
     results: tuple[Tensor, Tensor, Tensor]
-    per_task: int
 
     @classmethod
     def drawn(cls, layer: Layer, rows: Rows, dtype: torch.dtype, device: torch.device) -> "Operands":
@@ -97,20 +96,18 @@ class Operands(NamedTuple):
 
         x, d = drawn(batches, each, layer.inputs), drawn(batches, each, layer.outputs)
         weight = drawn(batches, layer.inputs, layer.outputs)
-        gradients = drawn(rows.replicas * rows.tasks, layer.inputs, layer.outputs)
-        return cls(x, weight, d, (torch.empty_like(d), torch.empty_like(x), gradients), rows.per_task)
+        return cls(x, weight, d, (torch.empty_like(d), torch.empty_like(x), torch.empty_like(weight)))
 
     def seconds(self, device: torch.device) -> float:
-        """Of the product, its gradient with respect to `x`, and those with respect to the weight, one a task."""
+        """Of the product and its gradients with respect to `x` and the weight."""
         output, of_x, of_weight = self.results
-        by_task = [t.view(-1, self.per_task, t.shape[-1]) for t in (self.x, self.d)]
         # On a CPU its own time, summed over threads: what else runs there says nothing of the format.
         clock = time.process_time if device.type == "cpu" else time.perf_counter
         start = clock()
         for _ in range(1 if device.type == "cpu" else GPU_REPEATS):
             torch.bmm(self.x, self.weight, out=output)
             torch.bmm(self.d, self.weight.mT, out=of_x)
-            torch.bmm(by_task[0].mT, by_task[1], out=of_weight)
+            torch.bmm(self.x.mT, self.d, out=of_weight)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return clock() - start

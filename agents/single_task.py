@@ -15,7 +15,7 @@ from agents.config import Config
 from agents.learner import Learner
 from agents.learners import ActorFunction
 from agents.losses import Batch
-from agents.metrics import Metrics
+from agents.metrics import Conflict, Metrics
 
 
 class SingleTaskLearner:
@@ -68,10 +68,7 @@ class SingleTaskLearner:
     def update(self, batch: Batch) -> Metrics:
         """See `Learner`."""
         metrics = tree_map(lambda x: x.view(self.num_seeds, self.num_tasks), self.learner.update(_fold(batch)))
-        critic, actor = (
-            c._replace(conflict_rate=c.conflict_rate.mean(-1), cosines=torch.diag_embed(c.cosines))
-            for c in (metrics.critic, metrics.actor)
-        )
+        critic, actor = (c._replace(conflict=_joined(c.conflict)) for c in (metrics.critic, metrics.actor))
         result: Metrics = metrics._replace(
             critic=critic,
             actor=actor,
@@ -79,6 +76,10 @@ class SingleTaskLearner:
             actor_residual=metrics.actor_residual.amax(-1),
         )
         return result
+
+    def forget_conflicts(self) -> None:
+        """See `Learner`."""
+        self.learner.forget_conflicts()
 
     def set_progress(self, share: float) -> None:
         """See `Learner`."""
@@ -95,6 +96,12 @@ class SingleTaskLearner:
 
     def _unfold(self, x: Tensor) -> Tensor:
         return x.view(self.num_seeds, self.num_tasks, *x.shape[2:])
+
+
+def _joined(conflict: Conflict) -> Conflict:
+    """Of agents that know one task each, `[S, T]`: none is another's."""
+    measurements, gradient_norm, conflict_rate, cosines = conflict
+    return Conflict(measurements.mean(-1), gradient_norm, conflict_rate.mean(-1), torch.diag_embed(cosines))
 
 
 def task_seeds(seed: int, num_tasks: int) -> list[int]:

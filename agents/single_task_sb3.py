@@ -24,7 +24,7 @@ from torch.func import functional_call, stack_module_state
 from agents.config import Config
 from agents.learners import ActorFunction
 from agents.losses import Batch
-from agents.metrics import ComponentMetrics, Metrics
+from agents.metrics import ComponentMetrics, Conflict, Metrics
 from agents.single_task import task_seeds
 from mtrl.runs.loading import check_finite, whole
 
@@ -81,14 +81,20 @@ class StableBaselines3Learner:
             ComponentMetrics(
                 loss=self._gather(lambda model, name=name: model.logger.name_to_value[f"train/{name}_loss"]),
                 weights=torch.ones_like(temperature),
-                gradient_norm=unknown,
-                conflict_rate=torch.zeros(len(self.models), device=self.device),
-                cosines=torch.diag_embed(torch.ones_like(temperature)),
+                conflict=Conflict(
+                    measurements=torch.ones(len(self.models), device=self.device),
+                    gradient_norm=unknown,
+                    conflict_rate=torch.zeros(len(self.models), device=self.device),
+                    cosines=torch.diag_embed(torch.ones_like(temperature)),
+                ),
             )
             for name in ("critic", "actor")
         )
         none = torch.zeros(len(self.models), device=self.device)
         return Metrics(critic, actor, unknown, unknown, temperature, critic_residual=none, actor_residual=none)
+
+    def forget_conflicts(self) -> None:
+        """See `Learner`; none is ever measured."""
 
     def set_progress(self, share: float) -> None:
         """See `Learner`."""

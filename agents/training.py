@@ -347,6 +347,7 @@ class Training:
             self.logged = (self.step, self.learner.num_updates, self._now())
             for index, replica in enumerate(self.replicas):
                 replica.log_train(counters, self.metrics, index)
+            self.learner.forget_conflicts()
         apart = self.step >= self.config.steps and self.config.evaluation.protocol == MODERN  # is its own evaluation
         if due(settings.eval_every_steps) and not apart:
             with (

@@ -7,20 +7,18 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Pair = tuple[Tensor, Tensor]
-
 
 class ValueHead(Protocol):
-    """Reads the outputs of twin critics, `[B, num_outputs]` each."""
+    """Reads the outputs of twin critics, `[2, B, num_outputs]`."""
 
     @property
     def num_outputs(self) -> int:
         """Outputs of one critic."""
 
-    def value(self, outputs: Pair) -> Tensor:
+    def value(self, outputs: Tensor) -> Tensor:
         """The value that the policy is improved on, `[B]`."""
 
-    def loss(self, outputs: Pair, next_outputs: Pair, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, next_outputs: Tensor, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
         """Distance of the outputs to the target `reward + discount * (next value + bonus)`.
 
         Args:
@@ -41,15 +39,14 @@ class ScalarValue:
 
     num_outputs: int = 1
 
-    def value(self, outputs: Pair) -> Tensor:
+    def value(self, outputs: Tensor) -> Tensor:
         """See `ValueHead`."""
-        return torch.minimum(*outputs).squeeze(-1)
+        return outputs.amin(0).squeeze(-1)
 
-    def loss(self, outputs: Pair, next_outputs: Pair, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, next_outputs: Tensor, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
         """See `ValueHead`."""
         target = (reward + discount * (self.value(next_outputs) + bonus)).detach()
-        first, second = outputs
-        return ((first.squeeze(-1) - target) ** 2 + (second.squeeze(-1) - target) ** 2).mean()
+        return ((outputs.squeeze(-1) - target) ** 2).sum(0).mean()
 
 
 @dataclass(frozen=True)
@@ -71,11 +68,11 @@ class CategoricalValue:
         """The support points `[N]`, on the device of `like`."""
         return _support(self.limit, self.num_outputs, like)
 
-    def value(self, outputs: Pair) -> Tensor:
+    def value(self, outputs: Tensor) -> Tensor:
         """See `ValueHead`."""
-        return _mixture(outputs) @ self.support(outputs[0])
+        return _mixture(outputs) @ self.support(outputs)
 
-    def loss(self, outputs: Pair, next_outputs: Pair, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, next_outputs: Tensor, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
         """See `ValueHead`."""
         moved = reward[:, None] + discount[:, None] * (self.support(reward) + bonus[:, None])
         return _cross_entropy(self.project(_mixture(next_outputs), moved), outputs)
@@ -116,11 +113,11 @@ class GaussianHistogramValue:
     limit: float
     sigma_ratio: float = 0.75
 
-    def value(self, outputs: Pair) -> Tensor:
+    def value(self, outputs: Tensor) -> Tensor:
         """See `ValueHead`."""
-        return _mixture(outputs) @ _support(self.limit, self.num_outputs, outputs[0])
+        return _mixture(outputs) @ _support(self.limit, self.num_outputs, outputs)
 
-    def loss(self, outputs: Pair, next_outputs: Pair, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, next_outputs: Tensor, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
         """See `ValueHead`."""
         return _cross_entropy(self.histogram(reward + discount * (self.value(next_outputs) + bonus)), outputs)
 
@@ -146,13 +143,11 @@ def _support(limit: float, num_points: int, like: Tensor) -> Tensor:
     return torch.linspace(-limit, limit, num_points, dtype=like.dtype, device=like.device)
 
 
-def _mixture(outputs: Pair) -> Tensor:
+def _mixture(outputs: Tensor) -> Tensor:
     """`[B, N]`, the mean of the twins' probabilities."""
-    first, second = outputs
-    return 0.5 * (first.softmax(-1) + second.softmax(-1))
+    return outputs.softmax(-1).mean(0)
 
 
-def _cross_entropy(target: Tensor, outputs: Pair) -> Tensor:
+def _cross_entropy(target: Tensor, outputs: Tensor) -> Tensor:
     """Of target probabilities `[B, N]`, which get no gradient, with both twins' outputs: scalar, mean over the rows."""
-    first, second = outputs
-    return -(target.detach() * (first.log_softmax(-1) + second.log_softmax(-1))).sum(-1).mean()
+    return -(target.detach() * outputs.log_softmax(-1)).sum((0, -1)).mean()

@@ -6,7 +6,15 @@ Axes: `T` tasks, `B` rows, `I` inputs, `O` outputs. The parameters of a network 
 
 from agents.networks.config import ConditioningConfig, NetworkConfig
 from agents.networks.network import Network, make_network
-from agents.networks.parameters import NetworkParameters
+from agents.networks.parameters import Layout, NetworkParameters
 from agents.networks.twin_critic import TwinCritic
 
-__all__ = ["ConditioningConfig", "Network", "NetworkConfig", "NetworkParameters", "TwinCritic", "make_network"]
+__all__ = [
+    "ConditioningConfig",
+    "Layout",
+    "Network",
+    "NetworkConfig",
+    "NetworkParameters",
+    "TwinCritic",
+    "make_network",
+]

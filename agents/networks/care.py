@@ -34,10 +34,10 @@ class Care:
         self, hidden: HiddenLayers, num_inputs: int, width: int, depth: int, num_encoders: int, encoder_width: int
     ) -> None:
         size, of_task = encoder_width, replace(hidden, encoding="none")
-        self.task = TaskVector(f"{hidden.prefix}task", size, norm=size**0.5)  # entries of order one
+        self.task = TaskVector("task", size, norm=size**0.5)  # entries of order one
         self.context = MLP(of_task, size, size, ENCODER_DEPTH + 1, "context.", linear_output=True)
         self.attention = MLP(of_task, size, size, ENCODER_DEPTH, "attention.")
-        self.scores = Linear(f"{hidden.prefix}scores", size, num_encoders, gain=1.0)
+        self.scores = Linear("scores", size, num_encoders, gain=1.0)
         self.encoders = [
             MLP(hidden, num_inputs, size, ENCODER_DEPTH + 1, f"encoder{k}.", linear_output=True)
             for k in range(num_encoders)

@@ -20,12 +20,10 @@ class HiddenLayers:
 
     Attributes:
         encoding: of the task, see `ConditioningConfig`; an embedding is joined to the input elsewhere.
-        prefix: of the parameters' names.
         linear: makes the linear part.
     """
 
     encoding: Literal["none", "one_hot", "embedding", "film"]
-    prefix: str = ""
     linear: MakeLinear = Linear
 
     def __call__(
@@ -34,13 +32,12 @@ class HiddenLayers:
         """A linear layer, LayerNorm with `norm`, and what tells it the task.
 
         Args:
-            name: of the layer, without the prefix.
+            name: of the layer.
             num_inputs: of the linear part.
             num_outputs: likewise.
             first: whether the layer reads the network's input.
             norm: normalise the outputs.
         """
-        name = self.prefix + name
         layers: list[Layer] = [self.linear(name, num_inputs, num_outputs)]
         if first and self.encoding == "one_hot":
             layers.append(OneHotRow(name, num_outputs))

@@ -30,7 +30,7 @@ class Moore:
         self.experts = [
             MLP(hidden, num_inputs, width, depth, f"expert{k}.", linear_output=True) for k in range(num_experts)
         ]
-        self.weights = TaskVector(f"{hidden.prefix}experts", num_experts)
+        self.weights = TaskVector("experts", num_experts)
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""

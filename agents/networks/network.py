@@ -61,7 +61,6 @@ def make_network(
     num_outputs: int,
     head_gain: float,
     precision: torch.dtype,
-    prefix: str = "",
 ) -> Network:
     """The network that a configuration describes.
 
@@ -72,13 +71,12 @@ def make_network(
         num_outputs: of the head.
         head_gain: scale of the head's first weights.
         precision: of the matrix products.
-        prefix: of the parameters' names.
     """
     embedding = None
     if conditioning.encoding == "embedding":
-        embedding = TaskVector(f"{prefix}embedding", conditioning.embedding_size)
-    hidden = HiddenLayers(conditioning.encoding, prefix)
+        embedding = TaskVector("embedding", conditioning.embedding_size)
+    hidden = HiddenLayers(conditioning.encoding)
     trunk = make_trunk(config, hidden, num_inputs + (embedding.size if embedding else 0))
     composed = trunk.linear if isinstance(trunk, PaCo) else Linear  # PaCo's only head is of its parameter sets too
-    head = (OwnLinear if conditioning.heads else composed)(f"{prefix}head", trunk.num_outputs, num_outputs, head_gain)
+    head = (OwnLinear if conditioning.heads else composed)("head", trunk.num_outputs, num_outputs, head_gain)
     return Network(trunk, head, embedding, precision)

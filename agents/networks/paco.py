@@ -28,7 +28,7 @@ class PaCo:
 
     def __init__(self, hidden: HiddenLayers, num_inputs: int, width: int, depth: int, num_sets: int) -> None:
         self.num_outputs = width
-        self.weights = TaskVector(f"{hidden.prefix}composition", num_sets)
+        self.weights = TaskVector("composition", num_sets)
         self.mlp = MLP(replace(hidden, linear=self.linear), num_inputs, width, depth)
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:

@@ -20,6 +20,30 @@ class NetworkParameters(NamedTuple):
         return [*self.shared.values(), *self.own.values()]
 
 
+class Layout:
+    """Where the parameters of a network lie in one vector of all of them, `[..., P]`: the shared ones first.
+
+    Args:
+        parameters: whose names and shapes these are, without leading axes.
+    """
+
+    def __init__(self, parameters: NetworkParameters) -> None:
+        self._shapes = tuple({name: t.shape for name, t in group.items()} for group in parameters)
+
+    def flatten(self, parameters: NetworkParameters, leading: int = 0) -> Tensor:
+        """`[..., P]`, of parameters with so many leading axes."""
+        groups = zip(self._shapes, parameters, strict=True)
+        return torch.cat([group[name].flatten(leading) for shapes, group in groups for name in shapes], -1)
+
+    def views(self, flat: Tensor) -> NetworkParameters:
+        """The parameters in a vector `[..., P]`, as views `[..., *shape]`."""
+        parts = iter(flat.split([shape.numel() for shapes in self._shapes for shape in shapes.values()], -1))
+        shared, own = (
+            {name: next(parts).unflatten(-1, shape) for name, shape in shapes.items()} for shapes in self._shapes
+        )
+        return NetworkParameters(shared, own)
+
+
 class Part(Protocol):
     """A piece of a network: a pure function of named parameters, whose values it does not hold."""
 

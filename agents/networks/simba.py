@@ -18,17 +18,17 @@ class SimBa:
     """
 
     def __init__(self, hidden: HiddenLayers, num_inputs: int, width: int, depth: int) -> None:
-        self.num_outputs, prefix, inside = width, hidden.prefix, EXPANSION * width
+        self.num_outputs, inside = width, EXPANSION * width
         self.first = hidden("layer0", num_inputs, width, first=True)
         self.blocks = [
             (
-                LayerNorm(f"{prefix}norm{i}", width),
+                LayerNorm(f"norm{i}", width),
                 hidden(f"layer{2 * i + 1}", width, inside),
-                Linear(f"{prefix}layer{2 * i + 2}", inside, width),
+                Linear(f"layer{2 * i + 2}", inside, width),
             )
             for i in range(depth)
         ]
-        self.norm = LayerNorm(f"{prefix}norm", width)
+        self.norm = LayerNorm("norm", width)
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""

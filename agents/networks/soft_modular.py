@@ -32,19 +32,19 @@ class SoftModular:
     def __init__(
         self, hidden: HiddenLayers, num_inputs: int, width: int, depth: int, num_modules: int, num_features: int
     ) -> None:
-        self.num_outputs, self.num_modules, prefix = width, num_modules, hidden.prefix
+        self.num_outputs, self.num_modules = width, num_modules
         self.observation = MLP(hidden, num_inputs, num_features, 2, "observation.", linear_output=True)
-        self.task = TaskVector(f"{prefix}task", num_features, norm=num_features**0.5)  # entries of order one
+        self.task = TaskVector("task", num_features, norm=num_features**0.5)  # entries of order one
         sizes = [num_features] + [width] * depth
         self.modules = [
             [hidden(f"layer{i}.module{j}", sizes[i], width) for j in range(num_modules)] for i in range(depth)
         ]
         # Nearly equal shares at first.
         self.route = [
-            Linear(f"{prefix}route{i}", num_features, num_modules * (num_modules if i < depth - 1 else 1), gain=0.01)
+            Linear(f"route{i}", num_features, num_modules * (num_modules if i < depth - 1 else 1), gain=0.01)
             for i in range(depth)
         ]
-        self.reroute = [Linear(f"{prefix}reroute{i}", num_modules**2, num_features) for i in range(1, depth)]
+        self.reroute = [Linear(f"reroute{i}", num_modules**2, num_features) for i in range(1, depth)]
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""

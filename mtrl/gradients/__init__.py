@@ -10,7 +10,15 @@ Three ways to collect, one type for what is collected:
 
 from mtrl.gradients.collected_gradients import CollectedGradients, collect
 from mtrl.gradients.leaves import Aggregate, Factors, TaskGradients
-from mtrl.gradients.own_data import Parameters, Tape, linear, linear_task_gradients, task_gradients
+from mtrl.gradients.own_data import (
+    Parameters,
+    Tape,
+    by_task,
+    linear,
+    linear_task_gradients,
+    over_tasks,
+    task_gradients,
+)
 from mtrl.gradients.shared_forward import loss_gradients
 from mtrl.gradients.training_loop import backward, update
 
@@ -22,10 +30,12 @@ __all__ = [
     "Tape",
     "TaskGradients",
     "backward",
+    "by_task",
     "collect",
     "linear",
     "linear_task_gradients",
     "loss_gradients",
+    "over_tasks",
     "task_gradients",
     "update",
 ]

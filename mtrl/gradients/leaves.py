@@ -20,25 +20,62 @@ from mtrl.gradients.own_rows import OwnRows
 from mtrl.gradients.shared_inputs import SharedInputs, TableRows
 from mtrl.gradients.size import by_task
 
-ROW = 128
+ROW = 4096
 """Least length of the rows that a leaf's Gram matrix is summed over."""
-KEPT = 128
-"""Bytes of a column of a layer's inputs (rows times item size) from which on the products of the factors, formed for
-the Gram matrix, are kept for the combination: reading `T` of them is then cheaper than multiplying once more."""
+BY_ROWS = 5
+"""A weight's Gram matrix is taken by rows while `B^2 (I + O)` is at most so many times `I O`. Measured for `T = 10` on
+CPUs with AVX2 and AVX-512: equal at about 25 rows a task of a layer with 256 inputs and outputs, 35 with 512."""
 
 
 class Factors(NamedTuple):
-    """The gradients of a weight matrix for every task, as factors: `inputs_i^T deltas_i`."""
+    """The gradients of a weight matrix for every task, as factors: `inputs_i^T deltas_i`.
+
+    Axes `*L` between the leading ones and the tasks are of matrices side by side, twin critics' say: one parameter.
+    """
 
     inputs: Tensor
-    """`[..., T, B, I]`"""
+    """`[..., *L, T, B, I]`"""
     deltas: Tensor
-    """`[..., T, B, O]`, gradients with respect to the layer's outputs."""
+    """`[..., *L, T, B, O]`, gradients with respect to the layer's outputs."""
 
-    def product(self) -> Tensor:
-        """`[..., T, I, O]`."""
+    @property
+    def by_rows(self) -> bool:
+        """Whether the Gram matrix costs less from the rows than from the products."""
+        (rows, num_inputs), num_outputs = self.inputs.shape[-2:], self.deltas.shape[-1]
+        return rows**2 * (num_inputs + num_outputs) <= BY_ROWS * num_inputs * num_outputs
+
+    def product(self, leading: int) -> Tensor:
+        """`[..., T, *L, I, O]`, for so many leading axes."""
+        inputs, deltas = self.inputs.movedim(-3, leading), self.deltas.movedim(-3, leading)
         # In bfloat16 the products are rounded once, and the Gram matrix of the rounded ones is exactly semidefinite.
-        return (self.inputs.mT @ self.deltas.to(self.inputs.dtype)).to(self.deltas.dtype)
+        return (inputs.mT @ deltas.to(inputs.dtype)).to(deltas.dtype)
+
+    def gram(self, leading: int) -> Tensor:
+        """`[..., T, T]` without the products: `<x_i^T d_i, x_j^T d_j>` is the sum of `(x_i x_j^T) * (d_i d_j^T)`.
+
+        In float32 at least: of two matrices rounded to 16 bits the product need not be semidefinite.
+        """
+        dtype = torch.promote_types(self.deltas.dtype, torch.float32)
+        factors, half = [t.to(dtype) for t in self], self.inputs.shape[-3] // 2
+
+        def pairs(some: slice, others: slice) -> Tensor:
+            """The inner products of some tasks' gradients with others', `[..., *L, T', T'']`."""
+            left, right = ([t[..., tasks, :, :] for t in factors] for tasks in (some, others))
+            sizes = left[0].shape[-3:-1], right[0].shape[-3:-1]
+            x, d = (a.flatten(-3, -2) @ b.flatten(-3, -2).mT for a, b in zip(left, right, strict=True))
+            return (x * d).unflatten(-1, sizes[1]).unflatten(-3, sizes[0]).sum((-3, -1))
+
+        # It is symmetric: of its four quarters three are computed.
+        upper, lower = pairs(slice(half), slice(half)), pairs(slice(half, None), slice(None))
+        gram = torch.cat((torch.cat((upper, lower[..., :half].mT), -1), lower), -2)  # [..., *L, T, T]
+        return gram.sum(tuple(range(leading, gram.ndim - 2))) if gram.ndim > leading + 2 else gram
+
+    def combine(self, weights: Tensor) -> Tensor:
+        """`[..., *L, I, O]`, the tasks' gradients summed with weights `[..., T]`: one product over all rows."""
+        matrices = self.inputs.ndim - 2 - weights.ndim  # number of axes L
+        by_row = weights.view(*weights.shape[:-1], *(1 for _ in range(matrices)), weights.shape[-1], 1, 1)
+        inputs, deltas = self.inputs.flatten(-3, -2), self.deltas * by_row.to(self.deltas.dtype)
+        return (inputs.mT @ deltas.flatten(-3, -2).to(inputs.dtype)).to(deltas.dtype)
 
 
 Leaf = Tensor | Factors | SharedInputs | TableRows | OwnRows
@@ -52,8 +89,8 @@ class Aggregate(NamedTuple):
     """By parameter name, in the shape of the parameter: what takes the gradient's place."""
     weights: Tensor
     """`[..., T]`; NaN from a coordinate-wise rule, which has none."""
-    gram: Tensor
-    """`[..., T, T]`, of the tasks' gradients."""
+    gram: Tensor | None
+    """`[..., T, T]`, of the tasks' gradients; None where neither the method nor a check needed it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +123,7 @@ class TaskGradients:
 
     def whole(self) -> dict[str, Tensor]:
         """By parameter name: `[..., T, *shape]`, factors multiplied out."""
-        return {name: leaf if isinstance(leaf, Tensor) else leaf.product() for name, leaf in self.leaves.items()}
+        return {name: _whole(leaf, self.leading) for name, leaf in self.leaves.items()}
 
     def __add__(self, other: TaskGradients) -> TaskGradients:
         """Of the sum of two losses per task, for instance of two parts of a batch."""
@@ -115,9 +152,10 @@ class TaskGradients:
         Raises:
             ValueError: with `check`, a gradient or loss is NaN or infinite; the message names the task.
         """
-        gradients = TaskGradients({name: _kept(leaf) for name, leaf in self.leaves.items()}, self.leading)
-        gram = gradients.gram() if gram is None else gram
-        if check:
+        gradients = TaskGradients({name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()}, self.leading)
+        if gram is None and (check or (isinstance(method, Method) and method.needs_gram)):
+            gram = gradients.gram()
+        if check and gram is not None:
             check_finite(gram, losses)
         if isinstance(method, CoordinateMethod):
             whole = gradients.whole()
@@ -131,10 +169,15 @@ class TaskGradients:
         return Aggregate(gradients.combine(weights), weights, gram)
 
 
-def _kept(leaf: Leaf) -> Leaf:
-    if isinstance(leaf, Factors) and leaf.inputs.shape[-2] * leaf.inputs.dtype.itemsize >= KEPT:
-        return leaf.product()
-    return leaf
+def _kept(leaf: Leaf, leading: int) -> Leaf:
+    """What the Gram matrix and the combination both read: products, once, or rows."""
+    return leaf.product(leading) if isinstance(leaf, Factors) and not leaf.by_rows else leaf
+
+
+def _whole(leaf: Leaf, leading: int) -> Tensor:
+    if isinstance(leaf, Factors):
+        return leaf.product(leading)
+    return leaf if isinstance(leaf, Tensor) else leaf.product()
 
 
 def _coordinate_wise(method: CoordinateMethod, leaf: Tensor, losses: Tensor) -> Tensor:
@@ -143,10 +186,11 @@ def _coordinate_wise(method: CoordinateMethod, leaf: Tensor, losses: Tensor) -> 
 
 
 def _leaf_gram(leaf: Leaf, leading: int) -> Tensor:
+    leaf = _kept(leaf, leading)
     if isinstance(leaf, SharedInputs | TableRows | OwnRows):
         return leaf.gram()
     if isinstance(leaf, Factors):
-        leaf = leaf.product()
+        return leaf.gram(leading)
     if leading:  # one after the other: side by side, the rows below would have to be copied into another order
         return torch.stack([_leaf_gram(part, leading - 1) for part in leaf.unbind()])
     if leaf.dtype.itemsize < 4:
@@ -179,12 +223,8 @@ def _leaf_scaled(leaf: Leaf, factors: Tensor) -> Leaf:
 
 
 def _leaf_combine(leaf: Leaf, weights: Tensor) -> Tensor:
-    if isinstance(leaf, SharedInputs | TableRows | OwnRows):
+    if not isinstance(leaf, Tensor):
         return leaf.combine(weights)
-    if isinstance(leaf, Factors):
-        deltas = leaf.deltas * weights.to(leaf.deltas.dtype)[..., None, None]
-        inputs = leaf.inputs.flatten(-3, -2)
-        return (inputs.mT @ deltas.flatten(-3, -2).to(inputs.dtype)).to(deltas.dtype)
     axes = weights.ndim
     leaf = leaf.float() if leaf.dtype.itemsize < 4 else leaf  # weights may be outside the range of 16 bits
     combined = weights.to(leaf.dtype).unsqueeze(-2) @ leaf.reshape(*leaf.shape[:axes], math.prod(leaf.shape[axes:]))

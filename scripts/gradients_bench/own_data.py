@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mtrl.aggregation import NashMTL
-from mtrl.gradients import TaskGradients, linear, linear_task_gradients, task_gradients
+from mtrl.gradients import TaskGradients, linear, linear_task_gradients, over_tasks, task_gradients
 
 INPUTS, OUTPUTS, LAYERS = 49, 10, 3
 
@@ -79,8 +79,10 @@ class OwnData:
                 x = functional.relu(linear(shared, f"{layer}", x, tape, x.dtype))
             return ((x @ own["head"] - y) ** 2).mean(), ()
 
-        rows = self.x.shape[1]
-        gradients, _, losses, _ = linear_task_gradients(loss, self.shared, self.own, self.x, self.y, num_rows=rows)
+        tasks, rows = self.x.shape[:2]
+        gradients, _, losses, _ = linear_task_gradients(
+            over_tasks(loss), self.shared, self.own, self.x, self.y, num_tasks=tasks, num_rows=rows
+        )
         return gradients, losses
 
     def step(self, collected: tuple[TaskGradients, Tensor]) -> None:

@@ -4,27 +4,23 @@ import numpy as np
 import pytest
 import torch
 
+from agents.networks import NetworkParameters
 from agents.policy import Gaussian
 from agents.values import CategoricalValue, ScalarValue
+from mtrl.gradients import by_task
 from tests.agents.conftest import make_batch, make_config, make_learner
 
 
-def critic_loss(learner, batch, task=0, noise=None, alpha=0.2):
-    networks = learner.critic, learner.target, learner.actor
-    shared = [{k: v[0] for k, v in p.shared.items()} for p in networks]
-    own = [{k: v[0, task] for k, v in p.own.items()} for p in networks]
-    noise = torch.zeros(batch.action.shape[2:]) if noise is None else noise
-    one = type(batch)(*(x[0, task] for x in batch))
-    return learner.functions.critic_loss(
-        {},
-        shared[0],
-        own[0],
-        one,
-        (shared[1], own[1]),
-        (shared[2], own[2]),
-        torch.tensor(alpha),
-        noise,
-    )[0]
+def lifted(parameters, num_tasks=3):
+    """Of the first replica."""
+    shared, own = ({name: t[0] for name, t in group.items()} for group in parameters)
+    return NetworkParameters(by_task(shared, num_tasks), own)
+
+
+def critic_loss(learner, batch, task=0, alpha=0.2):
+    networks = (lifted(parameters) for parameters in (learner.critic, learner.target, learner.actor))
+    first, temperatures = type(batch)(*(x[0] for x in batch)), torch.full((3,), alpha)
+    return learner.functions.critic_loss({}, *networks, first, temperatures, torch.zeros_like(first.action))[0][task]
 
 
 @pytest.mark.parametrize("value", ["scalar", "categorical", "hl_gauss"])
@@ -38,7 +34,7 @@ def test_critic_target_takes_next_action_from_next_observation(value):
     # With critics that see the action alone, the loss can change with an observation only through the next action.
     for name, tensor in [*learner.critic.shared.items(), *learner.target.shared.items()]:
         if name.endswith("layer0.weight"):
-            tensor[:, :7] = 0
+            tensor[..., :7, :] = 0
     loss = critic_loss(learner, batch)
     assert torch.equal(loss, critic_loss(learner, batch._replace(observation=batch.observation + 1)))
     assert not torch.equal(loss, critic_loss(learner, batch._replace(next_observation=batch.next_observation + 1)))
@@ -47,18 +43,23 @@ def test_critic_target_takes_next_action_from_next_observation(value):
 def test_critic_bootstraps_unless_terminated():
     """Scalar critic, closed form: the target is r + 0.99 (min Q' - alpha log pi), or r alone after a terminal step."""
     learner, batch = make_learner(make_config(agent={"value": "scalar"})), make_batch()
-    own = {k: v[0, 0] for k, v in learner.critic.own.items()}
-    shared = {k: v[0] for k, v in learner.critic.shared.items()}
-    actor = [{k: v[0] for k, v in learner.actor.shared.items()}, {k: v[0, 0] for k, v in learner.actor.own.items()}]
-    rows = type(batch)(*(x[0, 0] for x in batch))
-    mean, log_std = learner.functions.policy({}, *actor, rows.next_observation)
-    action, log_density = Gaussian(mean, log_std).sample(torch.zeros(8, 3))
-    critic = learner.functions.critic
-    next_q = torch.min(*critic({}, shared, own, rows.next_observation, action)).squeeze(-1)
-    q = critic({}, shared, own, rows.observation, rows.action)
+    rows = type(batch)(*(x[0] for x in batch))
+    mean, log_std = learner.functions.policy({}, lifted(learner.actor), rows.next_observation)
+    action, log_density = (x[0] for x in Gaussian(mean, log_std).sample(torch.zeros_like(rows.action)))
+
+    def outputs(observation, action):
+        """Of both critics for the first task, by the network as it is written: for one task."""
+        x, network = torch.cat([observation, action], -1), learner.functions.critic.network
+        for twin in (0, 1):
+            shared = {name: t[0, twin] for name, t in learner.critic.shared.items()}
+            yield network({}, shared, {name: t[0, twin, 0] for name, t in learner.critic.own.items()}, x).squeeze(-1)
+
+    rows = type(batch)(*(x[0] for x in rows))
+    next_q = torch.min(*outputs(rows.next_observation, action))
+    q = list(outputs(rows.observation, rows.action))
     for terminated in (0.0, 1.0):
         target = rows.reward + 0.99 * (1 - terminated) * (next_q - 0.2 * log_density)
-        expected = sum(((x.squeeze(-1) - target) ** 2).mean() for x in q)
+        expected = sum(((x - target) ** 2).mean() for x in q)
         discount = torch.full_like(batch.discount, 0.99 * (1 - terminated))
         torch.testing.assert_close(critic_loss(learner, batch._replace(discount=discount)), expected)
 
@@ -95,12 +96,12 @@ def test_projection_equals_algorithm_1_of_c51():
 def test_categorical_loss_is_least_when_the_prediction_is_the_target():
     head = CategoricalValue(21, 5.0)
     generator = torch.Generator().manual_seed(0)
-    following = torch.randn(2, 6, 21, generator=generator).unbind(0)
+    following = torch.randn(2, 6, 21, generator=generator)
     reward, bonus = torch.randn(2, 6, generator=generator).unbind(0)
     discount = torch.full((6,), 0.9)
     probabilities = 0.5 * (following[0].softmax(-1) + following[1].softmax(-1))
     target = head.project(probabilities, reward[:, None] + 0.9 * (head.support(reward) + bonus[:, None]))
-    best = (target.clamp(min=1e-30).log(),) * 2
+    best = target.clamp(min=1e-30).log().expand(2, -1, -1)
     least = head.loss(best, following, reward, discount, bonus)
     entropy = -(target * target.clamp(min=1e-30).log()).sum(-1).mean()
     torch.testing.assert_close(least, 2 * entropy)
@@ -109,4 +110,4 @@ def test_categorical_loss_is_least_when_the_prediction_is_the_target():
 
 def test_scalar_value_is_the_smaller_of_the_twins():
     first, second = torch.tensor([[1.0], [4.0]]), torch.tensor([[2.0], [3.0]])
-    assert ScalarValue().value((first, second)).tolist() == [1.0, 3.0]
+    assert ScalarValue().value(torch.stack((first, second))).tolist() == [1.0, 3.0]

@@ -10,7 +10,7 @@ from torch.func import vmap
 from agents.networks import ConditioningConfig, NetworkConfig, NetworkParameters, make_network
 from agents.networks.layers import Forward
 from agents.networks.moore import orthonormalised
-from mtrl.gradients import linear_task_gradients
+from mtrl.gradients import linear_task_gradients, over_tasks
 
 KINDS = ("mlp", "residual", "simba", "soft_modular", "care", "paco", "moore")
 KNOW_THE_TASK = KINDS[3:]
@@ -27,7 +27,7 @@ SIZES = {
 def build(kind, encoding="none", heads=False, width=8, depth=2, precision=torch.float64):
     config = NetworkConfig(kind=kind, width=width, depth=depth, **SIZES.get(kind, {}))
     conditioning = ConditioningConfig(encoding=encoding, embedding_size=4, heads=heads)
-    return make_network(config, conditioning, I, O, 1.0, precision, "net.")
+    return make_network(config, conditioning, I, O, 1.0, precision)
 
 
 def first(network, seed=0, noise=0.0, dtype=torch.float64):
@@ -61,7 +61,8 @@ def loss(network):
 
 
 def task_gradients(network, parameters, x, y):
-    gradients, own, losses, _ = linear_task_gradients(loss(network), *parameters, x, y, num_rows=x.shape[1])
+    losses, sizes = over_tasks(loss(network)), {"num_tasks": x.shape[0], "num_rows": x.shape[1]}
+    gradients, own, losses, _ = linear_task_gradients(losses, *parameters, x, y, **sizes)
     return gradients.whole(), own, losses
 
 
@@ -95,7 +96,7 @@ def test_a_network_knows_the_task_unless_it_is_blind(kind, encoding, heads):
     one, other = (network({}, parameters.shared, of_task(parameters.own, task), x) for task in (0, 1))
     assert torch.equal(one, other) == blind
     assert bool(parameters.own) != blind
-    assert ("net.head.weight" in parameters.own) == heads
+    assert ("head.weight" in parameters.own) == heads
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -192,7 +193,7 @@ def test_moore_mixes_orthonormal_features_of_its_experts():
     within = (outputs @ features.mT) @ features  # each output lies in the span of the features before and with it
     torch.testing.assert_close(within, outputs)
     assert not (outputs @ features.mT).triu(1).abs().max() > 1e-12
-    mixed = sum(w * u for w, u in zip(forward.own["net.experts"][0], features.unbind(-2), strict=True))
+    mixed = sum(w * u for w, u in zip(forward.own["experts"][0], features.unbind(-2), strict=True))
     torch.testing.assert_close(network.trunk(forward, x), mixed.tanh())
 
 
@@ -211,12 +212,12 @@ def test_paco_is_an_mlp_with_composed_parameters(task):
     network = build("paco")
     parameters, x = first(network, noise=0.1), rows(B, I)
     forward = forward_of(network, parameters, task)
-    w, hidden = forward.own["net.composition"][0], x
-    for name in ("net.layer0", "net.layer1", "net.head"):
+    w, hidden = forward.own["composition"][0], x
+    for name in ("layer0", "layer1", "head"):
         sets = parameters.shared[f"{name}.weight"].unflatten(0, (3, -1))
         composed = sum(w[k] * sets[k] for k in range(3))
         hidden = hidden @ composed[:-1] + composed[-1] + parameters.shared[f"{name}.bias"]
-        hidden = hidden if name == "net.head" else hidden.relu()
+        hidden = hidden if name == "head" else hidden.relu()
     torch.testing.assert_close(network(*forward[:3], x), hidden)
 
 
@@ -245,7 +246,7 @@ def test_care_weights_sum_to_one_and_are_the_tasks_own():
     weights = []
     for task in range(T):
         forward = forward_of(network, parameters, task)
-        context = network.trunk.context(forward, forward.own["net.task"])
+        context = network.trunk.context(forward, forward.own["task"])
         weights.append(network.trunk.weights(forward, context)[0])
         encodings = [encoder(forward, x) for encoder in network.trunk.encoders]
         mixed = sum(a * z for a, z in zip(weights[-1], encodings, strict=True))
@@ -267,18 +268,18 @@ def test_film_scales_and_shifts_every_hidden_unit_before_its_activation():
     network = build("mlp", "film", depth=1)
     parameters, x = first(network, noise=0.3), rows(B, I)
     shared, own = parameters.shared, of_task(parameters.own, 1)
-    hidden = x @ shared["net.layer0.weight"] + shared["net.layer0.bias"]
-    hidden = ((1 + own["net.layer0.film_scale"]) * hidden + own["net.layer0.film_shift"]).relu()
-    expected = hidden @ shared["net.head.weight"] + shared["net.head.bias"]
+    hidden = x @ shared["layer0.weight"] + shared["layer0.bias"]
+    hidden = ((1 + own["layer0.film_scale"]) * hidden + own["layer0.film_shift"]).relu()
+    expected = hidden @ shared["head.weight"] + shared["head.bias"]
     torch.testing.assert_close(network({}, shared, own, x), expected)
 
 
 def test_one_hot_is_a_one_hot_vector_at_the_input():
     network, x = build("mlp", "one_hot"), rows(B, I)
     parameters = first(network, noise=0.1)
-    shared, own = dict(parameters.shared), parameters.own["net.layer0.one_hot"][:, 0]
+    shared, own = dict(parameters.shared), parameters.own["layer0.one_hot"][:, 0]
     wider = build("mlp")
-    shared["net.layer0.weight"] = torch.cat([shared["net.layer0.weight"], own])
+    shared["layer0.weight"] = torch.cat([shared["layer0.weight"], own])
     for task in range(T):
         vector = torch.eye(T, dtype=x.dtype)[task].expand(B, -1)
         expected = wider({}, shared, {}, torch.cat([x, vector], -1))
@@ -288,9 +289,9 @@ def test_one_hot_is_a_one_hot_vector_at_the_input():
 def test_embedding_is_joined_to_the_input():
     network, x = build("mlp", "embedding"), rows(B, I)
     parameters = first(network)
-    norms = parameters.own["net.embedding"].norm(dim=-1)
+    norms = parameters.own["embedding"].norm(dim=-1)
     torch.testing.assert_close(norms, torch.ones_like(norms))
-    joined = torch.cat([x, parameters.own["net.embedding"][2].expand(B, -1)], -1)
+    joined = torch.cat([x, parameters.own["embedding"][2].expand(B, -1)], -1)
     expected = build("mlp")({}, parameters.shared, {}, joined)
     torch.testing.assert_close(network(*forward_of(network, parameters, 2)[:3], x), expected)
 
@@ -315,7 +316,7 @@ def test_simba_normalises_before_its_blocks_and_its_head():
     features = network.trunk(forward_of(network, parameters), x)
     torch.testing.assert_close(features.mean(-1), torch.zeros_like(features[:, 0]), rtol=0, atol=1e-6)
     torch.testing.assert_close(features.square().mean(-1), torch.ones_like(features[:, 0]), rtol=1e-3, atol=0)
-    assert parameters.shared["net.layer1.weight"].shape == (8, 32)
+    assert parameters.shared["layer1.weight"].shape == (8, 32)
     # A block reads its input normalised, and adds to it as it is.
     forward, trunk = forward_of(network, parameters), network.trunk
     norm, inner, outer = trunk.blocks[0]

@@ -65,7 +65,7 @@ def test_replicas_differ_and_do_not_touch_each_other():
     for first, second in zip(*(learner.critic.tensors() for learner in learners), strict=True):
         assert torch.equal(first[0], second[0])
         assert torch.equal(first[2], second[2])
-    name = "first.layer0.weight"
+    name = "layer0.weight"
     assert not torch.equal(learners[0].critic.shared[name][1], learners[1].critic.shared[name][1])
     assert not torch.equal(learners[0].critic.shared[name][0], learners[0].critic.shared[name][2])
 

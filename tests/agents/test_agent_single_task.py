@@ -77,7 +77,7 @@ def test_each_agent_is_the_learner_of_its_task_alone():
             own = alone[s][t].update(Batch(*(x[s : s + 1, t : t + 1] for x in batch)))
             torch.testing.assert_close(metrics.critic.loss[s, t], own.critic.loss[0, 0], rtol=1e-3, atol=1e-5)
             torch.testing.assert_close(metrics.entropy[s, t], own.entropy[0, 0], rtol=1e-3, atol=1e-5)
-    assert metrics.actor.conflict_rate.shape == (len(SEEDS),)
+    assert metrics.actor.conflict.conflict_rate.shape == (len(SEEDS),)
     observation = torch.randn(len(SEEDS), TASKS, 4, OBSERVATION)
     action = together.act(observation)
     for s, t in np.ndindex(len(SEEDS), TASKS):

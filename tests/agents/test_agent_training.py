@@ -204,8 +204,17 @@ def test_weights_that_no_rule_makes_are_null_in_the_log(tmp_path):
     train(make(method={"name": "grad_drop"}, env={"tasks": "Points", "num_workers": 0}), {0: tmp_path})
     events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert set(events[-1]["weights"]["critic"].values()) == {None}
-    assert None not in events[-1]["gradient_norm"]["critic"].values()
-    cosines = np.array(events[-1]["cosines"]["critic"])
+
+
+def test_conflicts_are_in_the_log_where_they_were_measured(tmp_path):
+    settings = {"conflict_every_updates": 10**6}  # at the first update alone
+    train(make(method={"name": "mean"}, env={"tasks": "Points", "num_workers": 0}, training=settings), {0: tmp_path})
+    events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    measured, *_, later = (e for e in events if e["kind"] == "train" and "conflict_rate" in e)
+    assert later["conflict_rate"] == {"critic": None, "actor": None}
+    assert set(later["gradient_norm"]["critic"].values()) == {None}
+    assert None not in measured["gradient_norm"]["critic"].values()
+    cosines = np.array(measured["cosines"]["critic"])
     np.testing.assert_allclose(np.diagonal(cosines), 1, atol=1e-3)
     np.testing.assert_array_equal(cosines, cosines.T)
-    assert np.mean(cosines[np.triu_indices(4, 1)] < 0) == pytest.approx(events[-1]["conflict_rate"]["critic"])
+    assert np.mean(cosines[np.triu_indices(4, 1)] < 0) == pytest.approx(measured["conflict_rate"]["critic"])

@@ -26,7 +26,7 @@ def test_the_mean_of_a_histogram_is_its_target():
     torch.testing.assert_close(histogram.sum(-1), torch.ones_like(target))
     mean = histogram @ torch.linspace(-10, 10, 101, dtype=torch.float64)
     torch.testing.assert_close(mean, target, rtol=0, atol=1e-4 * 0.2)
-    outputs = (histogram.clamp(min=1e-300).log(),) * 2
+    outputs = histogram.clamp(min=1e-300).log().expand(2, -1, -1)
     torch.testing.assert_close(head.value(outputs), mean)
 
 
@@ -41,7 +41,7 @@ def test_a_target_beyond_the_support_counts_as_its_end():
 def test_loss_is_the_cross_entropy_with_the_histogram_of_the_bootstrapped_mean():
     head = GaussianHistogramValue(21, 5.0)
     generator = torch.Generator().manual_seed(0)
-    outputs, following = (tuple(torch.randn(2, 6, 21, generator=generator, dtype=torch.float64)) for _ in range(2))
+    outputs, following = torch.randn(2, 2, 6, 21, generator=generator, dtype=torch.float64)
     reward, bonus = torch.randn(2, 6, generator=generator, dtype=torch.float64)
     discount = torch.tensor([0.9, 0.9, 0.9, 0.9, 0.9, 0.0], dtype=torch.float64)
     support = torch.linspace(-5, 5, 21, dtype=torch.float64)
@@ -52,7 +52,7 @@ def test_loss_is_the_cross_entropy_with_the_histogram_of_the_bootstrapped_mean()
     histogram = torch.tensor(np.diff(cdf, axis=-1) / (cdf[:, -1:] - cdf[:, :1]))
     expected = -sum((histogram * f.log_softmax(-1)).sum(-1) for f in outputs).mean()
     torch.testing.assert_close(head.loss(outputs, following, reward, discount, bonus), expected)
-    least = head.loss((histogram.clamp(min=1e-30).log(),) * 2, following, reward, discount, bonus)
+    least = head.loss(histogram.clamp(min=1e-30).log().expand(2, -1, -1), following, reward, discount, bonus)
     assert least < expected
 
 
@@ -62,14 +62,14 @@ def test_no_gradient_flows_into_the_target_and_its_fixed_point_is_the_return(hea
     outputs = torch.zeros(2, 1, 11, requires_grad=True)
     following = torch.zeros(2, 1, 11, requires_grad=True)
     reward, discount, bonus = torch.tensor([0.1]), torch.tensor([0.9]), torch.zeros(1)
-    head.loss(tuple(outputs), tuple(following), reward, discount, bonus).backward()
+    head.loss(outputs, following, reward, discount, bonus).backward()
     assert following.grad is None
     optimizer = torch.optim.Adam([outputs], 0.05)
     for _ in range(1500):
         optimizer.zero_grad()
-        head.loss(tuple(outputs), tuple(outputs.detach()), reward, discount, bonus).backward()
+        head.loss(outputs, outputs.detach(), reward, discount, bonus).backward()
         optimizer.step()
-    assert head.value(tuple(outputs.detach())).item() == pytest.approx(1.0, abs=0.02)
+    assert head.value(outputs.detach()).item() == pytest.approx(1.0, abs=0.02)
 
 
 def test_projection_keeps_mass_and_mean_and_survives_nan():

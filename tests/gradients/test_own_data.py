@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mtrl.gradients import linear, linear_task_gradients
+from mtrl.gradients import linear, linear_task_gradients, over_tasks
 
 T, B = 4, 6
 
@@ -43,7 +43,9 @@ def loop(shared, own, x, y):
 
 def test_equal_to_a_plain_loop():
     shared, own, x, y = parameters()
-    gradients, own_gradients, losses, _ = linear_task_gradients(loss, shared, own, x, y, num_rows=B)
+    gradients, own_gradients, losses, _ = linear_task_gradients(
+        over_tasks(loss), shared, own, x, y, num_tasks=T, num_rows=B
+    )
     values, expected = zip(*loop(shared, own, x, y), strict=True)
     torch.testing.assert_close(losses, torch.stack(values))
     torch.testing.assert_close(own_gradients["head"], torch.stack([e["head"] for e in expected]))
@@ -61,10 +63,10 @@ def test_equal_to_a_plain_loop():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_other_tasks_data_do_not_touch_a_tasks_gradients(dtype):
     shared, own, x, y = parameters(dtype)
-    before = linear_task_gradients(loss, shared, own, x, y, num_rows=B)
+    before = linear_task_gradients(over_tasks(loss), shared, own, x, y, num_tasks=T, num_rows=B)
     changed = x.clone()
     changed[2] += 1
-    after = linear_task_gradients(loss, shared, own, changed, y, num_rows=B)
+    after = linear_task_gradients(over_tasks(loss), shared, own, changed, y, num_tasks=T, num_rows=B)
     others = [0, 1, 3]
     assert torch.equal(before[0].gram()[others][:, others], after[0].gram()[others][:, others])
     assert not torch.equal(before[0].gram()[2, 2], after[0].gram()[2, 2])
@@ -86,7 +88,7 @@ def test_in_bfloat16_the_gram_matrix_stays_semidefinite():
     # Tasks with nearly the same data have a nearly singular Gram matrix.
     x, y = x[:1] + 1e-3 * x, y[:1] + 1e-3 * y
     own = {"head": own["head"][:1].expand(T, -1, -1)}
-    gram = linear_task_gradients(rounded, shared, own, x, y, num_rows=B)[0].gram()
+    gram = linear_task_gradients(over_tasks(rounded), shared, own, x, y, num_tasks=T, num_rows=B)[0].gram()
     assert gram.dtype == torch.float32
     assert torch.equal(gram, gram.mT)
     assert torch.linalg.eigvalsh(gram.double()).min() >= -1e-5 * gram.trace()

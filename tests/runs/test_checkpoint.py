@@ -109,12 +109,12 @@ def without(key: str) -> Callable[[State], object]:
 
 
 def poisoned(state: State) -> None:
-    state["agent"]["parameters"]["actor"][0][0] = torch.nan
+    state["agent"]["parameters"]["actor"][0, 0] = torch.nan
 
 
 def wider(state: State) -> None:
-    rows = state["agent"]["parameters"]["actor"]
-    rows[0] = rows[0][..., :1]
+    parameters = state["agent"]["parameters"]
+    parameters["actor"] = parameters["actor"][..., :1].clone()
 
 
 def other_moments(state: State) -> None:
@@ -136,7 +136,7 @@ CHANGES: dict[str, Callable[[State], object]] = {
     "NaN": poisoned,
     "shape": wider,
     "moments": other_moments,
-    "dtype": lambda state: state["agent"]["parameters"]["critic"].__setitem__(0, torch.zeros(1, dtype=torch.int64)),
+    "dtype": set_to(torch.zeros(1, dtype=torch.int64), "agent", "parameters", "critic"),
     "text": set_to("x", "agent", "parameters"),
     "updates": set_to(None, "agent", "num_updates"),
     "optimizers": set_to([], "agent", "optimizers"),
