@@ -1,0 +1,102 @@
+"""Any file and any option is a configuration or one line."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents import Config
+from agents.preflight import check, notes
+from mtrl.cli.arguments import parse_arguments
+from mtrl.cli.options import Option, sections
+from mtrl.runs.errors import UserError
+from mtrl.runs.folder import load_config, save_config
+from mtrl.runs.section import RunConfig
+from mtrl.supervised import SupervisedConfig
+from tests.fuzz.hostile import HOSTILE_TEXTS, damaged_bytes, damaged_tree, fuzz, numbers, one_line, trees
+from tests.runs.small_runs import small, toy
+
+KINDS: tuple[type[RunConfig], ...] = (Config, SupervisedConfig)
+
+
+def parsed(folder: Path, content: bytes, words: list[str], kind: type[RunConfig]) -> RunConfig | None:
+    """The configuration; None if it is refused in one line. What is accepted is saved and read as it is."""
+    path = folder / "x.yaml"
+    path.write_bytes(content)
+    try:
+        config = parse_arguments([str(path), *words], kind, "x.yaml").config
+    except UserError as error:
+        one_line(error)
+        return None
+    save_config(folder, config, config.seeds[0])
+    assert load_config(folder, kind) == config.of_seed(config.seeds[0])
+    return config
+
+
+def content(config: RunConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json")
+
+
+@fuzz(100, 5_000)
+def test_files_of_bytes(folder: Path) -> None:
+    text = yaml.safe_dump(content(small())).encode()
+
+    @given(st.one_of(st.binary(max_size=40), damaged_bytes(text), st.sampled_from(HOSTILE_TEXTS).map(_bytes)))
+    def holds(content: bytes) -> None:
+        parsed(folder, content, [], Config)
+
+    holds()
+
+
+@fuzz(100, 5_000)
+def test_files_of_other_values(folder: Path) -> None:
+    @given(st.one_of(trees, damaged_tree(content(small()))), st.sampled_from(KINDS))
+    def holds(tree: Any, kind: type[RunConfig]) -> None:
+        parsed(folder, yaml.dump(tree, allow_unicode=True).encode("utf-8", "surrogateescape"), [], kind)
+
+    holds()
+
+
+@fuzz(150, 10_000)
+def test_options(folder: Path) -> None:
+    @given(st.data(), st.sampled_from(KINDS), st.one_of(st.sampled_from(HOSTILE_TEXTS), numbers.map(str)))
+    def holds(data: st.DataObject, kind: type[RunConfig], value: str) -> None:
+        option = data.draw(st.sampled_from(options(kind)))
+        parsed(folder, b"", [f"--{option.key}={value}"], kind)
+
+    holds()
+
+
+@fuzz(60, 3_000)
+def test_numbers_that_are_accepted_can_be_trained_or_are_refused_at_once(folder: Path) -> None:
+    numeric = [option for option in options(Config) if {int, float} & set(option.types)]
+    start = yaml.safe_dump(content(small())).encode()
+
+    @given(st.sampled_from(numeric), numbers)
+    def holds(option: Option, value: float) -> None:
+        config = parsed(folder, start, [f"--{option.key}={value}"], Config)
+        if isinstance(config, Config):
+            try:
+                check(config, 1)
+                notes(config)
+            except UserError as error:
+                one_line(error)
+
+    holds()
+
+
+@cache
+def options(kind: type[RunConfig]) -> tuple[Option, ...]:
+    return tuple(option for section in sections(kind) for option in section.with_choices())
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def test_what_is_tried_begins_valid(tmp_path: Path) -> None:
+    assert parsed(tmp_path, yaml.safe_dump(content(small())).encode(), [], Config) == small()
+    assert parsed(tmp_path, yaml.safe_dump(content(toy())).encode(), [], SupervisedConfig) == toy()
