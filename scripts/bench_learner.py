@@ -3,10 +3,11 @@
 
     python scripts/bench_learner.py [--methods all] [--seeds 1 5] [--threads N] [--json FILE] [--out FILE] ...
 
-Updates are measured on made-up batches of ten tasks, for the networks and rows a task of configs/mt10/ablations.yaml
-(residual, 32 rows) and configs/mt10/paper-modern.yaml (3x400, 128 rows). Each method takes turns with the mean, so that
-both meet the same load; the ratio is the median over rounds. Every method is measured at one seed in the network's own
-precision; the main ones also in the other precision and with seeds side by side. Whole runs then show how much of the
+Updates are measured on made-up batches of ten tasks, for the networks and rows a task of shipped configurations
+(`learner_bench/updates.py`). Each method takes turns with a plain update: one backward pass of the mean loss, compiled,
+without anything of single tasks (`learner_bench/plain.py`). So both meet the same load; the ratio is the median over
+rounds. Every method is measured at one seed in the network's own precision; the main ones also in the other precision
+and with seeds side by side. Whole runs then show how much of the
 time goes to the update, to waiting for the simulators and to the rest, beside stable-baselines3's SAC on one task.
 """
 
@@ -19,14 +20,14 @@ from typing import Any
 
 import torch
 from learner_bench import end_to_end
-from learner_bench.updates import Row, Setting, compare
+from learner_bench.updates import EVERY, Row, Setting, compare
 from machine import machine_line
 
 from mtrl.aggregation import METHODS
 from mtrl.runs.devices import available_cores
 
-MAIN = ["mean", "mgda", "pcgrad", "cagrad", "nash_mtl"]
-OWN_PRECISION = {"residual": "bfloat16", "3x400": "float32"}
+MAIN = ["mean", "mgda", "pcgrad", "cagrad", "nash_mtl", "nash_mtl, every 50"]
+OWN_PRECISION = {"quick": "bfloat16", "ablations": "bfloat16", "laptop": "bfloat16", "3x400": "float32"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,8 +61,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="also write the tables here")
     options = parser.parse_args(arguments)
     if options.methods in (["all"], ["main"]):
-        options.methods = list(METHODS) if options.methods == ["all"] else MAIN
-    unknown = [name for name in options.methods if name not in METHODS]
+        options.methods = [*METHODS, *(m for m in MAIN if m not in METHODS)] if options.methods == ["all"] else MAIN
+    unknown = [name for name in options.methods if name.partition(EVERY)[0] not in METHODS]
     if unknown:
         parser.error(f"--methods needs names of methods, got {' '.join(unknown)}")
     for name in ("threads", "tasks", "rounds"):
@@ -90,7 +91,7 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
 def line(row: Row) -> str:
     """A row as it is found."""
     what = row.get("network") or row["config"]
-    ratio = f", {row['times_mean']:.2f} times the mean" if "times_mean" in row else ""
+    ratio = f", {row['times_plain']:.2f} times plain" if "times_plain" in row else ""
     text = f"{row['device']} {what} {row['precision']} S={row['num_seeds']} {row['method']}:"
     return f"{text} {row['updates_per_s']:.1f} updates/s{ratio}"
 
@@ -99,13 +100,13 @@ def tables(rows: list[Row]) -> str:
     """Markdown."""
     updates, runs = ([row for row in rows if ("network" in row) == flag] for flag in (True, False))
     lines = [
-        "| network | device, precision | seeds | method | updates/s | ms | times the mean | compiling, s |",
+        "| network | device, precision | seeds | method | updates/s | ms | times plain | compiling, s |",
         "|---|---|---:|---|---:|---:|---:|---:|",
     ]
     for row in updates:
         lines.append(
             f"| {row['network']} | {row['device']}, {row['precision']} | {row['num_seeds']} | {row['method']} "
-            f"| {row['updates_per_s']:.1f} | {row['ms_per_update']:.1f} | {row['times_mean']:.2f} "
+            f"| {row['updates_per_s']:.1f} | {row['ms_per_update']:.1f} | {row['times_plain']:.2f} "
             f"| {row['until_third_update_s']:.0f} |"
         )
     if runs:
