@@ -56,18 +56,10 @@ class Factors(NamedTuple):
         In float32 at least: of two matrices rounded to 16 bits the product need not be semidefinite.
         """
         dtype = torch.promote_types(self.deltas.dtype, torch.float32)
-        factors, half = [t.to(dtype) for t in self], self.inputs.shape[-3] // 2
-
-        def pairs(some: slice, others: slice) -> Tensor:
-            """The inner products of some tasks' gradients with others', `[..., *L, T', T'']`."""
-            left, right = ([t[..., tasks, :, :] for t in factors] for tasks in (some, others))
-            sizes = left[0].shape[-3:-1], right[0].shape[-3:-1]
-            x, d = (a.flatten(-3, -2) @ b.flatten(-3, -2).mT for a, b in zip(left, right, strict=True))
-            return (x * d).unflatten(-1, sizes[1]).unflatten(-3, sizes[0]).sum((-3, -1))
-
-        # It is symmetric: of its four quarters three are computed.
-        upper, lower = pairs(slice(half), slice(half)), pairs(slice(half, None), slice(None))
-        gram = torch.cat((torch.cat((upper, lower[..., :half].mT), -1), lower), -2)  # [..., *L, T, T]
+        tasks, rows = self.inputs.shape[-3:-1]
+        x, d = (t.to(dtype).flatten(-3, -2) for t in self)  # [..., *L, T B, I], [..., *L, T B, O]
+        pairs = (x @ x.mT) * (d @ d.mT)  # [..., *L, T B, T B]
+        gram = pairs.unflatten(-1, (tasks, rows)).unflatten(-3, (tasks, rows)).sum((-3, -1))  # [..., *L, T, T]
         return gram.sum(tuple(range(leading, gram.ndim - 2))) if gram.ndim > leading + 2 else gram
 
     def combine(self, weights: Tensor) -> Tensor:
