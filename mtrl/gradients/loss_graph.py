@@ -78,6 +78,8 @@ class LossGraph:
     """Over the ranks of a distributed run; all gradients that the methods give are averaged."""
     present: list[bool]
     """Per task, whether it is there; with ranks, on any of them."""
+    behind: frozenset[int]
+    """Ids of the heads that the features are made of, a task's own mask say."""
     reached: list[bool]
     """Whether a loss depends on it, of the shared parameters and then of the heads; with ranks, on any of them."""
 
@@ -93,11 +95,15 @@ class LossGraph:
         """Per-task gradients, their Gram matrix, and the plain gradients of heads times `factor`."""
         factored = factored and not self.features and self.average is None
         passes = sample_passes(self.losses.roots, self.shared, heads, factor) if factored else None
+        ahead = [head for head in heads if id(head) not in self.behind]
+        behind = [head for head in heads if id(head) in self.behind]
+        ones = factor.new_ones(len(self.losses.present))
+        of_behind, _ = self.weighted(ones * factor, behind, retain_graph=True, watch=False)
         with apart(self.features):
             passes = passes or task_passes(
                 self.losses.roots,
                 self.features or self.shared,
-                heads,
+                ahead,
                 factor=factor,
                 chunk_size=1 if chunk_size > 1 and has_sparse(self.losses.roots) else chunk_size,
                 retain_graph=retain_graph,
@@ -121,7 +127,9 @@ class LossGraph:
             # Each rank has rows of its own, whose losses count 1/size: the Gram matrices add up, divided by size^2.
             self.mean([gram])
             gram = gram / self.average.size
-        of_heads = self.mean_of(passes.heads, heads)
+        of_ahead = iter(self.mean_of(passes.heads, ahead))
+        rest = iter(of_behind)
+        of_heads = [next(rest) if id(head) in self.behind else next(of_ahead) for head in heads]
         return Collected(gradients, unit, gram, eps, passes.sparse, of_heads, sizes)
 
     def of_shared(self, direction: Sequence[Tensor], sparse: Sequence[bool], retain_graph: bool) -> Gradients:
@@ -226,9 +234,11 @@ def loss_graph(
         raise ValueError(
             "features need to be all that the losses see of the shared parameters, but one is used directly"
         )
-    if any(id(leaf) not in known for leaf in trunk):
+    own_behind = {id(leaf) for leaf in trunk if id(leaf) not in known}
+    if own_behind - {id(p) for p in own or ()}:
         raise ValueError(
-            "features need to be made of shared parameters alone, but a trained one behind them is not shared"
+            "features need to be made of shared parameters, and of heads that were given, but a trained one behind "
+            "them is neither"
         )
     met = {id(leaf) for leaf in ahead + trunk}
     if roots and not known & met:
@@ -240,7 +250,7 @@ def loss_graph(
     if average is None:
         check_bare([*common, *found])
     there = [id(p) in met for p in (*common, *found)]
-    return LossGraph(losses, common, found, points, average, losses.present, there)
+    return LossGraph(losses, common, found, points, average, losses.present, frozenset(own_behind), there)
 
 
 @contextmanager

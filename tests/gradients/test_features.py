@@ -69,5 +69,27 @@ def test_parts_of_one_operation():
 def test_what_lies_behind_needs_to_be_shared():
     model = Pyramid()
     levels = model.levels()
-    with pytest.raises(ValueError, match=re.escape("a trained one behind them is not shared")):
+    with pytest.raises(ValueError, match=re.escape("a trained one behind them is neither")):
         backward(model.losses(levels), MGDA(), model.first, features=levels)
+
+
+def test_heads_behind_the_features_take_their_plain_gradient():
+    """A mask of each task between the trunk and what the tasks are compared at, as in MTAN."""
+    torch.manual_seed(0)
+    trunk = torch.nn.Linear(4, 5).double()
+    masks = torch.nn.ParameterList(torch.rand(5, dtype=torch.float64) for _ in range(2))
+    heads = torch.nn.ModuleList(torch.nn.Linear(5, 1).double() for _ in range(2))
+    own, x = [*masks, *heads.parameters()], torch.randn(8, 4, dtype=torch.float64)
+
+    def forward():
+        features = [trunk(x).tanh() * mask for mask in masks]
+        return features, [head(z).pow(2).mean() for head, z in zip(heads, features, strict=True)]
+
+    _, losses = forward()
+    plain = torch.autograd.grad(sum(losses), own, retain_graph=True)
+    of_trunk = [torch.autograd.grad(loss, trunk.weight, retain_graph=True)[0] for loss in losses]
+    features, losses = forward()
+    weights = backward(losses, MGDA(), trunk, features=features, heads=own)
+    for parameter, gradient in zip(own, plain, strict=True):
+        assert_close(parameter.grad, gradient)
+    assert_close(trunk.weight.grad, sum(w * g for w, g in zip(weights, of_trunk, strict=True)))
