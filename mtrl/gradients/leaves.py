@@ -144,8 +144,10 @@ class TaskGradients:
         Raises:
             ValueError: with `check`, a gradient or loss is NaN or infinite; the message names the task.
         """
-        gradients = TaskGradients({name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()}, self.leading)
+        gradients = self
         if gram is None and (check or (isinstance(method, Method) and method.needs_gram)):
+            kept = {name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()}
+            gradients = TaskGradients(kept, self.leading)
             gram = gradients.gram()
         if check and gram is not None:
             check_finite(gram, losses)
