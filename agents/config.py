@@ -9,10 +9,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-import envs
-from agents import legacy_rules
-from agents.networks import ConditioningConfig, NetworkConfig
-from agents.single_task_rules import RULES
+from mtrl import envs
+from mtrl.agents import legacy_rules
+from mtrl.agents.networks import ConditioningConfig, NetworkConfig
+from mtrl.agents.single_task_rules import RULES
 from mtrl.protocols import LEGACY
 from mtrl.runs.section import (
     Count,

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from agents.losses import Batch, SoftActorCritic
-from agents.networks import Layout, NetworkParameters
+from mtrl.agents.losses import Batch, SoftActorCritic
+from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.aggregation import CoordinateMethod, Method
 from mtrl.gradients import TaskGradients, by_task, linear_task_gradients
 

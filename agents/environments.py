@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import envs
-from agents.config import Config, EnvConfig
+from mtrl import envs
+from mtrl.agents.config import Config, EnvConfig
 from mtrl.runs.errors import UserError
 
 MOST_ENVS_PER_TASK = 5

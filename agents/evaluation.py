@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-import envs
-from agents.learners import AnyLearner, act_alone
+from mtrl import envs
+from mtrl.agents.learners import AnyLearner, act_alone
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""
@@ -54,7 +54,7 @@ def evaluate_policy(
 
     Args:
         policy: see `Policy`.
-        env: freshly made (`agents.environments.evaluation_env`).
+        env: freshly made (`mtrl.agents.environments.evaluation_env`).
         episodes: per task, a multiple of the environments per task.
         on_progress: told the share that is done.
     """

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-import envs
-from agents.evaluation import EvaluationResult
-from agents.metrics import Metrics
-from agents.recent_episodes import RecentEpisodes
+from mtrl import envs
+from mtrl.agents.evaluation import EvaluationResult
+from mtrl.agents.metrics import Metrics
+from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.runs import devices, versions
 
 Event = dict[str, Any]

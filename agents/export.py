@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from agents.learners import ActorFunction
-from agents.saved_policy import SavedPolicy, load_policy
+from mtrl.agents.learners import ActorFunction
+from mtrl.agents.saved_policy import SavedPolicy, load_policy
 from mtrl.runs import versions
 from mtrl.runs.files import replacing
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from agents import legacy_rules
-from agents.config import Config, EvaluationConfig
-from agents.environments import evaluation_env, simulating
-from agents.evaluation import evaluate_policy
-from agents.saved_policy import load_policy
-from agents.standing import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
+from mtrl.agents import legacy_rules
+from mtrl.agents.config import Config, EvaluationConfig
+from mtrl.agents.environments import evaluation_env, simulating
+from mtrl.agents.evaluation import evaluate_policy
+from mtrl.agents.saved_policy import load_policy
+from mtrl.agents.standing import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.records.metrics_file import read_events
 from mtrl.runs import versions

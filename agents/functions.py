@@ -2,10 +2,10 @@
 
 import torch
 
-from agents.config import AgentConfig
-from agents.losses import SoftActorCritic
-from agents.networks import TwinCritic, make_network
-from agents.values import CategoricalValue, GaussianHistogramValue, ScalarValue, ValueHead
+from mtrl.agents.config import AgentConfig
+from mtrl.agents.losses import SoftActorCritic
+from mtrl.agents.networks import TwinCritic, make_network
+from mtrl.agents.values import CategoricalValue, GaussianHistogramValue, ScalarValue, ValueHead
 
 
 def build_functions(

@@ -11,18 +11,18 @@ import torch
 from torch import Generator, Tensor
 from torch.func import vmap
 
-from agents.compiling import Function, compiled
-from agents.config import Config
-from agents.directions import Direction, Directions, Policies
-from agents.functions import build_functions
-from agents.learners import ActorFunction
-from agents.losses import Batch
-from agents.metrics import ComponentMetrics, Conflict, Metrics
-from agents.networks import Layout, NetworkParameters
-from agents.networks.parameters import Part
-from agents.precision import dtype_of
-from agents.side_by_side import join, take
 from mtrl import aggregation
+from mtrl.agents.compiling import Function, compiled
+from mtrl.agents.config import Config
+from mtrl.agents.directions import Direction, Directions, Policies
+from mtrl.agents.functions import build_functions
+from mtrl.agents.learners import ActorFunction
+from mtrl.agents.losses import Batch
+from mtrl.agents.metrics import ComponentMetrics, Conflict, Metrics
+from mtrl.agents.networks import Layout, NetworkParameters
+from mtrl.agents.networks.parameters import Part
+from mtrl.agents.precision import dtype_of
+from mtrl.agents.side_by_side import join, take
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
 from mtrl.gradients import by_task
 from mtrl.runs.loading import copy_checked, load_optimizer, whole

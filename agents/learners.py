@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from agents.config import Config
-from agents.losses import Batch
-from agents.metrics import Metrics
+from mtrl.agents.config import Config
+from mtrl.agents.losses import Batch
+from mtrl.agents.metrics import Metrics
 
 
 class ActorFunction(NamedTuple):
@@ -28,7 +28,7 @@ class ActorFunction(NamedTuple):
 
 
 class AnyLearner(Protocol):
-    """Agents of several seeds side by side; see `agents.Learner` for what the methods do."""
+    """Agents of several seeds side by side; see `mtrl.agents.Learner` for what the methods do."""
 
     @property
     def device(self) -> torch.device:
@@ -75,19 +75,19 @@ def make_learner(
     device: torch.device,
     seeds: Sequence[int],
 ) -> AnyLearner:
-    """The learner that `agent.single_task` names; arguments as for `agents.Learner`."""
+    """The learner that `agent.single_task` names; arguments as for `mtrl.agents.Learner`."""
     arguments = config, num_tasks, observation_size, action_size, device, seeds
     match config.agent.single_task:
         case "none":
-            from agents.learner import Learner
+            from mtrl.agents.learner import Learner
 
             return Learner(*arguments)
         case "ours":
-            from agents.single_task import SingleTaskLearner
+            from mtrl.agents.single_task import SingleTaskLearner
 
             return SingleTaskLearner(*arguments)
         case "stable_baselines3":
-            from agents.single_task_sb3 import StableBaselines3Learner
+            from mtrl.agents.single_task_sb3 import StableBaselines3Learner
 
             return StableBaselines3Learner(*arguments)
 

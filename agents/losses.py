@@ -9,9 +9,9 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.func import vmap
 
-from agents.networks import Network, NetworkParameters, TwinCritic
-from agents.policy import Gaussian, gaussian
-from agents.values import ValueHead
+from mtrl.agents.networks import Network, NetworkParameters, TwinCritic
+from mtrl.agents.policy import Gaussian, gaussian
+from mtrl.agents.values import ValueHead
 from mtrl.gradients import Tape, over_tasks
 
 

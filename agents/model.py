@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 
-import envs
-from agents.callbacks import following
-from agents.config import Config
-from agents.learners import act_alone, check_installed, make_learner
-from agents.precision import choose, with_precision
-from agents.preflight import check
-from agents.replica import streams
-from agents.training import Listener, Training
+from mtrl import envs
+from mtrl.agents.callbacks import following
+from mtrl.agents.config import Config
+from mtrl.agents.learners import act_alone, check_installed, make_learner
+from mtrl.agents.precision import choose, with_precision
+from mtrl.agents.preflight import check
+from mtrl.agents.replica import streams
+from mtrl.agents.training import Listener, Training
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import config_of, identity
@@ -32,11 +32,11 @@ from mtrl.runs.yaml_file import read_yaml
 if TYPE_CHECKING:
     from stable_baselines3.common.logger import Logger
 
-    from agents.callbacks import Callback
+    from mtrl.agents.callbacks import Callback
 
 
 class MultiTaskSAC:
-    """One agent that learns by calls, without a run folder; the training is that of `agents.train`.
+    """One agent that learns by calls, without a run folder; the training is that of `mtrl.agents.train`.
 
         model = MultiTaskSAC("configs/mt10/quick.yaml", seed=0)
         model.learn(100_000)
@@ -119,7 +119,7 @@ class MultiTaskSAC:
             total_timesteps: environment steps summed over tasks; by default what is left of the configuration's.
             callback: a function of two mappings, Stable-Baselines3's `BaseCallback`, or several of them; asked after
                 each step of all environments whether to go on.
-            on_event: told of metrics and progress, see `agents.train`.
+            on_event: told of metrics and progress, see `mtrl.agents.train`.
 
         Raises:
             UserError: a loss is not finite.
@@ -148,8 +148,8 @@ class MultiTaskSAC:
         """Actions.
 
         Args:
-            observation: `[T, E, O]`; or `[T * E, O]`, task by task, as `envs.views.as_stable_baselines3` has it; or, of
-                one task, `[O]`. Any `E`.
+            observation: `[T, E, O]`; or `[T * E, O]`, task by task, as `mtrl.envs.views.as_stable_baselines3` has it;
+                or, of one task, `[O]`. Any `E`.
             state: there is none.
             episode_start: not needed.
             deterministic: the mean action; otherwise one is drawn.

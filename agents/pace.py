@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-import envs
-from agents.config import Config
+from mtrl import envs
+from mtrl.agents.config import Config
 from mtrl.protocols import MODERN
 
 _WINDOW = 500  # vector steps that the speed is taken over: half a minute where they are quick

@@ -4,10 +4,10 @@ from typing import Literal, NamedTuple, cast
 
 import torch
 
-import envs
-from agents.config import Config
-from agents.products import Rows, layers_of, speedup
-from agents.single_task_rules import RULES
+from mtrl import envs
+from mtrl.agents.config import Config
+from mtrl.agents.products import Rows, layers_of, speedup
+from mtrl.agents.single_task_rules import RULES
 
 CLEARLY_FASTER = 1.25  # a smaller gain in the products is none in the update
 

@@ -3,11 +3,11 @@
 Axes: `S` replicas (one a seed), `T` tasks, `E` environments of each, `O` observation, `A` action.
 """
 
-import envs
-from agents.config import Config
-from agents.environments import MOST_ENVS_PER_TASK
-from agents.learners import check_installed
-from agents.networks import NetworkConfig
+from mtrl import envs
+from mtrl.agents.config import Config
+from mtrl.agents.environments import MOST_ENVS_PER_TASK
+from mtrl.agents.learners import check_installed
+from mtrl.agents.networks import NetworkConfig
 from mtrl.runs.devices import memory
 from mtrl.runs.errors import UserError
 from mtrl.runs.method_trial import try_method

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from agents.config import Config
-from agents.functions import build_functions
+from mtrl.agents.config import Config
+from mtrl.agents.functions import build_functions
 
 MEASURED_FLOP = 5e8  # of a forward pass at most, one replica at least: more of them only repeat it
 MEASURED_S, ROUNDS = 0.1, 3  # at least; fewer rounds where they take three times as long

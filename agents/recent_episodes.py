@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-import envs
+from mtrl import envs
 
 EPISODES_PER_TASK = 20
 

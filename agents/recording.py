@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from agents.environments import evaluation_env, simulating
-from agents.evaluation import EvaluationResult, evaluate_policy
-from agents.saved_policy import load_policy
-from envs.goals import benchmark_goals
+from mtrl.agents.environments import evaluation_env, simulating
+from mtrl.agents.evaluation import EvaluationResult, evaluate_policy
+from mtrl.agents.saved_policy import load_policy
+from mtrl.envs.goals import benchmark_goals
 
 
 @dataclass(frozen=True)

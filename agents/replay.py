@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from agents.losses import Batch
+from mtrl.agents.losses import Batch
 from mtrl.runs.loading import copy_checked, whole
 
 

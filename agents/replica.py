@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import envs
-from agents import events
-from agents.config import Config
-from agents.environments import evaluation_env, training_env
-from agents.evaluation import Policy, evaluate_policy
-from agents.exploration import CorrelatedNoise
-from agents.metrics import Metrics
-from agents.recent_episodes import RecentEpisodes
-from agents.reward_scale import make_reward_scale
-from agents.side_by_side import take
+from mtrl import envs
+from mtrl.agents import events
+from mtrl.agents.config import Config
+from mtrl.agents.environments import evaluation_env, training_env
+from mtrl.agents.evaluation import Policy, evaluate_policy
+from mtrl.agents.exploration import CorrelatedNoise
+from mtrl.agents.metrics import Metrics
+from mtrl.agents.recent_episodes import RecentEpisodes
+from mtrl.agents.reward_scale import make_reward_scale
+from mtrl.agents.side_by_side import take
 from mtrl.runs.folder import MetricsLog
 
 Event = dict[str, Any]

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from agents.config import AgentConfig
+from mtrl.agents.config import AgentConfig
 
 
 class RewardScale(Protocol):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from agents.config import Config
-from agents.precision import Precision, choose, with_precision
+from mtrl.agents.config import Config
+from mtrl.agents.precision import Precision, choose, with_precision
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import disk_errors, load_config, write_atomically
 from mtrl.runs.lock import taking_turns
@@ -25,7 +25,7 @@ def settled(config: Config, folders: Mapping[int, Path], device: torch.device) -
 
     Args:
         config: of the run.
-        folders: of its seeds, as for `agents.train`.
+        folders: of its seeds, as for `mtrl.agents.train`.
         device: of the learner.
 
     Raises:

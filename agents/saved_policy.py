@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import torch
 
-import envs
-from agents.config import Config
-from agents.evaluation import Policy, deterministic_policy
-from agents.learners import ActorFunction, make_learner
-from agents.precision import Precision, with_precision
+from mtrl import envs
+from mtrl.agents.config import Config
+from mtrl.agents.evaluation import Policy, deterministic_policy
+from mtrl.agents.learners import ActorFunction, make_learner
+from mtrl.agents.precision import Precision, with_precision
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from agents.config import Config
-from agents.learner import Learner
-from agents.learners import ActorFunction
-from agents.losses import Batch
-from agents.metrics import Conflict, Metrics
+from mtrl.agents.config import Config
+from mtrl.agents.learner import Learner
+from mtrl.agents.learners import ActorFunction
+from mtrl.agents.losses import Batch
+from mtrl.agents.metrics import Conflict, Metrics
 
 
 class SingleTaskLearner:

@@ -21,16 +21,16 @@ from stable_baselines3.sac.policies import Actor as TheirActor
 from torch import Generator, Tensor
 from torch.func import functional_call, stack_module_state
 
-from agents.config import Config
-from agents.learners import ActorFunction
-from agents.losses import Batch
-from agents.metrics import ComponentMetrics, Conflict, Metrics
-from agents.single_task import task_seeds
+from mtrl.agents.config import Config
+from mtrl.agents.learners import ActorFunction
+from mtrl.agents.losses import Batch
+from mtrl.agents.metrics import ComponentMetrics, Conflict, Metrics
+from mtrl.agents.single_task import task_seeds
 from mtrl.runs.loading import check_finite, whole
 
 
 class StableBaselines3Learner:
-    """`S x T` of their SAC. Arguments and methods are those of `agents.Learner`."""
+    """`S x T` of their SAC. Arguments and methods are those of `mtrl.agents.Learner`."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from agents.pace import Budget, Pace
+from mtrl.agents.pace import Budget, Pace
 
 PROGRESS_EVERY_S = 0.5
 

@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import torch
 
-import envs
-from agents import preflight
-from agents.config import Config
-from agents.environments import training_workers
-from agents.evaluation import deterministic_policy
-from agents.learners import make_learner
-from agents.metrics import Metrics
-from agents.pace import budget
-from agents.replay import Replay
-from agents.replica import Event, Replica, stack_noise
-from agents.run_precision import settled
-from agents.standing import EVALUATING, LOADING, SAVING, STARTING, Standing, phase_event
-from agents.stopwatch import Stopwatch
+from mtrl import envs
+from mtrl.agents import preflight
+from mtrl.agents.config import Config
+from mtrl.agents.environments import training_workers
+from mtrl.agents.evaluation import deterministic_policy
+from mtrl.agents.learners import make_learner
+from mtrl.agents.metrics import Metrics
+from mtrl.agents.pace import budget
+from mtrl.agents.replay import Replay
+from mtrl.agents.replica import Event, Replica, stack_noise
+from mtrl.agents.run_precision import settled
+from mtrl.agents.standing import EVALUATING, LOADING, SAVING, STARTING, Standing, phase_event
+from mtrl.agents.stopwatch import Stopwatch
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError

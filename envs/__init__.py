@@ -10,12 +10,20 @@
 Knows nothing of learning, and needs numpy alone until a backend is made.
 """
 
-from envs import views
-from envs.factory import make
-from envs.interface import ACTION_SIZE, MAX_HORIZON, OBSERVATION_SIZE, SimulatorError, SimulatorInfo, Step, VectorEnv
-from envs.sizes import Sizes, sizes
-from envs.tasks import MT10, MT25, MT50, are_metaworld, task_names
-from envs.workers.assignment import available_cores
+from mtrl.envs import views
+from mtrl.envs.factory import make
+from mtrl.envs.interface import (
+    ACTION_SIZE,
+    MAX_HORIZON,
+    OBSERVATION_SIZE,
+    SimulatorError,
+    SimulatorInfo,
+    Step,
+    VectorEnv,
+)
+from mtrl.envs.sizes import Sizes, sizes
+from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, task_names
+from mtrl.envs.workers.assignment import available_cores
 
 __all__ = [
     "ACTION_SIZE",

@@ -15,13 +15,13 @@ from typing import Any, Self, final
 
 import numpy as np
 
-from envs.actions import checked_actions
-from envs.episodes import Episodes
-from envs.goals import NUM_GOALS
-from envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step
-from envs.observations import Observations
-from envs.options import Options
-from envs.phase import Phase
+from mtrl.envs.actions import checked_actions
+from mtrl.envs.episodes import Episodes
+from mtrl.envs.goals import NUM_GOALS
+from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step
+from mtrl.envs.observations import Observations
+from mtrl.envs.options import Options
+from mtrl.envs.phase import Phase
 
 DIFFERENT_REWARD = frozenset(
     {

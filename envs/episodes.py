@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from envs.interface import Step
+from mtrl.envs.interface import Step
 
 
 @final

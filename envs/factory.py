@@ -4,13 +4,13 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, cast, get_args
 
-from envs.envpool import EnvPoolEnv
-from envs.goals import NUM_GOALS
-from envs.interface import MAX_HORIZON, VectorEnv
-from envs.metaworld.backend import metaworld_env
-from envs.options import GoalOrder, Options, RewardVersion
-from envs.registered.backend import registered_env
-from envs.tasks import are_metaworld, task_names
+from mtrl.envs.envpool import EnvPoolEnv
+from mtrl.envs.goals import NUM_GOALS
+from mtrl.envs.interface import MAX_HORIZON, VectorEnv
+from mtrl.envs.metaworld.backend import metaworld_env
+from mtrl.envs.options import GoalOrder, Options, RewardVersion
+from mtrl.envs.registered.backend import registered_env
+from mtrl.envs.tasks import are_metaworld, task_names
 
 
 class _Backend(Protocol):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.catalog import CATALOG, TaskSpec
-from envs.options import GoalOrder
+from mtrl.envs.catalog import CATALOG, TaskSpec
+from mtrl.envs.options import GoalOrder
 
 NUM_GOALS = 50
 """Goals of each task in a Meta-World benchmark."""

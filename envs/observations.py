@@ -4,8 +4,8 @@ from typing import final
 
 import numpy as np
 
-from envs.interface import OBSERVATION_SIZE
-from envs.options import Options
+from mtrl.envs.interface import OBSERVATION_SIZE
+from mtrl.envs.options import Options
 
 _GOAL = slice(36, 39)
 

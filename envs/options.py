@@ -1,4 +1,4 @@
-"""What a vector environment is made of, as `envs.make` checked it."""
+"""What a vector environment is made of, as `mtrl.envs.make` checked it."""
 
 import zlib
 from dataclasses import astuple, dataclass, replace
@@ -15,7 +15,7 @@ RewardVersion = Literal["v2", "v1"]
 
 @dataclass(frozen=True)
 class Options:
-    """See `envs.make` for the meaning of each."""
+    """See `mtrl.envs.make` for the meaning of each."""
 
     tasks: tuple[str, ...]
     num_envs_per_task: int

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from envs.interface import ACTION_SIZE, OBSERVATION_SIZE
-from envs.tasks import are_metaworld, task_names
+from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE
+from mtrl.envs.tasks import are_metaworld, task_names
 
 
 class Sizes(NamedTuple):
@@ -15,12 +15,12 @@ class Sizes(NamedTuple):
 
 
 def sizes(tasks: str | Sequence[str], one_hot: bool = False) -> Sizes:
-    """What `envs.make(tasks, one_hot=one_hot)` has. Raises ValueError as it does."""
+    """What `mtrl.envs.make(tasks, one_hot=one_hot)` has. Raises ValueError as it does."""
     names = task_names(tasks)
     if are_metaworld(names):
         own = Sizes(OBSERVATION_SIZE, ACTION_SIZE)
     else:
-        from envs.registered.spaces import common_sizes  # makes each environment once
+        from mtrl.envs.registered.spaces import common_sizes  # makes each environment once
 
         own = common_sizes(names)
     return own._replace(observation=own.observation + one_hot * len(names))

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-from envs.catalog import CATALOG
-from envs.registered.registry import POINTS, is_registered
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.registered.registry import POINTS, is_registered
 
 MT10 = (
     "reach-v3",

@@ -28,8 +28,8 @@ import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from agents import Config, Learner
-from agents.losses import Batch
+from mtrl.agents import Config, Learner
+from mtrl.agents.losses import Batch
 from mtrl.cli.arguments import load_config
 name, precision, updates = sys.argv[1], sys.argv[2], int(sys.argv[3])
 config = load_config(Path("configs") / f"{name}.yaml", Config)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""How fast Meta-World's MT10 is stepped: gymnasium, stable-baselines3, `envs.make` and EnvPool beside the C limit.
+"""How fast Meta-World's MT10 is stepped: gymnasium, stable-baselines3, `mtrl.envs.make` and EnvPool beside the C limit.
 
     python scripts/bench_envs.py [--envs 10 40] [--workers 4] [--seconds 1.5] [--rounds 5] [--rows ...] [--out FILE]
 
@@ -23,7 +23,7 @@ from envs_bench.memory import available_gib
 from envs_bench.served import RowError, Served
 from machine import machine_line
 
-from envs import available_cores
+from mtrl.envs import available_cores
 
 _SHARE_OF_MEMORY = 0.7  # that the rows of one size may take together
 _WARM_UP_S = 0.3

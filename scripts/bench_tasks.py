@@ -4,7 +4,7 @@
     python scripts/bench_tasks.py [--counts 1 4 16] [--rounds 5]
 
 Microseconds per environment step, resets left out, random actions; the least of the rounds, in which the three take
-turns so that they meet the same load. `envs.metaworld.simulators` chooses between the last two by these figures.
+turns so that they meet the same load. `mtrl.envs.metaworld.simulators` chooses between the last two by these figures.
 """
 
 import argparse
@@ -18,10 +18,10 @@ import mujoco
 import numpy as np
 from machine import machine_line
 
-from envs.goals import NUM_GOALS, benchmark_goals
-from envs.metaworld.simulators import OneByOne
-from envs.metaworld.thin import Group, ThinSimulators
-from envs.tasks import task_names
+from mtrl.envs.goals import NUM_GOALS, benchmark_goals
+from mtrl.envs.metaworld.simulators import OneByOne
+from mtrl.envs.metaworld.thin import Group, ThinSimulators
+from mtrl.envs.tasks import task_names
 
 _STEPS = 400
 """Of all environments together, in a round."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Whether `envs.make` is Meta-World: every backend beside stock metaworld, all fifty tasks.
+"""Whether `mtrl.envs.make` is Meta-World: every backend beside stock metaworld, all fifty tasks.
 
     python scripts/check_fidelity.py [--tasks ...] [--steps 1000] [--episodes 50] [--processes 4] [--out FILE.md]
 
@@ -22,10 +22,10 @@ from fidelity_check.differences import KINDS, Differences, differences
 from fidelity_check.orphans import end_with_parent
 from fidelity_check.scripted import Outcome, outcome
 
-from envs import MT10, available_cores, task_names
-from envs.catalog import CATALOG
-from envs.goals import NUM_GOALS
-from envs.interface import MAX_HORIZON
+from mtrl.envs import MT10, available_cores, task_names
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.goals import NUM_GOALS
+from mtrl.envs.interface import MAX_HORIZON
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -124,8 +124,9 @@ def download(requirements: Iterable[str], folder: Path, python: str, *, with_dep
 def build_own(folder: Path) -> None:
     """This project's wheel, built from a copy: building leaves files behind."""
     with tempfile.TemporaryDirectory() as temporary:
-        for name in ("mtrl", "envs", "agents"):
-            shutil.copytree(ROOT / name, Path(temporary) / name, ignore=shutil.ignore_patterns("__pycache__"))
+        ignore = shutil.ignore_patterns("__pycache__")
+        for name in ("mtrl", "envs", "agents", "configs"):
+            shutil.copytree(ROOT / name, Path(temporary) / name, symlinks=True, ignore=ignore)
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, temporary)
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]

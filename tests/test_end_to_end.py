@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.config import Config
+from mtrl.agents.config import Config
 from mtrl.cli.arguments import load_config
 from mtrl.cli.main import main
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from agents.config import Config
+from mtrl.agents.config import Config
 from mtrl.aggregation import METHODS
 from mtrl.cli.arguments import parse_arguments
 from mtrl.supervised import SupervisedConfig

@@ -4,10 +4,10 @@ Axes: `T` tasks, `B` rows, `I` inputs, `O` outputs. The parameters of a network 
 (`[T, ...]`, one slice a task): heads, embeddings, one-hot rows, FiLM, the weights of PaCo's sets and MOORE's experts.
 """
 
-from agents.networks.config import ConditioningConfig, NetworkConfig
-from agents.networks.network import Network, make_network
-from agents.networks.parameters import Layout, NetworkParameters
-from agents.networks.twin_critic import TwinCritic
+from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
+from mtrl.agents.networks.network import Network, make_network
+from mtrl.agents.networks.parameters import Layout, NetworkParameters
+from mtrl.agents.networks.twin_critic import TwinCritic
 
 __all__ = [
     "ConditioningConfig",

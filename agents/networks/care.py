@@ -5,11 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from agents.networks.conditioning import HiddenLayers
-from agents.networks.layers import Forward, Linear
-from agents.networks.mlp import MLP
-from agents.networks.own import TaskVector
-from agents.networks.parameters import NetworkParameters, Part, init_all
+from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.layers import Forward, Linear
+from mtrl.agents.networks.mlp import MLP
+from mtrl.agents.networks.own import TaskVector
+from mtrl.agents.networks.parameters import NetworkParameters, Part, init_all
 
 ENCODER_DEPTH = 2
 """Hidden layers of each encoder, of the context's and of the attention; an output layer follows."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from agents.networks.layers import RELU_GAIN, Chain, Layer, LayerNorm, Linear
-from agents.networks.own import FiLM, OneHotRow
+from mtrl.agents.networks.layers import RELU_GAIN, Chain, Layer, LayerNorm, Linear
+from mtrl.agents.networks.own import FiLM, OneHotRow
 
 
 class MakeLinear(Protocol):

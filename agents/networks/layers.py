@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from agents.networks.parameters import NetworkParameters, Part, init_all, orthogonal
+from mtrl.agents.networks.parameters import NetworkParameters, Part, init_all, orthogonal
 from mtrl.gradients import Parameters, Tape, linear
 
 RELU_GAIN = 2**0.5

@@ -3,9 +3,9 @@
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from agents.networks.conditioning import HiddenLayers
-from agents.networks.layers import Forward
-from agents.networks.parameters import NetworkParameters, init_all
+from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.layers import Forward
+from mtrl.agents.networks.parameters import NetworkParameters, init_all
 
 
 class MLP:

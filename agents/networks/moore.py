@@ -7,11 +7,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from agents.networks.conditioning import HiddenLayers
-from agents.networks.layers import Forward
-from agents.networks.mlp import MLP
-from agents.networks.own import TaskVector
-from agents.networks.parameters import NetworkParameters, init_all
+from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.layers import Forward
+from mtrl.agents.networks.mlp import MLP
+from mtrl.agents.networks.own import TaskVector
+from mtrl.agents.networks.parameters import NetworkParameters, init_all
 
 
 class Moore:

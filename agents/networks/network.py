@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from agents.networks.conditioning import HiddenLayers
-from agents.networks.config import ConditioningConfig, NetworkConfig
-from agents.networks.layers import Forward, Layer, Linear
-from agents.networks.own import OwnLinear, TaskVector
-from agents.networks.paco import PaCo
-from agents.networks.parameters import NetworkParameters, init_all
-from agents.networks.trunk import Trunk, make_trunk
+from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
+from mtrl.agents.networks.layers import Forward, Layer, Linear
+from mtrl.agents.networks.own import OwnLinear, TaskVector
+from mtrl.agents.networks.paco import PaCo
+from mtrl.agents.networks.parameters import NetworkParameters, init_all
+from mtrl.agents.networks.trunk import Trunk, make_trunk
 from mtrl.gradients import Parameters, Tape
 
 

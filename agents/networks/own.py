@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from agents.networks.layers import RELU_GAIN, Forward
-from agents.networks.parameters import NetworkParameters, orthogonal
+from mtrl.agents.networks.layers import RELU_GAIN, Forward
+from mtrl.agents.networks.parameters import NetworkParameters, orthogonal
 
 
 def directions(num_tasks: int, size: int, generator: Generator) -> Tensor:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from agents.networks.conditioning import HiddenLayers
-from agents.networks.layers import RELU_GAIN, Forward
-from agents.networks.mlp import MLP
-from agents.networks.own import TaskVector
-from agents.networks.parameters import NetworkParameters, init_all, orthogonal
+from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.layers import RELU_GAIN, Forward
+from mtrl.agents.networks.mlp import MLP
+from mtrl.agents.networks.own import TaskVector
+from mtrl.agents.networks.parameters import NetworkParameters, init_all, orthogonal
 
 
 class PaCo:

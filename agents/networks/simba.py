@@ -3,9 +3,9 @@
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from agents.networks.conditioning import HiddenLayers
-from agents.networks.layers import Forward, LayerNorm, Linear
-from agents.networks.parameters import NetworkParameters, init_all
+from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.layers import Forward, LayerNorm, Linear
+from mtrl.agents.networks.parameters import NetworkParameters, init_all
 
 EXPANSION = 4
 """Units inside a block, by those outside."""

@@ -2,16 +2,16 @@
 
 from typing import Protocol
 
-from agents.networks.care import Care
-from agents.networks.conditioning import HiddenLayers
-from agents.networks.config import NetworkConfig
-from agents.networks.layers import Layer
-from agents.networks.mlp import MLP
-from agents.networks.moore import Moore
-from agents.networks.paco import PaCo
-from agents.networks.residual import Residual
-from agents.networks.simba import SimBa
-from agents.networks.soft_modular import SoftModular
+from mtrl.agents.networks.care import Care
+from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.config import NetworkConfig
+from mtrl.agents.networks.layers import Layer
+from mtrl.agents.networks.mlp import MLP
+from mtrl.agents.networks.moore import Moore
+from mtrl.agents.networks.paco import PaCo
+from mtrl.agents.networks.residual import Residual
+from mtrl.agents.networks.simba import SimBa
+from mtrl.agents.networks.soft_modular import SoftModular
 
 
 class Trunk(Layer, Protocol):

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor
 from torch.func import vmap
 
-from agents.networks.network import Network
-from agents.networks.parameters import NetworkParameters
+from mtrl.agents.networks.network import Network
+from mtrl.agents.networks.parameters import NetworkParameters
 from mtrl.gradients import Parameters, Tape, over_tasks
 
 

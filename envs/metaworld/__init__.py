@@ -1,6 +1,6 @@
 """The exact backend: metaworld, bit for bit, in worker processes over shared memory.
 
-backend.py        what `envs.workers` is told to simulate
+backend.py        what `mtrl.envs.workers` is told to simulate
 specification.py  what a worker process is told
 worker.py         what runs inside it
 simulators.py     the environments of one task that a worker steps

@@ -2,14 +2,14 @@
 
 import importlib.metadata
 
-from envs.catalog import CATALOG
-from envs.goals import NUM_GOALS, goal_index
-from envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo
-from envs.metaworld.specification import Specification
-from envs.options import Options
-from envs.workers.assignment import available_cores, balanced
-from envs.workers.plan import Plan, Share
-from envs.workers.vector_env import WorkerEnv
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.goals import NUM_GOALS, goal_index
+from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo
+from mtrl.envs.metaworld.specification import Specification
+from mtrl.envs.options import Options
+from mtrl.envs.workers.assignment import available_cores, balanced
+from mtrl.envs.workers.plan import Plan, Share
+from mtrl.envs.workers.vector_env import WorkerEnv
 
 
 def metaworld_env(options: Options) -> WorkerEnv:
@@ -25,7 +25,7 @@ def metaworld_env(options: Options) -> WorkerEnv:
 
     plan = Plan(
         simulator=_simulator_info(options),
-        worker="envs.metaworld.worker",
+        worker="mtrl.envs.metaworld.worker",
         shares=_shares(options),
         observation_size=OBSERVATION_SIZE,
         action_size=ACTION_SIZE,

@@ -15,9 +15,9 @@ import numpy as np
 from gymnasium.spaces import Box
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.episode_start import EpisodeStart, view_of
-from envs.metaworld.named import NamedAccess
-from envs.metaworld.rescoped import rescoped_methods
+from mtrl.envs.metaworld.episode_start import EpisodeStart, view_of
+from mtrl.envs.metaworld.named import NamedAccess
+from mtrl.envs.metaworld.rescoped import rescoped_methods
 
 _HAND_DOWN = np.array([1.0, 0.0, 1.0, 0.0])
 """Metaworld's orientation of the hand; written each step, since MuJoCo resets a simulation that blows up."""

@@ -16,7 +16,7 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.types import Task
 
-from envs.metaworld.cameras import CAMERAS
+from mtrl.envs.metaworld.cameras import CAMERAS
 
 _GOAL_RADIUS_M = 0.022  # a little more than the goal sites that some models have
 _GOAL_COLOUR = np.array([0.1, 0.9, 0.1, 0.6], dtype=np.float32)
@@ -91,7 +91,7 @@ class Pictures:
 
 
 def stock_environment(task: str, goal: np.ndarray, reward_version: str = "v2") -> SawyerXYZEnv:
-    """Metaworld's own environment of a task for a goal vector (`envs.goals.benchmark_goals`), reset."""
+    """Metaworld's own environment of a task for a goal vector (`mtrl.envs.goals.benchmark_goals`), reset."""
     cls = ALL_V3_ENVIRONMENTS[task]
     env = cls(reward_function_version=reward_version)
     data = {"env_cls": cls, "rand_vec": goal, "partially_observable": False}

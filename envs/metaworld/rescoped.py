@@ -13,7 +13,7 @@ import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.utils import reward_utils
 
-from envs.metaworld import small_math
+from mtrl.envs.metaworld import small_math
 
 
 def rescoped_methods(env_class: type[SawyerXYZEnv]) -> dict[str, Any]:

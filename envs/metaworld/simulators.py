@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from envs.metaworld.drawn import release_drawn
-from envs.metaworld.episode_start import EpisodeStart, capture
-from envs.metaworld.light_env import SharedModel, light_env
-from envs.metaworld.stock import stock_env
-from envs.metaworld.thin import THIN_TASKS, Group, ThinSimulators
-from envs.options import RewardVersion
+from mtrl.envs.metaworld.drawn import release_drawn
+from mtrl.envs.metaworld.episode_start import EpisodeStart, capture
+from mtrl.envs.metaworld.light_env import SharedModel, light_env
+from mtrl.envs.metaworld.stock import stock_env
+from mtrl.envs.metaworld.thin import THIN_TASKS, Group, ThinSimulators
+from mtrl.envs.options import RewardVersion
 
 _TOGETHER_FROM = 2
 """Environments of a task from which computing their rewards at once is faster: one alone takes 7 % longer so than

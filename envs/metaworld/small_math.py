@@ -10,7 +10,7 @@ from typing import Any, Self, final
 import numpy as np
 from metaworld.utils import reward_utils
 
-from envs.metaworld.quaternion import quaternion
+from mtrl.envs.metaworld.quaternion import quaternion
 
 _VALUE_AT_MARGIN = 0.1
 _LONG_TAIL = float(np.sqrt(1 / _VALUE_AT_MARGIN - 1))

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from envs.options import RewardVersion
+from mtrl.envs.options import RewardVersion
 
 
 class Specification(TypedDict):

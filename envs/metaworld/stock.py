@@ -7,7 +7,7 @@ import mujoco
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.options import RewardVersion
+from mtrl.envs.options import RewardVersion
 
 
 def stock_env(task: str, reward_version: RewardVersion) -> SawyerXYZEnv:

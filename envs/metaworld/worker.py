@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from envs.goals import benchmark_goals
-from envs.metaworld.simulators import make_simulators
-from envs.metaworld.thin import Group
-from envs.workers import commands
-from envs.workers.serving import Obey, serve
+from mtrl.envs.goals import benchmark_goals
+from mtrl.envs.metaworld.simulators import make_simulators
+from mtrl.envs.metaworld.thin import Group
+from mtrl.envs.workers import commands
+from mtrl.envs.workers.serving import Obey, serve
 
 
 def main(specification: str) -> None:

@@ -2,7 +2,7 @@
 
 registry.py    which names Gymnasium knows
 spaces.py      whether they fit together
-backend.py     what `envs.workers` is told to simulate
+backend.py     what `mtrl.envs.workers` is told to simulate
 worker.py      what runs inside a worker process
 point_goal.py  four small analytic tasks of our own, registered
 """

@@ -5,14 +5,14 @@ import importlib.metadata
 
 import numpy as np
 
-from envs.goals import NUM_GOALS
-from envs.interface import SimulatorInfo
-from envs.options import Options
-from envs.registered.registry import find
-from envs.registered.spaces import common_sizes
-from envs.workers.assignment import available_cores, balanced
-from envs.workers.plan import Plan, Share
-from envs.workers.vector_env import WorkerEnv
+from mtrl.envs.goals import NUM_GOALS
+from mtrl.envs.interface import SimulatorInfo
+from mtrl.envs.options import Options
+from mtrl.envs.registered.registry import find
+from mtrl.envs.registered.spaces import common_sizes
+from mtrl.envs.workers.assignment import available_cores, balanced
+from mtrl.envs.workers.plan import Plan, Share
+from mtrl.envs.workers.vector_env import WorkerEnv
 
 
 def registered_env(options: Options) -> WorkerEnv:
@@ -28,7 +28,7 @@ def registered_env(options: Options) -> WorkerEnv:
     sizes = common_sizes(options.tasks)
     plan = Plan(
         simulator=_simulator_info(options),
-        worker="envs.registered.worker",
+        worker="mtrl.envs.registered.worker",
         shares=_shares(options),
         observation_size=sizes.observation,
         action_size=sizes.action,

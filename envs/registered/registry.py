@@ -24,7 +24,7 @@ def find(name: str) -> Any:
     import gymnasium
 
     if name in POINTS:
-        import envs.registered.point_goal  # noqa: F401  registers them
+        import mtrl.envs.registered.point_goal  # noqa: F401  registers them
     module, _, name = name.rpartition(":")
     if module:
         importlib.import_module(module)

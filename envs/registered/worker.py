@@ -7,8 +7,8 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from envs.workers import commands
-from envs.workers.serving import Obey, serve
+from mtrl.envs.workers import commands
+from mtrl.envs.workers.serving import Obey, serve
 
 
 @final

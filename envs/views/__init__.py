@@ -8,24 +8,24 @@ Each library is imported when its view is asked for. Closing a view closes the e
 
 from typing import TYPE_CHECKING
 
-from envs.interface import VectorEnv
+from mtrl.envs.interface import VectorEnv
 
 if TYPE_CHECKING:
-    from envs.views.gymnasium_vector import GymnasiumVector
-    from envs.views.stable_baselines3_vector import StableBaselines3Vector
+    from mtrl.envs.views.gymnasium_vector import GymnasiumVector
+    from mtrl.envs.views.stable_baselines3_vector import StableBaselines3Vector
 
 __all__ = ["as_gymnasium", "as_stable_baselines3"]
 
 
 def as_gymnasium(env: VectorEnv) -> "GymnasiumVector":
     """A `gymnasium.vector.VectorEnv` with autoreset mode SAME_STEP."""
-    from envs.views.gymnasium_vector import GymnasiumVector
+    from mtrl.envs.views.gymnasium_vector import GymnasiumVector
 
     return GymnasiumVector(env)
 
 
 def as_stable_baselines3(env: VectorEnv) -> "StableBaselines3Vector":
     """A `stable_baselines3.common.vec_env.VecEnv`."""
-    from envs.views.stable_baselines3_vector import StableBaselines3Vector
+    from mtrl.envs.views.stable_baselines3_vector import StableBaselines3Vector
 
     return StableBaselines3Vector(env)

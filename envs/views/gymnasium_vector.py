@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from envs.interface import Step, VectorEnv
-from envs.views.seeding import Seeding
+from mtrl.envs.interface import Step, VectorEnv
+from mtrl.envs.views.seeding import Seeding
 
 
 @final
@@ -34,7 +34,7 @@ class GymnasiumVector(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.ndar
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """New episodes everywhere; with the seed of `envs.make`, the same ones every time.
+        """New episodes everywhere; with the seed of `mtrl.envs.make`, the same ones every time.
 
         Raises:
             ValueError: another seed, or options: there are none.

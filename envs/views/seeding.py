@@ -4,7 +4,7 @@ from typing import final
 
 import numpy as np
 
-from envs.interface import VectorEnv
+from mtrl.envs.interface import VectorEnv
 
 
 @final

@@ -9,8 +9,8 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
-from envs.interface import VectorEnv
-from envs.views.seeding import Seeding
+from mtrl.envs.interface import VectorEnv
+from mtrl.envs.views.seeding import Seeding
 
 
 @final
@@ -40,7 +40,7 @@ class StableBaselines3Vector(VecEnv):
         return self._flat(obs).astype(np.float32)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """For the next reset; only the seed of `envs.make` is taken there."""
+        """For the next reset; only the seed of `mtrl.envs.make` is taken there."""
         self._seed = seed
         return [seed] * self.num_envs
 

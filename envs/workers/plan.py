@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envs.interface import SimulatorInfo
+from mtrl.envs.interface import SimulatorInfo
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import tempfile
 
-from envs.interface import SimulatorError
-from envs.workers import commands
-from envs.workers.plan import Plan, Share
+from mtrl.envs.interface import SimulatorError
+from mtrl.envs.workers import commands
+from mtrl.envs.workers.plan import Plan, Share
 
 _EXIT_TIMEOUT_S = 5.0
 # The worker finds its packages where the parent does, whatever the working directory is.

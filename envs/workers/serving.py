@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.workers import commands, rows
-from envs.workers.line import Line
+from mtrl.envs.workers import commands, rows
+from mtrl.envs.workers.line import Line
 
 Obey = Callable[[bytes], None]
 """Carries out one command on the rows."""

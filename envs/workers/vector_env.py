@@ -13,15 +13,15 @@ from typing import Self, final
 
 import numpy as np
 
-from envs.actions import checked_actions
-from envs.episodes import Episodes
-from envs.interface import Step
-from envs.observations import Observations
-from envs.options import Options
-from envs.phase import Phase
-from envs.workers import commands, rows
-from envs.workers.plan import Plan
-from envs.workers.process import Worker
+from mtrl.envs.actions import checked_actions
+from mtrl.envs.episodes import Episodes
+from mtrl.envs.interface import Step
+from mtrl.envs.observations import Observations
+from mtrl.envs.options import Options
+from mtrl.envs.phase import Phase
+from mtrl.envs.workers import commands, rows
+from mtrl.envs.workers.plan import Plan
+from mtrl.envs.workers.process import Worker
 
 
 @final

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from agents.config import Config
+from mtrl.agents.config import Config
 from mtrl.cli.group import Event
 from mtrl.cli.layout import Seeds
 from mtrl.cli.progress import Progress

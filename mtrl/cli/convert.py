@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agents.config import Config
-from agents.metrics import ComponentMetrics
+from mtrl.agents.config import Config
+from mtrl.agents.metrics import ComponentMetrics
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.tables import print_plain
 from mtrl.report.metric_runs import is_supervised

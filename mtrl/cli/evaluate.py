@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-import agents
+from mtrl import agents
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.success import show_evaluation

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agents.export import FORMATS, export_policy
+from mtrl.agents.export import FORMATS, export_policy
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.seed_folder import seed_folder
 from mtrl.cli.tables import print_plain

@@ -9,7 +9,7 @@ _THEIRS = {
 }
 """What the disk says of paths: full, read-only, not there, in the way, a loop of links, too long, a pipe, a device."""
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
-_OURS = ("agents", "envs", "mtrl")
+_OURS = ("mtrl",)
 _EXTRAS = {
     **dict.fromkeys(("gymnasium", "matplotlib", "metaworld", "mujoco", "pydantic", "rich", "scipy", "yaml"), "rl"),
     **dict.fromkeys(("PIL", "sklearn"), "supervised"),

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import imageio_ffmpeg
 import numpy as np
 
-from envs.metaworld.cameras import STEPS_PER_S
-from envs.metaworld.rendering import replay, stock_environment
+from mtrl.envs.metaworld.cameras import STEPS_PER_S
+from mtrl.envs.metaworld.rendering import replay, stock_environment
 
 _NOTHING = 1e-6  # between an observation and its replay, m
 

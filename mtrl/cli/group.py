@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import agents
-from agents.config import Config
+from mtrl import agents
+from mtrl.agents.config import Config
 from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
 
 Event = dict[str, Any]
@@ -23,15 +23,15 @@ def train_and_evaluate(
         config: of the run.
         folders: by seed.
         resume: go on with what is there.
-        cores: see `agents.train`.
-        tell: told of all events of `agents.train`, those of `agents.evaluate` with the seed, and of
+        cores: see `mtrl.agents.train`.
+        tell: told of all events of `mtrl.agents.train`, those of `mtrl.agents.evaluate` with the seed, and of
             `{"kind": "result", "record": ...}` for each new evaluation.
 
     Returns:
         Whether it is finished; else it was interrupted, and checkpoints are written.
 
     Raises:
-        UserError: as `agents.train`.
+        UserError: as `mtrl.agents.train`.
     """
     result = agents.train(config, folders, resume=resume, cores=cores, on_event=tell)
     if result.interrupted:

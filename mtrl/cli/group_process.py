@@ -13,7 +13,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from agents.config import Config
+from mtrl.agents.config import Config
 from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
 from mtrl.cli.follow_parent import follow_parent

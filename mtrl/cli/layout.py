@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import torch
 
-import envs
-from agents.config import Config
+from mtrl import envs
+from mtrl.agents.config import Config
 
 Seeds = tuple[int, ...]
 

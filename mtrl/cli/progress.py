@@ -76,7 +76,7 @@ class Progress:
         self._parts.pop(part, None)
 
     def update(self, event: Event, label: str | None = None, part: str | None = None) -> None:
-        """Take one event of `agents.train` or `agents.evaluate`.
+        """Take one event of `mtrl.agents.train` or `mtrl.agents.evaluate`.
 
         Args:
             event: the event.

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-import agents
-import envs
-from agents.config import Config
-from envs.catalog import CATALOG
-from envs.metaworld import graphics
-from envs.metaworld.cameras import CAMERAS
+from mtrl import agents, envs
+from mtrl.agents.config import Config
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.seed_folder import seed_folder
 from mtrl.cli.tables import print_plain
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.metaworld import graphics
+from mtrl.envs.metaworld.cameras import CAMERAS
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.folder import load_config

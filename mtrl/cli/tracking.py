@@ -51,7 +51,7 @@ class Tracker:
             self._run.finish(exit_code=0 if error is None else 1)
 
     def update(self, event: Mapping[str, Any]) -> None:
-        """Take one event of `agents.train`."""
+        """Take one event of `mtrl.agents.train`."""
         kind = event["kind"]
         if kind == "start":
             self._start(event)

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from agents.config import Config
-from agents.run_precision import settled
-from agents.training import check
+from mtrl.agents.config import Config
+from mtrl.agents.run_precision import settled
+from mtrl.agents.training import check
 from mtrl.cli.audience import Audience, End, label
 from mtrl.cli.group import train_and_evaluate
 from mtrl.cli.group_process import GroupProcesses

@@ -1,13 +1,13 @@
-"""`envs.make`."""
+"""`mtrl.envs.make`."""
 
 from envs_bench.row import OneCall, random_actions
 
 
 class Make(OneCall):
-    """A backend of `envs.make`, stepped by `step`."""
+    """A backend of `mtrl.envs.make`, stepped by `step`."""
 
     def __init__(self, size: int, workers: int, backend: str) -> None:
-        import envs
+        from mtrl import envs
 
         self.size = size
         self._env = envs.make(

@@ -54,7 +54,7 @@ class SubprocVecEnv(OneCall):
     def __init__(self, size: int, workers: int) -> None:
         from stable_baselines3.common.vec_env import SubprocVecEnv
 
-        from envs import MT10
+        from mtrl.envs import MT10
 
         self.size = size
         self._env = SubprocVecEnv([partial(_mt1, task) for task in MT10 for _ in range(size // 10)])
@@ -83,7 +83,7 @@ class RawEnvPool(OneCall):
     def __init__(self, size: int, workers: int) -> None:
         import envpool
 
-        from envs import MT10
+        from mtrl.envs import MT10
 
         self.size = size
         names = ["".join(word.capitalize() for word in task.removesuffix("-v3").split("-")) for task in MT10]

@@ -1,4 +1,4 @@
-"""Environments of `envs.make`, and which goals they have."""
+"""Environments of `mtrl.envs.make`, and which goals they have."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from metaworld.types import Task
 
-import envs
-from envs.catalog import CATALOG
 from fidelity_check.stock import as_task, benchmark
+from mtrl import envs
+from mtrl.envs.catalog import CATALOG
 
 BACKENDS = ("metaworld", "envpool")
 

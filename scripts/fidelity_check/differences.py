@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs import ACTION_SIZE
-from envs.interface import MAX_HORIZON
 from fidelity_check.backends import goals, make
 from fidelity_check.stock import Script, Stock
+from mtrl.envs import ACTION_SIZE
+from mtrl.envs.interface import MAX_HORIZON
 
 KINDS = ("random", "scripted")
 
@@ -57,7 +57,7 @@ def differences(backend: str, task: str, kind: str, steps: int, seed: int) -> Di
     """Step a backend and stock metaworld side by side; the script looks at the stock observation.
 
     Args:
-        backend: of `envs.make`.
+        backend: of `mtrl.envs.make`.
         task: Meta-World V3 name.
         kind: of actions, one of KINDS.
         steps: at least two; there is a reset in the middle, or every 500 of them.

@@ -22,7 +22,7 @@ def outcome(backend: str, task: str, episodes: int, horizon: int, seed: int) -> 
     """Episodes of the scripted policy: metaworld's goals in turn, EnvPool's own.
 
     Args:
-        backend: of `envs.make`, or "stock".
+        backend: of `mtrl.envs.make`, or "stock".
         task: Meta-World V3 name.
         episodes: at most the fifty goals.
         horizon: steps of an episode.

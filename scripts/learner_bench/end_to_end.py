@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-import envs
-from agents import Config, train
-from agents.environments import training_env
-from envs import views
+from mtrl import envs
+from mtrl.agents import Config, train
+from mtrl.agents.environments import training_env
 from mtrl.cli.arguments import load_config
+from mtrl.envs import views
 from mtrl.runs import devices
 from mtrl.runs.section import MethodConfig
 

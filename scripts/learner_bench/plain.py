@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from agents import Learner
-from agents.compiling import compiled
-from agents.directions import Direction, Policies
-from agents.losses import Batch, SoftActorCritic
-from agents.networks import Layout, NetworkParameters
+from mtrl.agents import Learner
+from mtrl.agents.compiling import compiled
+from mtrl.agents.directions import Direction, Policies
+from mtrl.agents.losses import Batch, SoftActorCritic
+from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.gradients import by_task
 
 
 class Plain(NamedTuple):
-    """Critic's and actor's directions, called as `agents.directions.Directions` is."""
+    """Critic's and actor's directions, called as `mtrl.agents.directions.Directions` is."""
 
     functions: SoftActorCritic
     critic_layout: Layout

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from turns import median_ratio, synchronise
 
-from agents import Config, Learner
-from agents.losses import Batch
 from learner_bench.plain import plain
+from mtrl.agents import Config, Learner
+from mtrl.agents.losses import Batch
 
 OBSERVATION, ACTION = 39, 4  # of Meta-World
 PLAIN, EVERY = "plain", ", every "

@@ -2,8 +2,8 @@
 
 import torch
 
-from agents import Config, Learner
-from agents.losses import Batch
+from mtrl.agents import Config, Learner
+from mtrl.agents.losses import Batch
 
 OBSERVATION, ACTION = 7, 3
 

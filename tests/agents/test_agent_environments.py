@@ -8,11 +8,11 @@ import torch
 import yaml
 from pydantic import ValidationError
 
-import envs
-from agents import Config, UserError, evaluate, train
-from agents.environments import evaluation_env, training_env
-from agents.evaluation import evaluate_policy
-from envs.registered.point_goal import optimal_return
+from mtrl import envs
+from mtrl.agents import Config, UserError, evaluate, train
+from mtrl.agents.environments import evaluation_env, training_env
+from mtrl.agents.evaluation import evaluate_policy
+from mtrl.envs.registered.point_goal import optimal_return
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import load_config
 from tests.envs import registered_tasks

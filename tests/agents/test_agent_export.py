@@ -8,12 +8,12 @@ import onnxruntime
 import pytest
 import torch
 
-import envs
-from agents import Config, UserError
-from agents.export import export_policy
-from agents.learners import make_learner
-from agents.networks import ConditioningConfig, NetworkConfig
-from agents.saved_policy import load_policy
+from mtrl import envs
+from mtrl.agents import Config, UserError
+from mtrl.agents.export import export_policy
+from mtrl.agents.learners import make_learner
+from mtrl.agents.networks import ConditioningConfig, NetworkConfig
+from mtrl.agents.saved_policy import load_policy
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import save_config
 from mtrl.runs.identity import identity

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.networks import NetworkParameters
-from agents.policy import Gaussian
-from agents.values import CategoricalValue, ScalarValue
+from mtrl.agents.networks import NetworkParameters
+from mtrl.agents.policy import Gaussian
+from mtrl.agents.values import CategoricalValue, ScalarValue
 from mtrl.gradients import by_task
 from tests.agents.conftest import make_batch, make_config, make_learner
 

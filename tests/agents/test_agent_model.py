@@ -1,4 +1,4 @@
-"""The agent as an object: it is the training of `agents.train`, and what Stable-Baselines3's users expect."""
+"""The agent as an object: it is the training of `mtrl.agents.train`, and what Stable-Baselines3's users expect."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback, StopTrainingOnRewardThreshold
 from stable_baselines3.common.evaluation import evaluate_policy as their_evaluate_policy
 
-import envs
-from agents import MultiTaskSAC, UserError, evaluate_policy, train
-from agents.environments import evaluation_env
-from agents.saved_policy import load_policy
+from mtrl import envs
+from mtrl.agents import MultiTaskSAC, UserError, evaluate_policy, train
+from mtrl.agents.environments import evaluation_env
+from mtrl.agents.saved_policy import load_policy
 from mtrl.runs import checkpoint
 from tests.agents.test_agent_training import final_tensors, make
 
@@ -111,7 +111,7 @@ def test_predicting_after_loading_needs_no_simulator(tmp_path):
     with MultiTaskSAC(make(), seed=0) as model:
         model.save(tmp_path / "model.pt", replay=False)
     code = (
-        "import sys, numpy as np; from agents import MultiTaskSAC\n"
+        "import sys, numpy as np; from mtrl.agents import MultiTaskSAC\n"
         f"MultiTaskSAC.load({str(tmp_path / 'model.pt')!r}).predict(np.zeros((2, 39)))\n"
         "print({'mujoco', 'metaworld', 'stable_baselines3'} & set(sys.modules))"
     )

@@ -7,9 +7,9 @@ import torch
 from pydantic import ValidationError
 from torch.func import vmap
 
-from agents.networks import ConditioningConfig, NetworkConfig, NetworkParameters, make_network
-from agents.networks.layers import Forward
-from agents.networks.moore import orthonormalised
+from mtrl.agents.networks import ConditioningConfig, NetworkConfig, NetworkParameters, make_network
+from mtrl.agents.networks.layers import Forward
+from mtrl.agents.networks.moore import orthonormalised
 from mtrl.gradients import linear_task_gradients, over_tasks
 
 KINDS = ("mlp", "residual", "simba", "soft_modular", "care", "paco", "moore")

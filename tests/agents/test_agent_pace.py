@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from agents import Config, standing
-from agents.pace import Budget, Pace, budget
-from agents.standing import COMPILING, TRAINING, WARMUP, Standing
+from mtrl.agents import Config, standing
+from mtrl.agents.pace import Budget, Pace, budget
+from mtrl.agents.standing import COMPILING, TRAINING, WARMUP, Standing
 
 PLAIN = Budget(steps=1000, warmup_steps=200, steps_per_vector_step=10, checkpoint_every_steps=1000)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents import Config, Learner, MultiTaskSAC, evaluate, train
-from agents import precision as choosing
-from agents.precision import choose, measured
-from agents.products import Layer, Rows, layers_of, speedup
+from mtrl.agents import Config, Learner, MultiTaskSAC, evaluate, train
+from mtrl.agents import precision as choosing
+from mtrl.agents.precision import choose, measured
+from mtrl.agents.products import Layer, Rows, layers_of, speedup
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import load_config
 from tests.agents.conftest import make_config

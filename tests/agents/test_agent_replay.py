@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.exploration import CorrelatedNoise
-from agents.replay import Replay
-from agents.reward_scale import DeviationScale, ReturnScale
+from mtrl.agents.exploration import CorrelatedNoise
+from mtrl.agents.replay import Replay
+from mtrl.agents.reward_scale import DeviationScale, ReturnScale
 
 SEEDS = 2
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents import Config, UserError, train
-from agents.side_by_side import take
 from mtrl import aggregation
+from mtrl.agents import Config, UserError, train
+from mtrl.agents.side_by_side import take
 from mtrl.runs import checkpoint
 from tests.agents.conftest import make_batch, make_config, make_learner
 from tests.agents.test_agent_training import make as make_run

@@ -12,12 +12,12 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.logger import Logger
 
-import envs
-from agents import Config, evaluate, train
-from agents.learner import Learner
-from agents.learners import act_alone, make_learner
-from agents.losses import Batch
-from agents.single_task import task_seeds
+from mtrl import envs
+from mtrl.agents import Config, evaluate, train
+from mtrl.agents.learner import Learner
+from mtrl.agents.learners import act_alone, make_learner
+from mtrl.agents.losses import Batch
+from mtrl.agents.single_task import task_seeds
 from mtrl.cli.main import main
 from mtrl.report import write_report
 from mtrl.runs import checkpoint

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents import Config, UserError, evaluate, train
-from agents.learner import Learner
+from mtrl.agents import Config, UserError, evaluate, train
+from mtrl.agents.learner import Learner
 from mtrl.runs import checkpoint
 
 NETWORK = {"kind": "residual", "width": 16, "depth": 1}
@@ -163,7 +163,7 @@ def test_unknown_device_and_benchmark(tmp_path):
 
 def test_signal_finishes_the_step_and_writes_a_checkpoint(tmp_path):
     program = (
-        "import json, sys; from pathlib import Path; from agents import Config, train\n"
+        "import json, sys; from pathlib import Path; from mtrl.agents import Config, train\n"
         "config = Config.model_validate_json(sys.argv[1])\n"
         "result = train(config, {0: Path(sys.argv[2])}, on_event=lambda e, seed: print(e['kind'], flush=True))\n"
         "print(json.dumps([result.interrupted, result.complete, result.step]))"

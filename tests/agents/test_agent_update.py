@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.losses import Batch
 from mtrl import aggregation
+from mtrl.agents.losses import Batch
 from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config, make_learner
 from tests.oracles.single_task_sac import SingleTaskSAC, mlp
 

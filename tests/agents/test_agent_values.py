@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from agents.values import CategoricalValue, GaussianHistogramValue
+from mtrl.agents.values import CategoricalValue, GaussianHistogramValue
 
 
 def test_histogram_of_a_hand_case():

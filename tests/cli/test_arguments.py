@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.config import Config
 from mtrl import aggregation
+from mtrl.agents.config import Config
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.options import sections
 from mtrl.cli.train_help import train_help

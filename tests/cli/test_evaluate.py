@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agents import Config, UserError, evaluate
-from agents.legacy_rules import RULES
+from mtrl.agents import Config, UserError, evaluate
+from mtrl.agents.legacy_rules import RULES
 from mtrl.cli.main import main
 from mtrl.protocols import BIAS
 from mtrl.report import read_evaluation

@@ -34,7 +34,7 @@ def test_one_format_elsewhere_and_what_is_missing(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["policy.pt2"]
     assert main([*command, "--seed", "4"]) == 2
     assert f"--seed 4: {tmp_path} has seed_3" in capsys.readouterr().err
-    monkeypatch.setattr("agents.export.find_spec", lambda name: None)
+    monkeypatch.setattr("mtrl.agents.export.find_spec", lambda name: None)
     assert main(command) == 2
     error = capsys.readouterr().err
     assert error.splitlines() == [

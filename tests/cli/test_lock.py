@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import Config, train
+from mtrl.agents import Config, train
 from mtrl.runs.errors import UserError
 from mtrl.runs.lock import is_locked, locked
 

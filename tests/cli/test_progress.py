@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-import envs
-from agents import Config, standing, training
-from agents.learner import Learner
+from mtrl import envs
+from mtrl.agents import Config, standing, training
+from mtrl.agents.learner import Learner
 from mtrl.cli.durations import duration
 from mtrl.cli.progress import Progress
 from mtrl.cli.promise import Promise

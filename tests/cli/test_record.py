@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-import envs
-from agents import Config, Learner
-from envs.metaworld import graphics
+from mtrl import envs
+from mtrl.agents import Config, Learner
 from mtrl.cli.main import main
+from mtrl.envs.metaworld import graphics
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import save_config
 from mtrl.runs.identity import identity

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from agents import Config, train
+from mtrl.agents import Config, train
 from mtrl.cli.arguments import load_config
 from mtrl.cli.layout import Layout, layout, needed_memory
 from mtrl.cli.main import main

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agents.config import Config
+from mtrl.agents.config import Config
 from mtrl.cli.tracking import Tracker, flat
 from mtrl.runs.errors import UserError
 from tests.cli.conftest import train_points

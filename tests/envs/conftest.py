@@ -6,7 +6,7 @@ import metaworld
 import numpy as np
 import pytest
 
-from envs import VectorEnv
+from mtrl.envs import VectorEnv
 
 SEED = 3
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from metaworld.policies import ENV_POLICY_MAP
 
-from envs.catalog import CATALOG
-from envs.goals import benchmark_goals
-from envs.metaworld.episode_start import capture, visible_goal
-from envs.metaworld.light_env import SharedModel, light_env
-from envs.metaworld.simulators import OneByOne
-from envs.metaworld.stock import stock_env
-from envs.options import RewardVersion
-from envs.tasks import task_names
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.goals import benchmark_goals
+from mtrl.envs.metaworld.episode_start import capture, visible_goal
+from mtrl.envs.metaworld.light_env import SharedModel, light_env
+from mtrl.envs.metaworld.simulators import OneByOne
+from mtrl.envs.metaworld.stock import stock_env
+from mtrl.envs.options import RewardVersion
+from mtrl.envs.tasks import task_names
 
 # A scripted policy asks for more than the action range.
 pytestmark = pytest.mark.filterwarnings("ignore:Constant")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-import envs
+from mtrl import envs
 
 TASKS = ["reach-v3", "drawer-close-v3", "window-open-v3"]
 SHAPE = (3, 2)

@@ -6,8 +6,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from envs.metaworld.drawn import release_drawn
-from envs.metaworld.stock import stock_env
+from mtrl.envs.metaworld.drawn import release_drawn
+from mtrl.envs.metaworld.stock import stock_env
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gives pages back to Linux")
 COLLISION = ("mesh_vert", "mesh_graph", "mesh_pos", "mesh_quat", "geom_size", "geom_aabb", "body_inertia")

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import envs
-from envs.interface import SimulatorInfo
-from envs.options import Options
-from envs.workers.plan import Plan, Share
-from envs.workers.vector_env import WorkerEnv
+from mtrl import envs
+from mtrl.envs.interface import SimulatorInfo
+from mtrl.envs.options import Options
+from mtrl.envs.workers.plan import Plan, Share
+from mtrl.envs.workers.vector_env import WorkerEnv
 from tests.envs import registered_tasks
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -6,9 +6,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-import envs
-from envs.catalog import CATALOG
-from envs.envpool import DIFFERENT_REWARD, _envpool_name
+from mtrl import envs
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.envpool import DIFFERENT_REWARD, _envpool_name
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("envpool") is None, reason="EnvPool is an extra")
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-from envs.catalog import CATALOG
-from envs.goals import benchmark_goals
-from envs.metaworld.episode_start import DATA_FIELDS, MODEL_FIELDS, EpisodeStart, capture, view_of, visible_goal
-from envs.metaworld.simulators import OneByOne
-from envs.metaworld.stock import stock_env
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.goals import benchmark_goals
+from mtrl.envs.metaworld.episode_start import DATA_FIELDS, MODEL_FIELDS, EpisodeStart, capture, view_of, visible_goal
+from mtrl.envs.metaworld.simulators import OneByOne
+from mtrl.envs.metaworld.stock import stock_env
 
 GOALS = dict(zip(CATALOG, benchmark_goals(tuple(CATALOG), seed=0), strict=True))
 LIVE = ["basketball-v3", "bin-picking-v3", "door-lock-v3", "pick-place-v3", "window-close-v3"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from metaworld.policies import ENV_POLICY_MAP
 
-import envs
+from mtrl import envs
 
 AFTER_RESET = 20
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-import envs
-from envs.catalog import CATALOG
-from envs.goals import NUM_GOALS, benchmark_goals, goal_index
-from envs.options import GoalOrder
+from mtrl import envs
+from mtrl.envs.catalog import CATALOG
+from mtrl.envs.goals import NUM_GOALS, benchmark_goals, goal_index
+from mtrl.envs.options import GoalOrder
 
 
 def goal_indices(order: GoalOrder, seed: int, tasks: tuple[str, ...], num_envs: int, episode: int) -> np.ndarray:

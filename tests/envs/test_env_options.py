@@ -9,8 +9,8 @@ import pytest
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.types import Task
 
-import envs
-from envs.goals import benchmark_goals
+from mtrl import envs
+from mtrl.envs.goals import benchmark_goals
 
 Actions = Callable[[envs.VectorEnv, int], np.ndarray]
 THREE = ("push-v3", "drawer-open-v3", "peg-insert-side-v3")

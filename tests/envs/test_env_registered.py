@@ -8,9 +8,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-import envs
-from envs.registered.backend import reset_seed
-from envs.registered.point_goal import GOALS, optimal_return
+from mtrl import envs
+from mtrl.envs.registered.backend import reset_seed
+from mtrl.envs.registered.point_goal import GOALS, optimal_return
 from tests.envs.registered_tasks import CustomReach
 
 TASKS = ["CustomReach-v0", "CustomPush-v0"]
@@ -143,7 +143,7 @@ def test_options_and_label(env: envs.VectorEnv) -> None:
 
 def test_module_prefix_registers() -> None:
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; import envs\n"
+        f"import sys; sys.path[:] = {sys.path!r}; from mtrl import envs\n"
         "with envs.make(['tests.envs.registered_tasks:CustomReach-v0']) as env: print(env.reset().shape)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -153,7 +153,7 @@ def test_module_prefix_registers() -> None:
 def test_environment_defined_in_a_script() -> None:
     code = f"import sys; sys.path[:] = {sys.path!r}" + (
         """
-import envs, gymnasium
+import gymnasium; from mtrl import envs
 from tests.envs.registered_tasks import CustomReach
 class Mine(CustomReach):
     pass

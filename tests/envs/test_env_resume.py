@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-import envs
-from envs.catalog import CATALOG
+from mtrl import envs
+from mtrl.envs.catalog import CATALOG
 
 Actions = Callable[[envs.VectorEnv, int], np.ndarray]
 

@@ -8,7 +8,7 @@ import pytest
 from metaworld.utils import reward_utils
 from scipy.spatial.transform import Rotation
 
-from envs.metaworld import small_math
+from mtrl.envs.metaworld import small_math
 
 
 def test_quaternions_equal_scipys() -> None:

@@ -3,8 +3,8 @@
 import pytest
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS, MT10_V3, MT25_V3, MT50_V3
 
-import envs
-from envs.catalog import CATALOG
+from mtrl import envs
+from mtrl.envs.catalog import CATALOG
 
 
 def test_names_and_order_are_metaworlds() -> None:

@@ -13,13 +13,13 @@ from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.utils import reward_utils
 from scipy.spatial.transform import Rotation
 
-from envs.goals import benchmark_goals
-from envs.metaworld.episode_start import visible_goal
-from envs.metaworld.quaternion import quaternion
-from envs.metaworld.simulators import OneByOne, make_simulators
-from envs.metaworld.thin import THIN_TASKS, Group, ThinSimulators
-from envs.metaworld.thin.tolerance import gaussian, hamacher, long_tail
-from envs.tasks import task_names
+from mtrl.envs.goals import benchmark_goals
+from mtrl.envs.metaworld.episode_start import visible_goal
+from mtrl.envs.metaworld.quaternion import quaternion
+from mtrl.envs.metaworld.simulators import OneByOne, make_simulators
+from mtrl.envs.metaworld.thin import THIN_TASKS, Group, ThinSimulators
+from mtrl.envs.metaworld.thin.tolerance import gaussian, hamacher, long_tail
+from mtrl.envs.tasks import task_names
 
 pytestmark = pytest.mark.filterwarnings("error:invalid value", "error:divide by zero", "error:overflow")
 

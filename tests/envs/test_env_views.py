@@ -10,8 +10,8 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList, NormalizeReward, RecordEpisodeStatistics
 
-import envs
-from envs.registered.backend import reset_seed
+from mtrl import envs
+from mtrl.envs.registered.backend import reset_seed
 from tests.envs.registered_tasks import CustomReach
 
 REACH = "CustomReach-v0"
@@ -196,7 +196,7 @@ def test_stable_baselines3_trains_on_the_view(tasks) -> None:
 
 
 def test_importing_the_views_loads_neither_library() -> None:
-    code = f"import sys; sys.path[:] = {sys.path!r}; import envs.views; print(*sys.modules)"
+    code = f"import sys; sys.path[:] = {sys.path!r}; import mtrl.envs.views; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "envs.views" in loaded
+    assert "mtrl.envs.views" in loaded
     assert not {"gymnasium", "stable_baselines3", "torch"} & set(loaded)

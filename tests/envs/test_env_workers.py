@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import envs
-from envs.workers import commands
-from envs.workers.assignment import balanced
-from envs.workers.vector_env import WorkerEnv
+from mtrl import envs
+from mtrl.envs.workers import commands
+from mtrl.envs.workers.assignment import balanced
+from mtrl.envs.workers.vector_env import WorkerEnv
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -125,9 +125,9 @@ def test_failure_inside_a_worker_is_reported_with_its_trace() -> None:
 
 
 def test_importing_envs_loads_no_simulator_and_no_torch() -> None:
-    code = f"import sys; sys.path[:] = {sys.path!r}; import envs; print(*sys.modules)"
+    code = f"import sys; sys.path[:] = {sys.path!r}; from mtrl import envs; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "envs.factory" in loaded.split()
+    assert "mtrl.envs.factory" in loaded.split()
     assert not {"torch", "mujoco", "metaworld", "envpool", "gymnasium"} & set(loaded.split())
 
 

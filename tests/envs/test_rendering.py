@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import envs
-from envs.goals import benchmark_goals
-from envs.metaworld import graphics
-from envs.metaworld.cameras import CAMERAS, STEPS_PER_S
+from mtrl import envs
+from mtrl.envs.goals import benchmark_goals
+from mtrl.envs.metaworld import graphics
+from mtrl.envs.metaworld.cameras import CAMERAS, STEPS_PER_S
 
 SIZE = 96
 CORNERS = [name for name in CAMERAS if name.startswith("corner")]  # the hand hides the ball from behindGripper
@@ -19,8 +19,8 @@ CORNERS = [name for name in CAMERAS if name.startswith("corner")]  # the hand hi
 SCRIPT = f"""
 import sys
 import numpy as np
-from envs.goals import benchmark_goals
-from envs.metaworld.rendering import Pictures, replay, stock_environment
+from mtrl.envs.goals import benchmark_goals
+from mtrl.envs.metaworld.rendering import Pictures, replay, stock_environment
 
 found = {{}}
 goal = benchmark_goals(["reach-v3"], 0)[0][0]
@@ -116,7 +116,7 @@ def test_the_speed_is_the_simulated_one(found: dict[str, np.ndarray]) -> None:
 
 
 def test_an_unknown_camera() -> None:
-    from envs.metaworld.rendering import Pictures
+    from mtrl.envs.metaworld.rendering import Pictures
 
     with pytest.raises(ValueError, match=r"camera must be one of .*, got 'front'"):
         Pictures(None, "front")

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import Config
-from agents.preflight import check, notes
+from mtrl.agents import Config
+from mtrl.agents.preflight import check, notes
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.options import Option, sections
 from mtrl.runs.errors import UserError

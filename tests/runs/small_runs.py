@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from agents import Config, train
+from mtrl.agents import Config, train
 from mtrl.runs import checkpoint
 from mtrl.supervised import SupervisedConfig
 from mtrl.supervised import train as train_supervised

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from agents import MultiTaskSAC, UserError, evaluate, train
-from agents.saved_policy import load_policy
+from mtrl.agents import MultiTaskSAC, UserError, evaluate, train
+from mtrl.agents.saved_policy import load_policy
 from mtrl.runs import checkpoint
 from mtrl.supervised import train as train_supervised
 from tests.runs.small_runs import newest, rewritten, small, toy, trained, trained_toy

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents import MultiTaskSAC, UserError, evaluate, record_episodes, train
-from agents.export import export_policy
-from agents.metrics import ComponentMetrics
+from mtrl.agents import MultiTaskSAC, UserError, evaluate, record_episodes, train
+from mtrl.agents.export import export_policy
+from mtrl.agents.metrics import ComponentMetrics
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
 from mtrl.supervised import train as train_supervised

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.config import Config
+from mtrl.agents.config import Config
 from mtrl.cli.arguments import parse_arguments
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.config import Config
+from mtrl.agents.config import Config
 from mtrl.cli.arguments import parse_arguments
 from mtrl.statistics import delta_m
 from mtrl.supervised import SupervisedConfig

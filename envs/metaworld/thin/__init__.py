@@ -1,6 +1,6 @@
 """Tasks stepped by MuJoCo's own functions, observed and rewarded for all environments at once."""
 
-from envs.metaworld.thin.simulators import Group, ThinSimulators
-from envs.metaworld.thin.tasks import THIN_TASKS
+from mtrl.envs.metaworld.thin.simulators import Group, ThinSimulators
+from mtrl.envs.metaworld.thin.tasks import THIN_TASKS
 
 __all__ = ["THIN_TASKS", "Group", "ThinSimulators"]

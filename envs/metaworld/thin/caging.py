@@ -5,8 +5,8 @@ Axes: n environments.
 
 import numpy as np
 
-from envs.metaworld.thin.precision import half_closed, in_single_where
-from envs.metaworld.thin.tolerance import hamacher
+from mtrl.envs.metaworld.thin.precision import half_closed, in_single_where
+from mtrl.envs.metaworld.thin.tolerance import hamacher
 
 _CAGED = 0.97
 """Closing the gripper pays above this."""

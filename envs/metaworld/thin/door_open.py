@@ -3,8 +3,8 @@
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.thin.task import Orientation, Point, Readings, Start, ThinTask
-from envs.metaworld.thin.tolerance import hamacher, long_tail
+from mtrl.envs.metaworld.thin.task import Orientation, Point, Readings, Start, ThinTask
+from mtrl.envs.metaworld.thin.tolerance import hamacher, long_tail
 
 _TO_DOOR = np.array([-0.05, 0.0, 0.0])
 _TO_GRIP = np.array([0.05, 0.03, -0.01])

@@ -3,9 +3,9 @@
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.thin.precision import half_closed, in_single_where
-from envs.metaworld.thin.task import Distance, Point, Readings, Start, ThinTask
-from envs.metaworld.thin.tolerance import gaussian, hamacher, long_tail
+from mtrl.envs.metaworld.thin.precision import half_closed, in_single_where
+from mtrl.envs.metaworld.thin.task import Distance, Point, Readings, Start, ThinTask
+from mtrl.envs.metaworld.thin.tolerance import gaussian, hamacher, long_tail
 
 _RADIUS, _REACH_RADIUS = 0.05, 0.005
 

@@ -3,8 +3,8 @@
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.thin.task import Distance, Orientation, Point, Readings, Start, ThinTask, Vector
-from envs.metaworld.thin.tolerance import long_tail
+from mtrl.envs.metaworld.thin.task import Distance, Orientation, Point, Readings, Start, ThinTask, Vector
+from mtrl.envs.metaworld.thin.tolerance import long_tail
 
 _PULL = 0.2
 _FIRST_ABOVE: Vector = (3.0, 3.0, 1.0)

@@ -4,7 +4,7 @@ from typing import final
 
 import mujoco
 
-from envs.metaworld.thin.task import Point, ThinTask
+from mtrl.envs.metaworld.thin.task import Point, ThinTask
 
 HAND, TCP, OBJECT, TARGET = range(4)
 """Places of what is worked out for every task; the task's constants follow."""

@@ -3,7 +3,7 @@
 import mujoco
 import numpy as np
 
-from envs.metaworld.thin.task import Orientation
+from mtrl.envs.metaworld.thin.task import Orientation
 
 
 def source(orientation: Orientation, model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:

@@ -6,7 +6,7 @@ Axes: n environments.
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.thin.task import Point, Readings
+from mtrl.envs.metaworld.thin.task import Point, Readings
 
 PADS = (Point("body", "leftpad"), Point("body", "rightpad"))
 """To be the first two of a task's points."""

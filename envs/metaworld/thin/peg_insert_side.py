@@ -3,11 +3,11 @@
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.thin.caging import grasped
-from envs.metaworld.thin.pads import PADS, around_start, outside
-from envs.metaworld.thin.precision import in_single_where
-from envs.metaworld.thin.task import XZ, Distance, Orientation, Point, Readings, Start, ThinTask, Vector
-from envs.metaworld.thin.tolerance import hamacher, long_tail
+from mtrl.envs.metaworld.thin.caging import grasped
+from mtrl.envs.metaworld.thin.pads import PADS, around_start, outside
+from mtrl.envs.metaworld.thin.precision import in_single_where
+from mtrl.envs.metaworld.thin.task import XZ, Distance, Orientation, Point, Readings, Start, ThinTask, Vector
+from mtrl.envs.metaworld.thin.tolerance import hamacher, long_tail
 
 _RADIUS = 0.07
 _OBJECT_RADIUS, _PAD_REACH, _XZ_REACH = 0.0075, 0.03, 0.005

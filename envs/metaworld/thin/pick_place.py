@@ -3,11 +3,11 @@
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.thin.caging import grasped
-from envs.metaworld.thin.pads import PADS
-from envs.metaworld.thin.precision import in_single_where
-from envs.metaworld.thin.task import XZ, Distance, Orientation, Point, Readings, Start, ThinTask
-from envs.metaworld.thin.tolerance import hamacher, long_tail
+from mtrl.envs.metaworld.thin.caging import grasped
+from mtrl.envs.metaworld.thin.pads import PADS
+from mtrl.envs.metaworld.thin.precision import in_single_where
+from mtrl.envs.metaworld.thin.task import XZ, Distance, Orientation, Point, Readings, Start, ThinTask
+from mtrl.envs.metaworld.thin.tolerance import hamacher, long_tail
 
 _RADIUS, _SUCCESS_RADIUS = 0.05, 0.07
 _OBJECT_RADIUS, _PAD_REACH, _XZ_REACH = 0.015, 0.05, 0.005

@@ -9,8 +9,8 @@ from typing import final
 import mujoco
 import numpy as np
 
-from envs.metaworld.thin.layout import CLAWS, FINGER_TIPS, HAND, OBJECT, TARGET, TCP, WRIST, Layout
-from envs.metaworld.thin.task import Point, Start, ThinTask
+from mtrl.envs.metaworld.thin.layout import CLAWS, FINGER_TIPS, HAND, OBJECT, TARGET, TCP, WRIST, Layout
+from mtrl.envs.metaworld.thin.task import Point, Start, ThinTask
 
 
 @final

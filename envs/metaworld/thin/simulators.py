@@ -9,12 +9,12 @@ from typing import NamedTuple, final
 import mujoco
 import numpy as np
 
-from envs.interface import OBSERVATION_SIZE
-from envs.metaworld.quaternion import quaternion
-from envs.metaworld.thin import orientation
-from envs.metaworld.thin.points import Points
-from envs.metaworld.thin.task import Readings
-from envs.metaworld.thin.world import World
+from mtrl.envs.interface import OBSERVATION_SIZE
+from mtrl.envs.metaworld.quaternion import quaternion
+from mtrl.envs.metaworld.thin import orientation
+from mtrl.envs.metaworld.thin.points import Points
+from mtrl.envs.metaworld.thin.task import Readings
+from mtrl.envs.metaworld.thin.world import World
 
 _FRAME = 18
 """Numbers of a frame in an observation: the present one, the last one, then the goal."""

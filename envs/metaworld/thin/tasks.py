@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from envs.metaworld.thin.button_press_topdown import BUTTON_PRESS_TOPDOWN
-from envs.metaworld.thin.door_open import DOOR_OPEN
-from envs.metaworld.thin.drawer_close import DRAWER_CLOSE
-from envs.metaworld.thin.drawer_open import DRAWER_OPEN
-from envs.metaworld.thin.peg_insert_side import PEG_INSERT_SIDE
-from envs.metaworld.thin.pick_place import PICK_PLACE
-from envs.metaworld.thin.push import PUSH
-from envs.metaworld.thin.reach import REACH
-from envs.metaworld.thin.task import ThinTask
-from envs.metaworld.thin.window_close import WINDOW_CLOSE
-from envs.metaworld.thin.window_open import WINDOW_OPEN
+from mtrl.envs.metaworld.thin.button_press_topdown import BUTTON_PRESS_TOPDOWN
+from mtrl.envs.metaworld.thin.door_open import DOOR_OPEN
+from mtrl.envs.metaworld.thin.drawer_close import DRAWER_CLOSE
+from mtrl.envs.metaworld.thin.drawer_open import DRAWER_OPEN
+from mtrl.envs.metaworld.thin.peg_insert_side import PEG_INSERT_SIDE
+from mtrl.envs.metaworld.thin.pick_place import PICK_PLACE
+from mtrl.envs.metaworld.thin.push import PUSH
+from mtrl.envs.metaworld.thin.reach import REACH
+from mtrl.envs.metaworld.thin.task import ThinTask
+from mtrl.envs.metaworld.thin.window_close import WINDOW_CLOSE
+from mtrl.envs.metaworld.thin.window_open import WINDOW_OPEN
 
 THIN_TASKS: Mapping[str, ThinTask] = {
     "reach-v3": REACH,

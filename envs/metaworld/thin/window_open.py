@@ -3,8 +3,8 @@
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from envs.metaworld.thin.task import Distance, Point, Readings, Start, ThinTask
-from envs.metaworld.thin.tolerance import hamacher, long_tail
+from mtrl.envs.metaworld.thin.task import Distance, Point, Readings, Start, ThinTask
+from mtrl.envs.metaworld.thin.tolerance import hamacher, long_tail
 
 _RADIUS, _HANDLE_RADIUS = 0.05, 0.02
 

@@ -5,11 +5,11 @@ from typing import final
 import mujoco
 import numpy as np
 
-from envs.metaworld.drawn import release_drawn
-from envs.metaworld.episode_start import EpisodeStart, capture
-from envs.metaworld.stock import stock_env
-from envs.metaworld.thin.task import Start
-from envs.metaworld.thin.tasks import THIN_TASKS
+from mtrl.envs.metaworld.drawn import release_drawn
+from mtrl.envs.metaworld.episode_start import EpisodeStart, capture
+from mtrl.envs.metaworld.stock import stock_env
+from mtrl.envs.metaworld.thin.task import Start
+from mtrl.envs.metaworld.thin.tasks import THIN_TASKS
 
 
 @final
