@@ -1,6 +1,7 @@
 """Vectorized Meta-World: all environments of all tasks stepped together, `[T, E, ...]`.
 
-    import numpy as np, envs
+    import numpy as np
+    from mtrl import envs
 
     with envs.make("MT10", num_envs_per_task=4, seed=0) as env:
         obs = env.reset()                                  # [10, 4, 39]
@@ -18,11 +19,11 @@ from mtrl.envs.interface import (
     OBSERVATION_SIZE,
     SimulatorError,
     SimulatorInfo,
+    Sizes,
     Step,
     VectorEnv,
 )
-from mtrl.envs.sizes import Sizes, sizes
-from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, task_names
+from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, sizes, task_names
 from mtrl.envs.workers.assignment import available_cores
 
 __all__ = [

@@ -18,6 +18,13 @@ MAX_HORIZON = 500
 """Meta-World refuses to step further than this without a reset."""
 
 
+class Sizes(NamedTuple):
+    """Numbers in an observation, O, and in an action, A."""
+
+    observation: int
+    action: int
+
+
 class SimulatorError(RuntimeError):
     """A simulator process ended that nobody asked to: it was killed, say, for want of memory."""
 

@@ -1,10 +1,12 @@
-"""Which tasks a name stands for."""
+"""Which tasks a name stands for, and how large their observations and actions are."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 
-from mtrl.envs.catalog import CATALOG
-from mtrl.envs.registered.registry import POINTS, is_registered
+from mtrl.envs.catalog import CATALOG, POINTS
+from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, Sizes
+from mtrl.envs.registered.registry import is_registered
+from mtrl.envs.registered.spaces import common_sizes
 
 MT10 = (
     "reach-v3",
@@ -89,6 +91,16 @@ def task_names(tasks: str | Sequence[str]) -> tuple[str, ...]:
 def are_metaworld(names: Sequence[str]) -> bool:
     """Whether these `task_names` are Meta-World's; if not, they are registered Gymnasium environments."""
     return names[0] in CATALOG
+
+
+def sizes(tasks: str | Sequence[str], one_hot: bool = False) -> Sizes:
+    """The sizes that `mtrl.envs.make(tasks, one_hot=one_hot)` has, without making it. Raises ValueError as it does.
+
+    Registered environments are made once each to be looked at.
+    """
+    names = task_names(tasks)
+    own = Sizes(OBSERVATION_SIZE, ACTION_SIZE) if are_metaworld(names) else common_sizes(names)
+    return own._replace(observation=own.observation + one_hot * len(names))
 
 
 def _unknown(kind: str, name: object, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from mtrl.envs.registered.registry import POINTS
+from mtrl.envs.catalog import POINTS
 
 STEP = 0.2
 MAX_STEPS = 20

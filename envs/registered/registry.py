@@ -3,8 +3,7 @@
 import importlib
 from typing import Any
 
-POINTS = ("PointEast-v0", "PointNorth-v0", "PointWest-v0", "PointSouth-v0")
-"""The analytic tasks of `point_goal`."""
+from mtrl.envs.catalog import POINTS
 
 
 def is_registered(name: object) -> bool:

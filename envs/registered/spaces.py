@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mtrl.envs.interface import Sizes
 from mtrl.envs.registered.registry import find
-from mtrl.envs.sizes import Sizes
 
 
 def common_sizes(tasks: Sequence[str]) -> Sizes:

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 _PARENT = """
 import signal, sys, time
 sys.path[:] = {path!r}
-import torch, envs
+import torch
+from mtrl import envs
 env = envs.make(["reach-v3", "push-v3"], num_workers=2)
 env.reset()
 print(*env.worker_pids(), flush=True)
