@@ -5,11 +5,11 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import lengths, library, unit_diagonal
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.per_task import checked_preference, per_task
-from mtrl.aggregation.pseudo_inverse import above_rounding, eigen
-from mtrl.aggregation.solver_op import solver
+from mtrl.aggregation.solvers.linear_algebra import lengths, library, unit_diagonal
+from mtrl.aggregation.solvers.per_task import checked_preference, per_task
+from mtrl.aggregation.solvers.pseudo_inverse import above_rounding, eigen
+from mtrl.aggregation.solvers.solver_op import solver
 
 Scale = Literal["min", "median", "rmse"]
 

@@ -5,12 +5,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mtrl.aggregation import cagrad_program
-from mtrl.aggregation.cagrad_offset import cagrad_offset, scaled
-from mtrl.aggregation.cagrad_program import least_bound
-from mtrl.aggregation.cagrad_support import bound_by, shortfall
-from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers import cagrad_program
+from mtrl.aggregation.solvers.cagrad_offset import cagrad_offset, scaled
+from mtrl.aggregation.solvers.cagrad_program import least_bound
+from mtrl.aggregation.solvers.cagrad_support import bound_by, shortfall
+from mtrl.aggregation.solvers.linear_algebra import EPS
 
 Rescale = Literal["none", "1+c", "1+c^2"]
 

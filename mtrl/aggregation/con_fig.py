@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import dot, lengths, library, multiply, unit_diagonal
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.pseudo_inverse import pseudo_solve
-from mtrl.aggregation.solver_op import solver
+from mtrl.aggregation.solvers.linear_algebra import dot, lengths, library, multiply, unit_diagonal
+from mtrl.aggregation.solvers.pseudo_inverse import pseudo_solve
+from mtrl.aggregation.solvers.solver_op import solver
 
 
 class ConFIG(Method):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.flat import flatten, unflatten
-from mtrl.aggregation.linear_algebra import lengths
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers.flat import flatten, unflatten
+from mtrl.aggregation.solvers.linear_algebra import lengths
 
 
 class DBMTL(Method):

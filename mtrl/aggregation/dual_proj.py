@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from mtrl.aggregation import interior_point
-from mtrl.aggregation.dual_cone import dual_cone_projection, dual_cone_residual
-from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.per_task import checked_preference, per_task
+from mtrl.aggregation.solvers import interior_point
+from mtrl.aggregation.solvers.dual_cone import dual_cone_projection, dual_cone_residual
+from mtrl.aggregation.solvers.linear_algebra import EPS
+from mtrl.aggregation.solvers.per_task import checked_preference, per_task
 
 
 class DualProj(Method):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.flat import flatten
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers.flat import flatten
 
 
 class ExcessMTL(Method):

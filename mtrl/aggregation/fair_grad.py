@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from mtrl.aggregation.fair_allocation import ITERATIONS, fair_allocation, fair_residual
-from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers.fair_allocation import ITERATIONS, fair_allocation, fair_residual
+from mtrl.aggregation.solvers.linear_algebra import EPS
 
 
 class FairGrad(Method):

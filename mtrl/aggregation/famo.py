@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.adam import adam_start, adam_step, checked_learning_rate
-from mtrl.aggregation.linear_algebra import dot
-from mtrl.aggregation.log_losses import log_losses
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers.adam import adam_start, adam_step, checked_learning_rate
+from mtrl.aggregation.solvers.linear_algebra import dot
+from mtrl.aggregation.solvers.log_losses import log_losses
 
 
 class FAMO(Method):

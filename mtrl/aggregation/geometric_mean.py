@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import dot
-from mtrl.aggregation.log_losses import log_losses
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers.linear_algebra import dot
+from mtrl.aggregation.solvers.log_losses import log_losses
 
 
 class GeometricMean(Method):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import CoordinateMethod
-from mtrl.aggregation.per_task import per_task
-from mtrl.aggregation.random_stream import checked_seed, random_key, random_uniform
+from mtrl.aggregation.solvers.per_task import per_task
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_uniform
 
 
 class GradDrop(CoordinateMethod):

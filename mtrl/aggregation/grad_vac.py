@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import add_rows, lengths, library, put, take
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.random_order import random_orders
-from mtrl.aggregation.random_stream import checked_seed, random_key
-from mtrl.aggregation.solver_op import solver
+from mtrl.aggregation.solvers.linear_algebra import add_rows, lengths, library, put, take
+from mtrl.aggregation.solvers.random_order import random_orders
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key
+from mtrl.aggregation.solvers.solver_op import solver
 
 
 class GradVac(Method):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregation.linear_algebra import EPS, bilinear
+from mtrl.aggregation.solvers.linear_algebra import EPS, bilinear
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mtrl.aggregation import frank_wolfe, interior_point
-from mtrl.aggregation.linear_algebra import EPS, lengths
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.min_norm import min_norm_gap, min_norm_point
+from mtrl.aggregation.solvers import frank_wolfe, interior_point
+from mtrl.aggregation.solvers.linear_algebra import EPS, lengths
+from mtrl.aggregation.solvers.min_norm import min_norm_gap, min_norm_point
 
 Normalization = Literal["none", "l2", "loss", "loss+"]
 Solver = Literal["exact", "frank_wolfe"]

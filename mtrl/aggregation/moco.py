@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.flat import flatten, unflatten
-from mtrl.aggregation.linear_algebra import multiply
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.simplex import project_on_simplex
+from mtrl.aggregation.solvers.flat import flatten, unflatten
+from mtrl.aggregation.solvers.linear_algebra import multiply
+from mtrl.aggregation.solvers.simplex import project_on_simplex
 
 
 class MoCo(Method):

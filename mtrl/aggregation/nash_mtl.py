@@ -4,10 +4,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import EPS
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.nash_bargaining import ITERATIONS, nash_bargaining, nash_residual
-from mtrl.aggregation.nash_ccp import nash_ccp
+from mtrl.aggregation.solvers.linear_algebra import EPS
+from mtrl.aggregation.solvers.nash_bargaining import ITERATIONS, nash_bargaining, nash_residual
+from mtrl.aggregation.solvers.nash_ccp import nash_ccp
 
 
 class NashMTL(Method):

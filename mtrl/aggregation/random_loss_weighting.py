@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.random_stream import checked_seed, random_key, random_normal
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_normal
 
 
 class RandomLossWeighting(Method):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.log_losses import log_losses
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers.log_losses import log_losses
 
 
 class ScaleInvariant(Method):

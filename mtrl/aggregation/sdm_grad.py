@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import multiply
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.per_task import checked_preference, per_task
-from mtrl.aggregation.simplex import project_on_simplex
+from mtrl.aggregation.solvers.linear_algebra import multiply
+from mtrl.aggregation.solvers.per_task import checked_preference, per_task
+from mtrl.aggregation.solvers.simplex import project_on_simplex
 
 
 class SDMGrad(Method):

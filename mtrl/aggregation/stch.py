@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.per_task import numbers, per_task
+from mtrl.aggregation.solvers.per_task import numbers, per_task
 
 
 class STCH(Method):

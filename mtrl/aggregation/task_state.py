@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.per_task import Numbers, check_number
+from mtrl.aggregation.solvers.per_task import Numbers, check_number
 
 
 def places(method: nn.Module, names: Sequence[str] | None, number: int) -> tuple[list[int], int]:

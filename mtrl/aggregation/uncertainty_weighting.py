@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.adam import adam_start, adam_step, checked_learning_rate
-from mtrl.aggregation.log_losses import positive
 from mtrl.aggregation.method import Method
+from mtrl.aggregation.solvers.adam import adam_start, adam_step, checked_learning_rate
+from mtrl.aggregation.solvers.log_losses import positive
 
 
 class UncertaintyWeighting(Method):

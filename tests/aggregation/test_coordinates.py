@@ -10,7 +10,7 @@ import torch
 
 from mtrl import aggregation
 from mtrl.aggregation import CoordinateMethod, GradDrop, TrimmedMean
-from mtrl.aggregation.random_stream import random_key, random_normal, random_uniform
+from mtrl.aggregation.solvers.random_stream import random_key, random_normal, random_uniform
 from tests.aggregation.gradients import conflicting, normal
 
 

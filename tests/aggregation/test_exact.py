@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mtrl.aggregation import MGDA, CAGrad, Method, NashMTL
-from mtrl.aggregation.solver_op import SOLVERS as FUNCTIONS
+from mtrl.aggregation.solvers.solver_op import SOLVERS as FUNCTIONS
 from tests.aggregation.gradients import gram, solvable, stationary
 
 SOLVERS = [NashMTL(), MGDA(), CAGrad(c=0.02), CAGrad(c=0.1), CAGrad(c=0.5), CAGrad(c=0.95)]
@@ -39,7 +39,9 @@ def test_cagrad_guesses_ordinary_matrices_right_also_where_rounding_made_them_as
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The cone program takes fifty times longer than a guess that is certain."""
-    monkeypatch.setattr("mtrl.aggregation.cagrad_offset.program", lambda *_: pytest.fail("no guess was certain"))
+    monkeypatch.setattr(
+        "mtrl.aggregation.solvers.cagrad_offset.program", lambda *_: pytest.fail("no guess was certain")
+    )
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         J = torch.randn(10, 40, generator=generator, dtype=torch.float64)

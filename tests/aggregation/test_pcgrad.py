@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mtrl.aggregation import PCGrad
-from mtrl.aggregation.random_order import random_orders
-from mtrl.aggregation.random_stream import random_key
+from mtrl.aggregation.solvers.random_order import random_orders
+from mtrl.aggregation.solvers.random_stream import random_key
 from tests.aggregation.gradients import conflicting, gram, solvable
 from tests.oracles.pcgrad import pcgrad_update
 

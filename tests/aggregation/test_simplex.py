@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mtrl.aggregation import MGDA, MoCo, SDMGrad
-from mtrl.aggregation.simplex import project_on_simplex
+from mtrl.aggregation.solvers.simplex import project_on_simplex
 from tests.aggregation.gradients import conflicting, gram, normal
 from tests.aggregation.test_closed_forms import close
 from tests.oracles.simplex_steps import moco_updates, sdm_grad_weights, simplex_projection

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtrl.aggregation import MGDA, CAGrad, Method, NashMTL, nonnegative_qp
-from mtrl.aggregation.dual_cone import dual_cone_projection, dual_cone_residual
-from mtrl.aggregation.min_norm import min_norm_point
-from mtrl.aggregation.solver_op import SOLVERS
+from mtrl.aggregation import MGDA, CAGrad, Method, NashMTL
+from mtrl.aggregation.solvers import nonnegative_qp
+from mtrl.aggregation.solvers.dual_cone import dual_cone_projection, dual_cone_residual
+from mtrl.aggregation.solvers.min_norm import min_norm_point
+from mtrl.aggregation.solvers.solver_op import SOLVERS
 from tests.aggregation.gradients import conflicting, gram, normal, solvable, stationary
 
 EPS = torch.finfo(torch.float64).eps

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mtrl import aggregation
 from mtrl.aggregation import CAGrad, FairGrad, Method, NashMTL
-from mtrl.aggregation.linear_algebra import bilinear, definite, lengths, unit_diagonal
 from mtrl.aggregation.method import EPS
-from mtrl.aggregation.min_norm import min_norm_point
+from mtrl.aggregation.solvers.linear_algebra import bilinear, definite, lengths, unit_diagonal
+from mtrl.aggregation.solvers.min_norm import min_norm_point
 from tests.fuzz.gram_families import FAMILIES, gram_matrix
 
 SOLVED = ["cagrad", "dual_proj", "fair_grad", "mgda", "nash_mtl", "upgrad"]

@@ -3,9 +3,18 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import EPS, definite, dot, identity, lengths, library, multiply, unit_diagonal
-from mtrl.aggregation.nonnegative_qp import nonnegative_qp
-from mtrl.aggregation.solver_op import note, solver
+from mtrl.aggregation.solvers.linear_algebra import (
+    EPS,
+    definite,
+    dot,
+    identity,
+    lengths,
+    library,
+    multiply,
+    unit_diagonal,
+)
+from mtrl.aggregation.solvers.nonnegative_qp import nonnegative_qp
+from mtrl.aggregation.solvers.solver_op import note, solver
 
 
 @solver

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import dot, identity, known, library, multiply, solve
+from mtrl.aggregation.solvers.linear_algebra import dot, identity, known, library, multiply, solve
 
 CERTAIN = 1e-12
 """A guess with a smaller gap is the solution; the data are of order one."""

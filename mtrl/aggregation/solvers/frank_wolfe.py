@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import bilinear, multiply
+from mtrl.aggregation.solvers.linear_algebra import bilinear, multiply
 
 ITERATIONS = 250
 """As in the paper's code."""

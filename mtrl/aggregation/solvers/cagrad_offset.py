@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.cagrad_program import program
-from mtrl.aggregation.cagrad_support import CERTAIN, pivot
-from mtrl.aggregation.linear_algebra import EPS, definite, identity, lengths, library, unit_diagonal
-from mtrl.aggregation.solver_op import note, solver
+from mtrl.aggregation.solvers.cagrad_program import program
+from mtrl.aggregation.solvers.cagrad_support import CERTAIN, pivot
+from mtrl.aggregation.solvers.linear_algebra import EPS, definite, identity, lengths, library, unit_diagonal
+from mtrl.aggregation.solvers.solver_op import note, solver
 
 GUESSES = 10
 """One to five supports are tried on easy matrices; a few hard ones would take thirty."""

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.interior_point import interior_point
-from mtrl.aggregation.linear_algebra import identity, multiply, solve
+from mtrl.aggregation.solvers.interior_point import interior_point
+from mtrl.aggregation.solvers.linear_algebra import identity, multiply, solve
 
 GUESSES = 12
 """Two to four supports are tried unless the matrix is singular or nearly so."""

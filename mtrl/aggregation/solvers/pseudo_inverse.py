@@ -5,7 +5,7 @@ All take tensors or numpy arrays.
 
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import library
+from mtrl.aggregation.solvers.linear_algebra import library
 
 
 def eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:

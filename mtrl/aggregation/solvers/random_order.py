@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.random_stream import random_bits
+from mtrl.aggregation.solvers.random_stream import random_bits
 
 
 def random_orders(key: Tensor, step: Tensor, T: int) -> Tensor:

@@ -2,9 +2,19 @@
 
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import EPS, dot, identity, known, lengths, library, multiply, solve, unit_diagonal
-from mtrl.aggregation.solver_op import note, solver
-from mtrl.aggregation.stationarity import certified
+from mtrl.aggregation.solvers.linear_algebra import (
+    EPS,
+    dot,
+    identity,
+    known,
+    lengths,
+    library,
+    multiply,
+    solve,
+    unit_diagonal,
+)
+from mtrl.aggregation.solvers.solver_op import note, solver
+from mtrl.aggregation.solvers.stationarity import certified
 
 ITERATIONS = 40
 """Seven suffice for well-conditioned matrices and alpha up to 5, seventeen for 50 tasks at condition numbers of

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.solver_op import LIBRARY
+from mtrl.aggregation.solvers.solver_op import LIBRARY
 
 MASK = 0xFFFFFFFF
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import known, multiply
+from mtrl.aggregation.solvers.linear_algebra import known, multiply
 
 ITERATIONS = 25
 """Eight to eleven reach 1e-9, whatever the size and the conditioning; the rest is for degenerate solutions, where

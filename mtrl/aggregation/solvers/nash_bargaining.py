@@ -2,9 +2,18 @@
 
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import dot, identity, known, lengths, library, multiply, solve, unit_diagonal
-from mtrl.aggregation.solver_op import note, solver
-from mtrl.aggregation.stationarity import certified
+from mtrl.aggregation.solvers.linear_algebra import (
+    dot,
+    identity,
+    known,
+    lengths,
+    library,
+    multiply,
+    solve,
+    unit_diagonal,
+)
+from mtrl.aggregation.solvers.solver_op import note, solver
+from mtrl.aggregation.solvers.stationarity import certified
 
 ITERATIONS = 16
 """Twelve suffice for 50 tasks at condition numbers of 1e6; well-conditioned matrices need four or five."""

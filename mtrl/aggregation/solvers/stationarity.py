@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.linear_algebra import bilinear, definite, identity
-from mtrl.aggregation.nonnegative_qp import nonnegative_qp
+from mtrl.aggregation.solvers.linear_algebra import bilinear, definite, identity
+from mtrl.aggregation.solvers.nonnegative_qp import nonnegative_qp
 
 
 def certified(residual: Any, solvable: Any, cosines: Any, live: Any, eps: float) -> Any:

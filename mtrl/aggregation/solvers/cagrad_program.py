@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.cagrad_support import bound_by, pivot, shortfall
-from mtrl.aggregation.interior_point import largest_step
-from mtrl.aggregation.linear_algebra import bilinear, dot, known, multiply
-from mtrl.aggregation.nonnegative_qp import nonnegative_qp
+from mtrl.aggregation.solvers.cagrad_support import bound_by, pivot, shortfall
+from mtrl.aggregation.solvers.interior_point import largest_step
+from mtrl.aggregation.solvers.linear_algebra import bilinear, dot, known, multiply
+from mtrl.aggregation.solvers.nonnegative_qp import nonnegative_qp
 
 ITERATIONS = 24
 """Ten to fifteen but for a small `c` among gradients of very different norms."""
