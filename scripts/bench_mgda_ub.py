@@ -21,9 +21,9 @@ from turns import median_ratio, take_turns
 
 from mtrl import backward
 from mtrl.aggregation import MGDA, LinearScalarization, Method
+from mtrl.benchmarks.vision import CelebA
+from mtrl.benchmarks.vision.models import AttributeNetwork, SmallResNet18
 from mtrl.supervised import Batch
-from mtrl.supervised.vision import CelebA
-from mtrl.supervised.vision.models import AttributeNetwork, SmallResNet18
 
 SIZE, OUTPUTS = 64, 2
 TARGET = "MGDA-UB within 1.3 times the mean at 40 tasks"

@@ -7,8 +7,8 @@ import torch
 
 from mtrl.agents.config import Config
 from mtrl.aggregation import METHODS
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.arguments import parse_arguments
-from mtrl.supervised import SupervisedConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from mtrl.agents.config import Config
 from mtrl.agents.metrics import ComponentMetrics
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.tables import print_plain
 from mtrl.report.metric_runs import is_supervised
@@ -13,7 +14,6 @@ from mtrl.runs import old_checkpoint
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import Identity, identity
 from mtrl.runs.section import RunConfig
-from mtrl.supervised import SupervisedConfig
 from mtrl.supervised.learner import Measured
 
 _RECORDS = ComponentMetrics, Measured

@@ -7,10 +7,11 @@ from typing import Any
 
 from rich.console import Console
 
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.progress import Progress
 from mtrl.cli.seeds import Outcome, train_seeds
 from mtrl.cli.tracking import Tracker
-from mtrl.supervised import SupervisedConfig, train
+from mtrl.supervised import train
 
 _DOES = "Train on a supervised benchmark for every seed, evaluate, and report all seeds of the run."
 _EXAMPLE = "configs/supervised/multimnist.yaml"

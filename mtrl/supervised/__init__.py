@@ -1,25 +1,23 @@
-"""Supervised multi-task problems on the same core: a benchmark is data, model, losses and metrics; the frame trains it.
+"""Supervised multi-task learning on the same core: a benchmark is data, model, losses, metrics; the frame trains it.
 
-from mtrl.supervised import MultiMNIST, SupervisedConfig, train
+The benchmarks that are there are in `mtrl.benchmarks`.
 """
 
 from mtrl.supervised.benchmark import Batch, Benchmark, Data, Meter, Metric, MultiTaskModel, Split
-from mtrl.supervised.config import SupervisedConfig
-from mtrl.supervised.multimnist import MultiMNIST
+from mtrl.supervised.benchmark_job import BenchmarkJob
+from mtrl.supervised.config import SupervisedRunConfig
 from mtrl.supervised.run import TrainResult, train
-from mtrl.supervised.toy import Toy
 
 __all__ = [
     "Batch",
     "Benchmark",
+    "BenchmarkJob",
     "Data",
     "Meter",
     "Metric",
-    "MultiMNIST",
     "MultiTaskModel",
     "Split",
-    "SupervisedConfig",
-    "Toy",
+    "SupervisedRunConfig",
     "TrainResult",
     "train",
 ]

@@ -15,7 +15,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.loading import copy_checked
 from mtrl.runs.method_trial import try_method
 from mtrl.supervised.benchmark import Benchmark, Data, Metric, Split
-from mtrl.supervised.config import SINGLE_TASK, SupervisedConfig
+from mtrl.supervised.config import SINGLE_TASK, SupervisedRunConfig
 from mtrl.supervised.job import Event
 from mtrl.supervised.learner import Learner, Measured, Taken
 from mtrl.supervised.measuring import measure
@@ -36,7 +36,7 @@ class BenchmarkJob:
         UserError: the method does not fit the tasks; the data cannot be read, or lack a split that is asked for.
     """
 
-    def __init__(self, config: SupervisedConfig, benchmark: Benchmark, seed: int, device: torch.device) -> None:
+    def __init__(self, config: SupervisedRunConfig, benchmark: Benchmark, seed: int, device: torch.device) -> None:
         self.config, self.benchmark, self.seed, self.device = config, benchmark, seed, device
         self.data: Data = benchmark.data(None if config.data is None else Path(config.data).expanduser(), seed)
         self._check()

@@ -1,8 +1,9 @@
-"""What a supervised run is made of. The docstring under a field is its help text."""
+"""What a supervised run is made of, whatever the benchmark. The docstring under a field is its help text."""
 
-from functools import reduce
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 
 from mtrl import aggregation
@@ -15,13 +16,10 @@ from mtrl.runs.section import (
     Positive,
     PositiveFloat,
     RunConfig,
-    RunName,
     Section,
     Threads,
 )
-from mtrl.supervised.benchmarks import AnyBenchmark
-from mtrl.supervised.multimnist import MultiMNIST
-from mtrl.supervised.toy.section import Toy
+from mtrl.supervised.job import Job
 
 SINGLE_TASK = "single_task"
 
@@ -102,11 +100,9 @@ class EvaluationConfig(Section):
         return self
 
 
-class SupervisedConfig(RunConfig):
-    """A run of supervised multi-task learning."""
+class SupervisedRunConfig(RunConfig, ABC):
+    """A run of supervised multi-task learning; a subclass says on which benchmarks."""
 
-    name: RunName = "multimnist"
-    """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
     data: PathText | None = None
     """Folder of the benchmark's files; null for what the benchmark has without any."""
     epochs: Positive = 100
@@ -126,7 +122,7 @@ class SupervisedConfig(RunConfig):
     """CPU threads; 0 takes all cores."""
     method: SupervisedMethodConfig = SupervisedMethodConfig()
     """Gradient aggregation."""
-    benchmark: AnyBenchmark = MultiMNIST()
+    benchmark: Section
     """Data, model, losses and metrics."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Optimizer."""
@@ -137,14 +133,10 @@ class SupervisedConfig(RunConfig):
 
     may_differ = RunConfig.may_differ | {"data", "epochs", "threads", "checkpoint_every_epochs"}
 
-    @model_validator(mode="after")
-    def _the_toy_has_no_batches(self) -> Self:
-        if not isinstance(self.benchmark, Toy):
-            return self
-        if self.method.name == SINGLE_TASK or self.method.update_every > 1:
-            raise ValueError("the toy needs an aggregation method with update_every 1")
-        for name, wanted in (("optimizer.name", "adam"), ("schedule.kind", "constant"), ("gradients", "parameters")):
-            value = reduce(getattr, name.split("."), self)
-            if value != wanted:
-                raise ValueError(f"{name} must be {wanted!r} with the toy, got {value!r}")
-        return self
+    @abstractmethod
+    def job(self, seed: int, device: torch.device) -> Job:
+        """What is trained for a seed: a `BenchmarkJob` where the benchmark is a `Benchmark`.
+
+        Raises:
+            UserError: the data cannot be read, or do not suffice for what is asked for.
+        """

@@ -15,7 +15,7 @@ from mtrl.gradients import backward, loss_gradients
 from mtrl.runs.errors import UserError
 from mtrl.runs.loading import check_finite, load_optimizer
 from mtrl.supervised.benchmark import Batch, Benchmark
-from mtrl.supervised.config import SINGLE_TASK, SupervisedConfig
+from mtrl.supervised.config import SINGLE_TASK, SupervisedRunConfig
 from mtrl.supervised.schedule import Schedule
 from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
 
@@ -51,7 +51,7 @@ class Learner:
     """
 
     def __init__(
-        self, config: SupervisedConfig, benchmark: Benchmark, tasks: Sequence[int], device: torch.device, seed: int
+        self, config: SupervisedRunConfig, benchmark: Benchmark, tasks: Sequence[int], device: torch.device, seed: int
     ) -> None:
         self.config, self.benchmark, self.tasks = config, benchmark, tuple(tasks)
         torch.manual_seed(seed_of(seed, FIRST_PARAMETERS))
@@ -140,7 +140,7 @@ class Learner:
         return f"{error}: stopped"
 
 
-def _optimizer(config: SupervisedConfig, parameters: Any) -> torch.optim.Optimizer:
+def _optimizer(config: SupervisedRunConfig, parameters: Any) -> torch.optim.Optimizer:
     settings = config.optimizer
     lr, decay = settings.learning_rate, settings.weight_decay
     if settings.name == "sgd":

@@ -16,11 +16,8 @@ from mtrl.runs.identity import identity
 from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
-from mtrl.supervised.benchmark_job import BenchmarkJob
-from mtrl.supervised.config import SupervisedConfig
+from mtrl.supervised.config import SupervisedRunConfig
 from mtrl.supervised.job import Event, Job
-from mtrl.supervised.toy.job import ToyJob
-from mtrl.supervised.toy.section import Toy
 
 PROGRESS_EVERY_S = 0.5
 
@@ -41,7 +38,12 @@ class TrainResult:
 
 
 def train(
-    config: SupervisedConfig, seed: int, folder: Path, *, resume: bool = False, on_event: Listener = lambda event: None
+    config: SupervisedRunConfig,
+    seed: int,
+    folder: Path,
+    *,
+    resume: bool = False,
+    on_event: Listener = lambda event: None,
 ) -> TrainResult:
     """Trains one seed in a run folder, or goes on with it, and writes `evaluation.json` at the end.
 
@@ -63,7 +65,7 @@ def train(
     check_may_train(folder, config, seed, resume)
     torch.set_num_threads(config.threads or devices.available_cores())
     with torch.random.fork_rng(), disk_errors(folder):  # the caller's random numbers stay as they were
-        job = _job(config, seed, device)
+        job = config.job(seed, device)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder), stop_signals() as stop:
             kept = folder / "checkpoints"
@@ -76,18 +78,12 @@ def train(
         return TrainResult(folder, run.total_steps, not run.is_over, run.evaluate() if run.is_over else None)
 
 
-def _job(config: SupervisedConfig, seed: int, device: torch.device) -> Job:
-    if isinstance(config.benchmark, Toy):
-        return ToyJob(config, config.benchmark)
-    return BenchmarkJob(config, config.benchmark, seed, device)
-
-
 class _Run:
     """A run in progress."""
 
     def __init__(
         self,
-        config: SupervisedConfig,
+        config: SupervisedRunConfig,
         seed: int,
         folder: Path,
         device: torch.device,

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor, nn
 
-from mtrl.supervised.qm9.molecules import Graphs
-from mtrl.supervised.qm9.network import ROUNDS, Network
+from mtrl.benchmarks.qm9.molecules import Graphs
+from mtrl.benchmarks.qm9.network import ROUNDS, Network
 
 
 class Peer:

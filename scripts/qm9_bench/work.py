@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation import MGDA, LinearScalarization, Method, NashMTL
+from mtrl.benchmarks.qm9 import QM9
+from mtrl.benchmarks.qm9.files import read_folder
+from mtrl.benchmarks.qm9.molecules import COLUMNS, Molecules
+from mtrl.benchmarks.qm9.raw import ELEMENTS
 from mtrl.gradients import backward
-from mtrl.supervised.qm9 import QM9
-from mtrl.supervised.qm9.files import read_folder
-from mtrl.supervised.qm9.molecules import COLUMNS, Molecules
-from mtrl.supervised.qm9.raw import ELEMENTS
 from qm9_bench.peer import Peer
 
 MEAN_ATOMS, STD_ATOMS, MAX_ATOMS = 18.0, 3.0, 29

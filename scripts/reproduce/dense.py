@@ -23,8 +23,8 @@ from page import Claim
 from supervised import NAVON, SENER, Result, Study, Variant
 
 from jobs import run_all  # isort: skip
-from mtrl.supervised.standin import generate
-from mtrl.supervised.vision.celeba_files import NAMES
+from mtrl.benchmarks.standin import generate
+from mtrl.benchmarks.vision.celeba_files import NAMES
 
 
 class Dense(NamedTuple):

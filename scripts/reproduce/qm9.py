@@ -25,9 +25,9 @@ from page import Claim
 from supervised import NAVON, Result, Study
 
 from jobs import run_all  # isort: skip
-from mtrl.supervised.qm9.files import RAW_NAMES
-from mtrl.supervised.qm9.raw import CSV_HEADER, find, read_bytes
-from mtrl.supervised.qm9.section import TASKS
+from mtrl.benchmarks.qm9.files import RAW_NAMES
+from mtrl.benchmarks.qm9.raw import CSV_HEADER, find, read_bytes
+from mtrl.benchmarks.qm9.section import TASKS
 
 PAPER_EPOCHS = 300
 SDF, CSV, UNCHARACTERIZED = RAW_NAMES
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         few = [v for v in STUDY.variants if v.label in ("STL", "Nash-MTL")]
         study, options.seeds = replace(STUDY, variants=few), options.seeds[:1]
     elif options.data is None:
-        made.error("--data needs QM9's folder: python -m mtrl.supervised.qm9.download DIR gets it")
+        made.error("--data needs QM9's folder: python -m mtrl.benchmarks.qm9.download DIR gets it")
     elif options.molecules is not None:
         data = options.runs / f"qm9-{options.molecules}-molecules"
         thin(options.data, data, options.molecules)

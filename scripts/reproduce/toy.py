@@ -26,8 +26,8 @@ from torch import Tensor
 
 from jobs import run_all, slug, unfinished  # isort: skip
 from mtrl.aggregation import METHODS
+from mtrl.benchmarks.toy import STARTS, pareto_set, toy_losses
 from mtrl.runs import checkpoint
-from mtrl.supervised.toy import STARTS, pareto_set, toy_losses
 
 Draw = Callable[[Axes, Tensor, Tensor], None]
 UNABLE = ("krum", "trimmed_mean")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from mtrl.benchmarks import MultiMNIST, SupervisedConfig
 from mtrl.cli.arguments import load_config, parse_arguments
 from mtrl.cli.main import main
 from mtrl.cli.options import sections
 from mtrl.cli.train_help import train_help
 from mtrl.runs.errors import UserError
-from mtrl.supervised import MultiMNIST, SupervisedConfig
+from tests.benchmarks.idx_files import write_idx_folder
 from tests.report.run_folders import write_run
-from tests.supervised.idx_files import write_idx_folder
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "supervised").glob("*.yaml"))
 MULTIMNIST = next(path for path in CONFIGS if path.stem == "multimnist")
@@ -128,6 +128,6 @@ def test_missing_data_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     assert line.startswith(
         f"mtrl supervised: error: {tmp_path}/train-images-idx3-ubyte.gz is missing; expected in that"
     )
-    assert "python -m mtrl.supervised.download mnist" in line
+    assert "python -m mtrl.benchmarks.download mnist" in line
     assert len(line.splitlines()) == 1
     assert not (tmp_path / "runs").exists()

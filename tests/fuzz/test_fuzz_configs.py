@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from mtrl.agents import Config
 from mtrl.agents.preflight import check, notes
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.options import Option, sections
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import load_config, save_config
 from mtrl.runs.section import RunConfig
-from mtrl.supervised import SupervisedConfig
 from tests.fuzz.hostile import HOSTILE_TEXTS, damaged_bytes, damaged_tree, fuzz, numbers, one_line, trees
 from tests.runs.small_runs import small, toy
 

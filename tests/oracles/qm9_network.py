@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtrl.supervised.qm9.molecules import Graphs
-from mtrl.supervised.qm9.network import Network
+from mtrl.benchmarks.qm9.molecules import Graphs
+from mtrl.benchmarks.qm9.network import Network
 
 
 def represent(network: Network, graphs: Graphs) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from mtrl.agents import Config, train
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.runs import checkpoint
-from mtrl.supervised import SupervisedConfig
 from mtrl.supervised import train as train_supervised
 
 NETWORK = {"kind": "mlp", "width": 8, "depth": 1}

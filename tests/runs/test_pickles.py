@@ -13,12 +13,12 @@ import torch
 from mtrl.agents import MultiTaskSAC, UserError, evaluate, record_episodes, train
 from mtrl.agents.export import export_policy
 from mtrl.agents.metrics import ComponentMetrics
+from mtrl.benchmarks.qm9 import processed
+from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
 from mtrl.supervised import train as train_supervised
 from mtrl.supervised.learner import Measured
-from mtrl.supervised.qm9 import processed
-from mtrl.supervised.qm9.files import read_folder
 from tests.runs.small_runs import Touch, malicious_files, newest, small, toy, trained, trained_toy
 
 KINDS = ("zipped", "plain", "bare", "disguised", "stored")

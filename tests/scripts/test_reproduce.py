@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from mtrl.agents.config import Config
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.arguments import parse_arguments
 from mtrl.statistics import delta_m
-from mtrl.supervised import SupervisedConfig
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts" / "reproduce"
@@ -270,7 +270,7 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
 def test_a_part_of_the_molecules_is_a_valid_folder(tmp_path: Path) -> None:
     import qm9
 
-    from mtrl.supervised.qm9.files import read_folder
+    from mtrl.benchmarks.qm9.files import read_folder
 
     qm9.make_up(tmp_path / "all", 50)
     qm9.thin(tmp_path / "all", tmp_path / "few", 20)

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from mtrl import aggregation
+from mtrl.benchmarks import MultiMNIST, SupervisedConfig
 from mtrl.gradients import loss_gradients
 from mtrl.report.metric_runs import parse_metric_result
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
-from mtrl.supervised import MultiMNIST, SupervisedConfig, train
+from mtrl.supervised import train
 from mtrl.supervised.benchmark import Metric
 from mtrl.supervised.benchmark_job import BenchmarkJob
 from mtrl.supervised.config import (
@@ -26,7 +27,7 @@ from mtrl.supervised.config import (
 )
 from mtrl.supervised.learner import Learner
 from mtrl.supervised.selection import Selection
-from tests.supervised.idx_files import write_idx_folder
+from tests.benchmarks.idx_files import write_idx_folder
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"epochs": 3, "batch_size": 64, "threads": 1}

@@ -1,0 +1,49 @@
+"""A supervised run on one of the benchmarks that a configuration can name."""
+
+from functools import reduce
+from typing import Annotated, Self
+
+import torch
+from pydantic import Field, model_validator
+
+from mtrl.benchmarks.multimnist import MultiMNIST
+from mtrl.benchmarks.qm9 import QM9
+from mtrl.benchmarks.toy.job import ToyJob
+from mtrl.benchmarks.toy.section import Toy
+from mtrl.benchmarks.vision import CelebA, Cityscapes2, Cityscapes3, NYUv2
+from mtrl.runs.section import RunName
+from mtrl.supervised.benchmark_job import BenchmarkJob
+from mtrl.supervised.config import SINGLE_TASK, SupervisedRunConfig
+from mtrl.supervised.job import Job
+
+AnyBenchmark = Annotated[
+    CelebA | Cityscapes2 | Cityscapes3 | MultiMNIST | NYUv2 | QM9 | Toy, Field(discriminator="name")
+]
+"""A new benchmark is a member of this union: a `Section` with the methods of `Benchmark`. (The toy, which has no
+batches, has none of them.)"""
+
+
+class SupervisedConfig(SupervisedRunConfig):
+    """A run of supervised multi-task learning."""
+
+    name: RunName = "multimnist"
+    """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
+    benchmark: AnyBenchmark = MultiMNIST()
+    """Data, model, losses and metrics."""
+
+    def job(self, seed: int, device: torch.device) -> Job:
+        if isinstance(self.benchmark, Toy):
+            return ToyJob(self, self.benchmark)
+        return BenchmarkJob(self, self.benchmark, seed, device)
+
+    @model_validator(mode="after")
+    def _the_toy_has_no_batches(self) -> Self:
+        if not isinstance(self.benchmark, Toy):
+            return self
+        if self.method.name == SINGLE_TASK or self.method.update_every > 1:
+            raise ValueError("the toy needs an aggregation method with update_every 1")
+        for name, wanted in (("optimizer.name", "adam"), ("schedule.kind", "constant"), ("gradients", "parameters")):
+            value = reduce(getattr, name.split("."), self)
+            if value != wanted:
+                raise ValueError(f"{name} must be {wanted!r} with the toy, got {value!r}")
+        return self

@@ -1,5 +1,0 @@
-"""QM9: properties of small molecules."""
-
-from mtrl.supervised.qm9.section import QM9
-
-__all__ = ["QM9"]
