@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mtrl import envs
-from mtrl.agents.learners import AnyLearner, act_alone
+from mtrl.agents.interface import AnyLearner, act_alone
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""

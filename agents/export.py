@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from mtrl.agents.learners import ActorFunction
+from mtrl.agents.interface import ActorFunction
 from mtrl.agents.saved_policy import SavedPolicy, load_policy
 from mtrl.runs import versions
 from mtrl.runs.files import replacing

@@ -16,7 +16,7 @@ from mtrl.agents.compiling import Function, compiled
 from mtrl.agents.config import Config
 from mtrl.agents.directions import Direction, Directions, Policies
 from mtrl.agents.functions import build_functions
-from mtrl.agents.learners import ActorFunction
+from mtrl.agents.interface import ActorFunction
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import ComponentMetrics, Conflict, Metrics
 from mtrl.agents.networks import Layout, NetworkParameters

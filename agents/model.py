@@ -18,10 +18,11 @@ from pydantic import BaseModel
 from mtrl import envs
 from mtrl.agents.callbacks import following
 from mtrl.agents.config import Config
-from mtrl.agents.learners import act_alone, check_installed, make_learner
+from mtrl.agents.factory import check_installed, make_learner
+from mtrl.agents.interface import act_alone
 from mtrl.agents.precision import choose, with_precision
 from mtrl.agents.preflight import check
-from mtrl.agents.replica import streams
+from mtrl.agents.seeds import streams
 from mtrl.agents.training import Listener, Training
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config

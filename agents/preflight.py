@@ -6,7 +6,7 @@ Axes: `S` replicas (one a seed), `T` tasks, `E` environments of each, `O` observ
 from mtrl import envs
 from mtrl.agents.config import Config
 from mtrl.agents.environments import MOST_ENVS_PER_TASK
-from mtrl.agents.learners import check_installed
+from mtrl.agents.factory import check_installed
 from mtrl.agents.networks import NetworkConfig
 from mtrl.runs.devices import memory
 from mtrl.runs.errors import UserError

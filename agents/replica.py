@@ -5,7 +5,7 @@ Axes: `T` tasks, `E` environments, `O` observation, `A` action.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from mtrl.agents.exploration import CorrelatedNoise
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.agents.reward_scale import make_reward_scale
+from mtrl.agents.seeds import streams
 from mtrl.agents.side_by_side import take
 from mtrl.runs.folder import MetricsLog
 
@@ -101,19 +102,6 @@ class Replica:
         """Its part of a checkpoint."""
         own: dict[str, Any] = {name: part.state_dict() for name, part in self._parts.items()}
         return own | {"batches": self.batches.get_state(), "env": self.env.state_dict()}
-
-
-class Streams(NamedTuple):
-    """What a run's seed decides, apart from goals: a seed each."""
-
-    agent: int
-    batches: int
-    noise: int
-
-
-def streams(seed: int) -> Streams:
-    """Of a run's seed."""
-    return Streams(*(int(stream.generate_state(1)[0]) for stream in np.random.SeedSequence(seed).spawn(3)))
 
 
 def stack_noise(replicas: list[Replica], uniform: bool) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from mtrl import envs
 from mtrl.agents.config import Config
 from mtrl.agents.evaluation import Policy, deterministic_policy
-from mtrl.agents.learners import ActorFunction, make_learner
+from mtrl.agents.factory import make_learner
+from mtrl.agents.interface import ActorFunction
 from mtrl.agents.precision import Precision, with_precision
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config

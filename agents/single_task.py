@@ -6,16 +6,16 @@ Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from mtrl.agents.config import Config
+from mtrl.agents.interface import ActorFunction
 from mtrl.agents.learner import Learner
-from mtrl.agents.learners import ActorFunction
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import Conflict, Metrics
+from mtrl.agents.seeds import task_seeds
 
 
 class SingleTaskLearner:
@@ -102,11 +102,6 @@ def _joined(conflict: Conflict) -> Conflict:
     """Of agents that know one task each, `[S, T]`: none is another's."""
     measurements, gradient_norm, conflict_rate, cosines = conflict
     return Conflict(measurements.mean(-1), gradient_norm, conflict_rate.mean(-1), torch.diag_embed(cosines))
-
-
-def task_seeds(seed: int, num_tasks: int) -> list[int]:
-    """A seed for the agent of each task."""
-    return [int(number) for number in np.random.SeedSequence(seed).generate_state(num_tasks)]
 
 
 def _fold(tree: Any) -> Any:

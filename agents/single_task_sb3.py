@@ -22,10 +22,10 @@ from torch import Generator, Tensor
 from torch.func import functional_call, stack_module_state
 
 from mtrl.agents.config import Config
-from mtrl.agents.learners import ActorFunction
+from mtrl.agents.interface import ActorFunction
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import ComponentMetrics, Conflict, Metrics
-from mtrl.agents.single_task import task_seeds
+from mtrl.agents.seeds import task_seeds
 from mtrl.runs.loading import check_finite, whole
 
 

@@ -19,7 +19,7 @@ from mtrl.agents import preflight
 from mtrl.agents.config import Config
 from mtrl.agents.environments import training_workers
 from mtrl.agents.evaluation import deterministic_policy
-from mtrl.agents.learners import make_learner
+from mtrl.agents.factory import make_learner
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.pace import budget
 from mtrl.agents.replay import Replay

@@ -11,7 +11,7 @@ import torch
 from mtrl import envs
 from mtrl.agents import Config, UserError
 from mtrl.agents.export import export_policy
-from mtrl.agents.learners import make_learner
+from mtrl.agents.factory import make_learner
 from mtrl.agents.networks import ConditioningConfig, NetworkConfig
 from mtrl.agents.saved_policy import load_policy
 from mtrl.runs import checkpoint

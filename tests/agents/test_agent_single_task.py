@@ -14,10 +14,11 @@ from stable_baselines3.common.logger import Logger
 
 from mtrl import envs
 from mtrl.agents import Config, evaluate, train
+from mtrl.agents.factory import make_learner
+from mtrl.agents.interface import act_alone
 from mtrl.agents.learner import Learner
-from mtrl.agents.learners import act_alone, make_learner
 from mtrl.agents.losses import Batch
-from mtrl.agents.single_task import task_seeds
+from mtrl.agents.seeds import task_seeds
 from mtrl.cli.main import main
 from mtrl.report import write_report
 from mtrl.runs import checkpoint

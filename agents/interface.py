@@ -1,17 +1,15 @@
-"""What a training asks of its learner, and which learner a configuration names.
+"""What a training asks of its learner.
 
 Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` action.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from mtrl.agents.config import Config
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import Metrics
 
@@ -65,41 +63,3 @@ def act_alone(learner: AnyLearner, replica: int, observation: Tensor) -> Tensor:
     """Deterministic actions of one replica, `[T, E, O]` to `[T, E, A]`."""
     actor = learner.actor_function(replica)
     return vmap(actor.action, in_dims=(None, 0, 0))(actor.shared, actor.own, observation)
-
-
-def make_learner(
-    config: Config,
-    num_tasks: int,
-    observation_size: int,
-    action_size: int,
-    device: torch.device,
-    seeds: Sequence[int],
-) -> AnyLearner:
-    """The learner that `agent.single_task` names; arguments as for `mtrl.agents.Learner`."""
-    arguments = config, num_tasks, observation_size, action_size, device, seeds
-    match config.agent.single_task:
-        case "none":
-            from mtrl.agents.learner import Learner
-
-            return Learner(*arguments)
-        case "ours":
-            from mtrl.agents.single_task import SingleTaskLearner
-
-            return SingleTaskLearner(*arguments)
-        case "stable_baselines3":
-            from mtrl.agents.single_task_sb3 import StableBaselines3Learner
-
-            return StableBaselines3Learner(*arguments)
-
-
-def check_installed(config: Config) -> None:
-    """Say now that a package is missing, before anything is written.
-
-    Raises:
-        ModuleNotFoundError: names the extra.
-    """
-    if config.agent.single_task == "stable_baselines3" and find_spec("stable_baselines3") is None:
-        raise ModuleNotFoundError(
-            "agent.single_task=stable_baselines3 needs stable-baselines3: pip install -e '.[baselines]'",
-            name="stable_baselines3",
-        )
