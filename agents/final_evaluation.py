@@ -16,10 +16,10 @@ from mtrl.agents.evaluation import evaluate_policy
 from mtrl.agents.saved_policy import load_policy
 from mtrl.agents.standing import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
-from mtrl.records.metrics_file import read_events
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import load_config, write_atomically
+from mtrl.runs.metrics_file import read_events
 
 _GOALS, _REWARD = 50, "v2"  # of protocol modern
 

@@ -21,7 +21,7 @@ import yaml
 from jobs import Job, run_all, slug
 from machine import machine_line
 
-from mtrl.records.metrics_file import read_events
+from mtrl.runs.metrics_file import read_events
 
 ROOT = Path(__file__).parents[1]
 

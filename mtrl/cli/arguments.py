@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mtrl.cli.options import Option, Section, members_by_name, sections
-from mtrl.records.event_check import shortened
 from mtrl.runs.errors import UserError
+from mtrl.runs.event_check import shortened
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import read_yaml
 

@@ -11,12 +11,11 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.tables import print_plain, show_table
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
-from mtrl.records.metrics_file import read_events
-from mtrl.report import find_runs
 from mtrl.report.markdown import NOTHING
 from mtrl.report.metric_runs import is_supervised
-from mtrl.report.run_files import ReportError, read_config
 from mtrl.runs.errors import UserError
+from mtrl.runs.metrics_file import read_events
+from mtrl.runs.reading import find_runs, read_config
 
 _PLACE = ("name", "out", "seeds", "device", "track", "data")  # where a run is, not what
 _MADE_WITH = ("git_commit", "hardware", "device", "threads", "versions", "simulator", "data")
@@ -52,7 +51,7 @@ def _by_seed(path: Path) -> dict[int, Path]:
     try:
         return {int(_config(folder)["seeds"][0]): folder for folder in find_runs([path])}
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ReportError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
+        raise UserError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
 
 
 def _config(folder: Path) -> Tree:

@@ -10,7 +10,7 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.success import show_evaluation
 from mtrl.protocols import EVALUATION_FILES
-from mtrl.report import find_runs
+from mtrl.runs.reading import find_runs
 
 _DOES = (
     "Evaluate a run. Protocol modern: the newest checkpoint, V2 rewards, 50 goals. Protocol legacy: the best of the "

@@ -37,10 +37,9 @@ def reason(error: BaseException) -> str | None:
         return f"the memory does not suffice: {text or 'smaller sizes need less'}"
     if isinstance(error, RuntimeError) and text.startswith("Symlink loop"):
         return text  # as pathlib says it
-    from mtrl.report import ReportError
-    from mtrl.runs.errors import UserError  # only once something has failed: the import takes long
+    from mtrl.runs.errors import UserError
 
-    return str(error) if isinstance(error, UserError | ReportError) else None
+    return str(error) if isinstance(error, UserError) else None
 
 
 def _missing(error: ModuleNotFoundError) -> str | None:

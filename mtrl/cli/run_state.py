@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from mtrl.protocols import EVALUATION_FILES, LEGACY
-from mtrl.records.metrics_file import read_events
-from mtrl.report.run_files import ReportError, Warn, find_runs, read_config, read_evaluation_record
+from mtrl.runs.errors import UserError
 from mtrl.runs.lock import is_locked
+from mtrl.runs.metrics_file import read_events
+from mtrl.runs.reading import Warn, find_runs, read_config, read_evaluation_record
 
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
@@ -64,7 +65,7 @@ def all_runs(paths: Iterable[Path]) -> list[Path]:
     """The seeds' folders behind paths: as `find_runs`, and those in a folder of runs too.
 
     Raises:
-        ReportError: there is none behind a path.
+        UserError: there is none behind a path.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -81,7 +82,7 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
         warn: is given a line for what could not be read of its log.
 
     Raises:
-        ReportError: its configuration cannot be read.
+        UserError: its configuration cannot be read.
     """
     config = read_config(folder)
     metrics = folder / "metrics.jsonl"
@@ -106,7 +107,7 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
             evaluation=", ".join(evaluations),
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise ReportError(f"{folder} is not as a run writes it: {error!r}"[:200]) from error
+        raise UserError(f"{folder} is not as a run writes it: {error!r}"[:200]) from error
 
 
 def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Event]) -> str:
@@ -161,6 +162,6 @@ def _evaluations(folder: Path, done: int, is_supervised: bool) -> list[str]:
                 found.append(f"legacy {success:.2f} (biased)")
             else:
                 found.append(f"{protocol} {success:.2f}" + (f" at step {step:,}" if step != done else ""))
-        except (ReportError, KeyError, TypeError):
+        except (UserError, KeyError, TypeError):
             found.append(f"{file} cannot be read")
     return found

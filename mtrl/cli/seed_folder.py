@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mtrl.report import find_runs
 from mtrl.runs.errors import UserError
+from mtrl.runs.reading import find_runs
 
 
 def seed_folder(run: Path, seed: int | None) -> Path:
@@ -14,7 +14,7 @@ def seed_folder(run: Path, seed: int | None) -> Path:
         seed: which; the first by default.
 
     Raises:
-        ReportError: there is no run.
+        UserError: there is no run.
         UserError: there is no such seed.
     """
     folders = find_runs([run])

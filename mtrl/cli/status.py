@@ -10,8 +10,8 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.run_state import RunState, all_runs, read_state
 from mtrl.cli.success import warn
 from mtrl.cli.tables import show_table
-from mtrl.report import ReportError
 from mtrl.report.markdown import NOTHING
+from mtrl.runs.errors import UserError
 
 _CAPTION = (
     "So far: mean success of the recent training episodes, with the exploring policy; metrics of a supervised run. "
@@ -35,7 +35,7 @@ def run(words: list[str]) -> int:
     for folder in folders:
         try:
             states.append(read_state(folder, warn))
-        except ReportError as error:
+        except UserError as error:
             warn(f"left out: {error}")
     show_table(Console(), "Runs", table(states), _CAPTION)
     return 0

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from mtrl.cli.tables import print_plain, show_table
 from mtrl.report import Report, evaluation_rows, parse_evaluation
-from mtrl.report.run_files import Record
 from mtrl.report.tables import caption
+from mtrl.runs.reading import Record
 
 
 def warn(line: str) -> None:

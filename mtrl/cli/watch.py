@@ -13,8 +13,9 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_state
 from mtrl.cli.success import warn
 from mtrl.cli.tables import print_plain
-from mtrl.report import ReportError, write_report
-from mtrl.report.run_files import Warn
+from mtrl.report import write_report
+from mtrl.runs.errors import UserError
+from mtrl.runs.reading import Warn
 
 _DOES = (
     "Write the report of runs again and again while they train, until all are trained and evaluated, or until Ctrl-C. "
@@ -53,7 +54,7 @@ def run(words: list[str]) -> int:
 def _states(paths: Sequence[Path], warn_once: Warn) -> list[RunState]:
     try:
         return [read_state(folder) for folder in all_runs(paths)]
-    except ReportError as error:
+    except UserError as error:
         warn_once(str(error))
         return []
 
@@ -62,7 +63,7 @@ def _refresh(console: Console, paths: Sequence[Path], out: Path, states: Sequenc
     """Write the report once and say so in a line."""
     try:
         report = write_report(all_runs(paths), out, _unsaid)
-    except ReportError as error:
+    except UserError as error:
         warn_once(f"no report yet: {error}")
         return
     counts = Counter(state.state for state in states)

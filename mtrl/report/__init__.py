@@ -2,7 +2,6 @@
 
 from mtrl.report.contents import Shown
 from mtrl.report.markdown import markdown
-from mtrl.report.run_files import ReportError, find_runs
 from mtrl.report.runs import Evaluation, parse_evaluation, read_evaluation
 from mtrl.report.tables import caption, evaluation_rows
 from mtrl.report.write import Report, write_report
@@ -10,11 +9,9 @@ from mtrl.report.write import Report, write_report
 __all__ = [
     "Evaluation",
     "Report",
-    "ReportError",
     "Shown",
     "caption",
     "evaluation_rows",
-    "find_runs",
     "markdown",
     "parse_evaluation",
     "read_evaluation",

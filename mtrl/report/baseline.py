@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.report.metric_runs import SINGLE_TASK, MetricGroup
-from mtrl.report.run_files import Warn
+from mtrl.runs.reading import Warn
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.nested import flat
-from mtrl.report.run_files import Record, ReportError, Warn
 from mtrl.report.runs import Evaluation, Run, read_run
+from mtrl.runs.errors import UserError
+from mtrl.runs.reading import Record, Warn
 
 OWN_TO_A_SEED = ("seeds", "out", "device", "track", "data", "threads")
 
@@ -71,13 +72,13 @@ def read_parts(folders: Iterable[Path], warn: Warn) -> tuple[Part, ...]:
         warn: is given a line for everything that is left out or stands apart.
 
     Raises:
-        ReportError: no run can be read, or two have the same name and seed.
+        UserError: no run can be read, or two have the same name and seed.
     """
     parts: dict[tuple[str, ...], list[Run]] = {}
     for folder in folders:
         try:
             run = read_run(folder, warn)
-        except ReportError as error:
+        except UserError as error:
             warn(f"left out: {error}")
             continue
         if parts and run.tasks not in parts:
@@ -85,7 +86,7 @@ def read_parts(folders: Iterable[Path], warn: Warn) -> tuple[Part, ...]:
             warn(f"{folder} has other tasks than {first.folder}: in a part of its own")
         parts.setdefault(run.tasks, []).append(run)
     if not parts:
-        raise ReportError("no run is left to report")
+        raise UserError("no run is left to report")
     return tuple(_part(tasks, runs, warn) for tasks, runs in parts.items())
 
 
@@ -143,14 +144,14 @@ def by_name(runs: Iterable[S], warn: Warn) -> dict[str, tuple[S, ...]]:
     """The runs of each name, sorted by seed; seeds with other settings than the first are pointed out.
 
     Raises:
-        ReportError: two have the same name and seed.
+        UserError: two have the same name and seed.
     """
     members: dict[str, dict[int, S]] = {}
     for run in runs:
         seeds = members.setdefault(run.name, {})
         if run.seed in seeds:
             twice = f"{seeds[run.seed].folder} and {run.folder}"
-            raise ReportError(f"seed {run.seed} of {run.name} is there twice: {twice}")
+            raise UserError(f"seed {run.seed} of {run.name} is there twice: {twice}")
         seeds[run.seed] = run
         first = next(iter(seeds.values()))
         if different := differences(first.config, run.config):

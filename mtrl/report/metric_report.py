@@ -11,8 +11,8 @@ from mtrl.report.metric_runs import SINGLE_TASK, read_metric_groups
 from mtrl.report.metric_table import methods_table, metric_rows, metric_table, metrics_csv, metrics_markdown
 from mtrl.report.page import Block, Page
 from mtrl.report.run_chapter import run_chapter
-from mtrl.report.run_files import Warn
 from mtrl.report.run_tables import config_table, metric_runs_table
+from mtrl.runs.reading import Warn
 
 
 def metric_report(

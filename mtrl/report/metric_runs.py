@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from mtrl.report.groups import by_name, differences
 from mtrl.report.history import History, read_history
-from mtrl.report.run_files import (
+from mtrl.runs.errors import UserError
+from mtrl.runs.reading import (
     Record,
-    ReportError,
     Warn,
     as_written,
     read_config,
@@ -104,7 +104,7 @@ def is_supervised(folder: Path) -> bool:
     """Whether a run folder is one of supervised learning; False if its configuration cannot be read."""
     try:
         return "benchmark" in read_config(folder)
-    except ReportError:
+    except UserError:
         return False
 
 
@@ -119,13 +119,13 @@ def read_metric_groups(folders: Iterable[Path], warn: Warn) -> tuple[MetricGroup
         warn: is given a line for everything left out.
 
     Raises:
-        ReportError: no run can be read, or two have the same name and seed.
+        UserError: no run can be read, or two have the same name and seed.
     """
     runs: list[MetricRun] = []
     for folder in folders:
         try:
             run = read_metric_run(folder, warn)
-        except ReportError as error:
+        except UserError as error:
             warn(f"left out: {error}")
             continue
         if runs and (different := differences(runs[0].config["benchmark"], run.config["benchmark"])):
@@ -133,7 +133,7 @@ def read_metric_groups(folders: Iterable[Path], warn: Warn) -> tuple[MetricGroup
         else:
             runs.append(run)
     if not runs:
-        raise ReportError("no run is left to report")
+        raise UserError("no run is left to report")
     return tuple(MetricGroup(name, seeds) for name, seeds in by_name(_comparable(runs, warn), warn).items())
 
 
@@ -141,7 +141,7 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
     """Read one run folder; a run still going is read as far as it goes.
 
     Raises:
-        ReportError: a file is missing or is not what a run writes.
+        UserError: a file is missing or is not what a run writes.
     """
     evaluation = folder / "evaluation.json"
     files = read_run_files(folder, warn)

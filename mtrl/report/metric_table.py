@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mtrl.report.baseline import Baseline, find_baseline
 from mtrl.report.markdown import NOTHING, markdown
 from mtrl.report.metric_runs import SINGLE_TASK, MetricGroup, MetricKind
-from mtrl.report.run_files import Warn
 from mtrl.report.table import Cell, Column, Table, rate, signed
 from mtrl.report.tables import BOOTSTRAP_SEED, no_interval
+from mtrl.runs.reading import Warn
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Interval, bootstrap_interval, delta_m, delta_p, mean_rank
 
 _HOW_TO_READ = (

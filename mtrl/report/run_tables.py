@@ -7,9 +7,9 @@ from mtrl.nested import flat
 from mtrl.report.groups import OWN_TO_A_SEED, Group
 from mtrl.report.markdown import commit_text
 from mtrl.report.metric_runs import MetricGroup
-from mtrl.report.run_files import Record
 from mtrl.report.runs import Evaluation, Run
 from mtrl.report.table import Cell, Column, Table, count
+from mtrl.runs.reading import Record
 
 _SIMULATORS = ("mujoco", "metaworld", "envpool", "gymnasium")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report.history import History, read_history
-from mtrl.report.run_files import Record, Warn, as_written, read_evaluation_record, read_run_files
+from mtrl.runs.reading import Record, Warn, as_written, read_evaluation_record, read_run_files
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def read_run(folder: Path, warn: Warn) -> Run:
         warn: is given a line for everything that had to be dropped.
 
     Raises:
-        ReportError: a file is missing or is not what a run writes.
+        UserError: a file is missing or is not what a run writes.
     """
     evaluations_there = [path for name in EVALUATION_FILES.values() if (path := folder / name).exists()]
     files = read_run_files(folder, warn)
@@ -124,7 +124,7 @@ def read_evaluation(path: Path) -> Evaluation:
     """Read an `evaluation.json`.
 
     Raises:
-        ReportError: it is missing or is not what a run writes.
+        UserError: it is missing or is not what a run writes.
     """
     record = read_evaluation_record(path)
     with as_written(path):

@@ -14,11 +14,11 @@ from mtrl.report.page import Block, Chapter, Folded, Page
 from mtrl.report.plot import Plot
 from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
 from mtrl.report.run_chapter import run_chapter
-from mtrl.report.run_files import Warn
 from mtrl.report.run_tables import config_table, runs_table
 from mtrl.report.success_plots import headline_plot, heat_map, profile_plot
 from mtrl.report.table import Column, Table
 from mtrl.report.tables import SuccessTable, header_and_rows, success_csv, success_markdown, success_table
+from mtrl.runs.reading import Warn
 
 _APART = "Numbers under different protocols or simulators are not comparable: each has tables of its own."
 

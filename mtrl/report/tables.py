@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mtrl.report.groups import Scores, Section
 from mtrl.report.markdown import NOTHING, markdown
-from mtrl.report.run_files import Record
 from mtrl.report.runs import Evaluation
 from mtrl.report.table import Table
+from mtrl.runs.reading import Record
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Estimate, Summary, summarize
 
 BOOTSTRAP_SEED = 0  # the same runs give the same interval, always

@@ -9,8 +9,9 @@ from pathlib import Path
 from mtrl.report.contents import Shown
 from mtrl.report.metric_report import metric_report
 from mtrl.report.metric_runs import is_supervised
-from mtrl.report.run_files import ReportError, Warn, find_runs
 from mtrl.report.success_report import success_report
+from mtrl.runs.errors import UserError
+from mtrl.runs.reading import Warn, find_runs
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,15 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn) -> Report:
         warn: is given a line for everything that is left out; the report lists it too.
 
     Raises:
-        ReportError: there is no run to report, runs of both kinds are given, or `out` is a file.
+        UserError: there is no run to report, runs of both kinds are given, or `out` is a file.
     """
     if out.exists() and not out.is_dir():
-        raise ReportError(f"the report needs a folder, {out} is a file")
+        raise UserError(f"the report needs a folder, {out} is a file")
     folders = find_runs(paths)
     supervised = [folder for folder in folders if is_supervised(folder)]
     if supervised and len(supervised) < len(folders):
         other = next(folder for folder in folders if folder not in supervised)
-        raise ReportError(
+        raise UserError(
             f"{supervised[0]} is a supervised run and {other} is none: a report is of one kind, call it for each"
         )
     make = metric_report if supervised else success_report

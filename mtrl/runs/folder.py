@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from mtrl.protocols import EVALUATION_FILES
-from mtrl.records.metrics_file import read_events, read_lines
-from mtrl.records.yaml_text import dump_yaml
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.identity import differences
+from mtrl.runs.metrics_file import read_events, read_lines
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import read_yaml
+from mtrl.runs.yaml_text import dump_yaml
 
 C = TypeVar("C", bound=RunConfig)
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from mtrl.records.regular_files import read_regular
-from mtrl.records.yaml_text import MOST_BYTES, parse_yaml
 from mtrl.runs.errors import UserError
+from mtrl.runs.regular_files import read_regular
+from mtrl.runs.yaml_text import MOST_BYTES, parse_yaml
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from page import NOTHING, Claim, Page, Table
 from supervised import cell
 
 from jobs import Job, run_all, slug, unfinished  # isort: skip
-from mtrl.records.metrics_file import read_events
+from mtrl.runs.metrics_file import read_events
 
 BLIND = "--agent.conditioning.encoding none --agent.conditioning.heads false"
 MEAN = "--method.name mean"

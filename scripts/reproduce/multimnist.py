@@ -20,7 +20,7 @@ from page import Claim
 from supervised import SENER, Result, Study, Variant
 
 from jobs import run_all  # isort: skip
-from mtrl.records.metrics_file import read_events
+from mtrl.runs.metrics_file import read_events
 
 METRICS = ("top_left_accuracy", "bottom_right_accuracy")
 BEST = "Grid search"

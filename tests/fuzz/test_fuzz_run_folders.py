@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtrl.cli.run_state import read_state
-from mtrl.records.metrics_file import read_lines
-from mtrl.report import ReportError, write_report
+from mtrl.report import write_report
 from mtrl.report.metric_runs import read_metric_run
 from mtrl.report.runs import read_run
+from mtrl.runs.errors import UserError
 from mtrl.runs.folder import MetricsLog
+from mtrl.runs.metrics_file import read_lines
 from tests.fuzz.hostile import damaged_bytes, damaged_tree, fuzz, one_line
 from tests.report import run_folders, test_metric_report
 from tests.runs.small_runs import trained
@@ -41,7 +42,7 @@ def holds_for(folder: Path, name: str, content: bytes, uses: list[Read]) -> None
     for use in uses:
         try:
             use(folder)
-        except ReportError as error:
+        except UserError as error:
             one_line(error)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mtrl.report import ReportError, write_report
+from mtrl.report import write_report
+from mtrl.runs.errors import UserError
 
 KINDS = (  # two tasks, three metrics
     {"name": "accuracy", "task": "class", "higher_is_better": True, "unit": "%"},
@@ -149,7 +150,7 @@ def test_another_benchmark_a_damaged_run_and_one_still_going(tmp_path: Path) -> 
 def test_no_run_is_left(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "a", (1, 1, 1))
     (folder / "metrics.jsonl").write_text("")
-    with pytest.raises(ReportError, match="no run is left to report"):
+    with pytest.raises(UserError, match="no run is left to report"):
         write_report([folder], tmp_path / "report", lambda line: None)
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtrl.report import ReportError, write_report
+from mtrl.report import write_report
 from mtrl.report.curves import on_one_grid
 from mtrl.report.groups import Part, read_parts
-from mtrl.report.run_files import find_runs
 from mtrl.report.runs import read_run
+from mtrl.runs.errors import UserError
+from mtrl.runs.reading import find_runs
 from tests.report.run_folders import PROTOCOL, SIMULATOR, TASKS, evaluation, result, start, train, write_run
 
 
@@ -278,22 +279,22 @@ def test_seeds_are_sorted_as_numbers(tmp_path: Path) -> None:
 
 def test_one_seed_twice_is_an_error(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "x"), write_run(tmp_path / "y")
-    with pytest.raises(ReportError, match=f"seed 0 of a is there twice: {one} and {two}"):
+    with pytest.raises(UserError, match=f"seed 0 of a is there twice: {one} and {two}"):
         write_report([one, two], tmp_path / "report", lambda line: None)
     assert not (tmp_path / "report").exists()
 
 
 def test_no_run_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match="nowhere is no folder"):
+    with pytest.raises(UserError, match="nowhere is no folder"):
         write_report([tmp_path / "nowhere"], tmp_path / "report", pytest.fail)
-    with pytest.raises(ReportError, match="holds no run"):
+    with pytest.raises(UserError, match="holds no run"):
         write_report([tmp_path], tmp_path / "report", pytest.fail)
 
 
 def test_report_needs_a_folder(tmp_path: Path) -> None:
     write_run(tmp_path)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(ReportError, match="is a file"):
+    with pytest.raises(UserError, match="is a file"):
         write_report([tmp_path / "a"], tmp_path / "file", pytest.fail)
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.records.regular_files import unpacked
 from mtrl.runs.errors import UserError
+from mtrl.runs.regular_files import unpacked
 
 SIDE = 28
 CLASSES = 10

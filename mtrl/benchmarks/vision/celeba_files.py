@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.records.regular_files import read_regular
 from mtrl.runs.errors import UserError
+from mtrl.runs.regular_files import read_regular
 
 NAMES = [
     "5_o_Clock_Shadow",

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mtrl.records.regular_files import check_regular
 from mtrl.runs.errors import UserError
+from mtrl.runs.regular_files import check_regular
 
 _MOST_BYTES = 1 << 30
 """Of a file."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mtrl.records.json_text import LARGEST
+from mtrl.runs.json_text import LARGEST
 
 Check = Callable[[Any], bool]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mtrl.records.event_check import check_event
-from mtrl.records.json_text import parse_json
-from mtrl.records.regular_files import read_regular
+from mtrl.runs.event_check import check_event
+from mtrl.runs.json_text import parse_json
+from mtrl.runs.regular_files import read_regular
 
 Warn = Callable[[str], None]
 Event = dict[str, Any]

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtrl.records.event_check import check_evaluation
-from mtrl.records.json_text import parse_json
-from mtrl.records.metrics_file import Warn, read_lines
-from mtrl.records.regular_files import read_regular
-from mtrl.records.yaml_text import MOST_BYTES, parse_yaml
+from mtrl.runs.errors import UserError
+from mtrl.runs.event_check import check_evaluation
+from mtrl.runs.json_text import parse_json
+from mtrl.runs.metrics_file import Warn, read_lines
+from mtrl.runs.regular_files import read_regular
+from mtrl.runs.yaml_text import MOST_BYTES, parse_yaml
 
 Record = Mapping[str, Any]
 
 _MOST_BYTES = 1 << 24
 """Of an evaluation."""
-
-
-class ReportError(Exception):
-    """A run that cannot be reported, in one line that a user can act on."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Run folders behind `paths`: each is one itself, or holds some named `seed_<k>`. Each comes once.
 
     Raises:
-        ReportError: there is none behind a path.
+        UserError: there is none behind a path.
     """
     found: dict[Path, Path] = {}
     for path in paths:
@@ -45,7 +42,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
         inside = [candidate for candidate in candidates if _is_run(candidate)]
         if not inside:
             what = "holds no run: no config.yaml, no seed_<k>" if path.is_dir() else "is no folder"
-            raise ReportError(f"{path} {what}")
+            raise UserError(f"{path} {what}")
         found |= {run.resolve(): run for run in inside}
     return list(found.values())
 
@@ -58,7 +55,7 @@ def read_run_files(folder: Path, warn: Warn) -> RunFiles:
         warn: is given a line for everything that had to be dropped.
 
     Raises:
-        ReportError: a file is missing or is not what a run writes.
+        UserError: a file is missing or is not what a run writes.
     """
     config = read_config(folder)
     metrics = folder / "metrics.jsonl"
@@ -68,7 +65,7 @@ def read_run_files(folder: Path, warn: Warn) -> RunFiles:
         [record for record in records if record["kind"] == kind] for kind in ("start", "train", "evaluation")
     )
     if not starts:
-        raise ReportError(f"{metrics} has no start line yet")
+        raise UserError(f"{metrics} has no start line yet")
     return RunFiles(config, starts[-1], train, evaluations)
 
 
@@ -76,7 +73,7 @@ def parse_file(path: Path, parser: Callable[[bytes], Any], most: int = _MOST_BYT
     """What a parser makes of a file's content.
 
     Raises:
-        ReportError: it cannot be read, is too large, or is not what the parser expects.
+        UserError: it cannot be read, is too large, or is not what the parser expects.
     """
     with _read(path):
         return parser(read_regular(path, most))
@@ -86,15 +83,15 @@ def read_config(folder: Path) -> Record:
     """The `config.yaml` of a run.
 
     Raises:
-        ReportError: it cannot be read, or is no run's.
+        UserError: it cannot be read, or is no run's.
     """
     path = folder / "config.yaml"
     config = parse_file(path, lambda content: parse_yaml(content.decode("utf-8")), MOST_BYTES)
     sections = ("env", "agent", "training", "evaluation", "method", "benchmark")
     if not isinstance(config, dict) or not isinstance(config.get("name"), str):
-        raise ReportError(f"{path} is not as a run writes it: it needs a name")
+        raise UserError(f"{path} is not as a run writes it: it needs a name")
     if other := next((name for name in sections if not isinstance(config.get(name, {}), dict)), None):
-        raise ReportError(f"{path} is not as a run writes it: {other} must be a section of keys")
+        raise UserError(f"{path} is not as a run writes it: {other} must be a section of keys")
     return config
 
 
@@ -102,7 +99,7 @@ def read_evaluation_record(path: Path) -> Record:
     """The content of an `evaluation.json`.
 
     Raises:
-        ReportError: it cannot be read, or is none.
+        UserError: it cannot be read, or is none.
     """
     record = parse_file(path, parse_json)
     with as_written(path):
@@ -114,9 +111,9 @@ def _read(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ReportError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise ReportError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager
@@ -124,13 +121,13 @@ def as_written(path: Path) -> Iterator[None]:
     """What is done within reads what a run wrote at this path.
 
     Raises:
-        ReportError: it is not as a run writes it.
+        UserError: it is not as a run writes it.
     """
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-        raise ReportError(f"{path} is not as a run writes it: {reason}") from error
+        raise UserError(f"{path} is not as a run writes it: {reason}") from error
 
 
 def _is_run(path: Path) -> bool:
