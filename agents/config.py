@@ -144,6 +144,8 @@ class TrainingConfig(Section):
     log has their means since the line before."""
     checkpoint_every_steps: Positive = 100_000
     """A checkpoint is written every so many steps, and at the end."""
+    checkpoint_every_minutes: NonNegativeFloat = 5.0
+    """A checkpoint is also written when the last one is so old, so that a lost machine costs minutes; 0 for never."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the matrix products in the networks; everything else is float32, solvers float64. `auto`
     measures these products when the run begins, and takes bfloat16 where it is clearly faster; the run keeps it."""
@@ -192,7 +194,12 @@ class Config(RunConfig):
     """Final evaluation."""
 
     # With a falling learning rate the longer run is another run, though.
-    may_differ = RunConfig.may_differ | {"steps", "expected_minutes", "training.seeds_at_once"}
+    may_differ = RunConfig.may_differ | {
+        "steps",
+        "expected_minutes",
+        "training.seeds_at_once",
+        "training.checkpoint_every_minutes",
+    }
 
     @model_validator(mode="after")
     def _single_task_agents_can(self) -> Self:

@@ -209,7 +209,7 @@ class Training:
         self.step, self.wall_s = 0, 0.0
         self.metrics: Metrics | None = None
         self.saved_step: int | None = None
-        self.clock = time.monotonic()
+        self.clock = self.saved_at = time.monotonic()
         self.stopwatch = Stopwatch()
         self.logged = (0, 0, 0.0)
 
@@ -235,7 +235,7 @@ class Training:
             with checkpoint.taking(place, envs.SimulatorError):
                 replica.begin(states[index] if states else None)
             replica.announce(self.device, self._listener(replica.seed), self.step if states else None)
-        self.clock = time.monotonic()
+        self.clock = self.saved_at = time.monotonic()
         self.logged = (self.step, self.learner.num_updates, self.wall_s)
 
     def __enter__(self) -> "Training":
@@ -295,6 +295,7 @@ class Training:
 
     def save(self) -> None:
         """Writes the checkpoints, unless this step has them or there are no folders."""
+        self.saved_at = time.monotonic()
         if self.saved_step == self.step:
             return
         with self.standing.timing(SAVING, self.standing.pace.saved):
@@ -357,11 +358,15 @@ class Training:
                 for index, replica in enumerate(self.replicas):
                     policy = deterministic_policy(self.learner, index)
                     replica.log_evaluation(self.step, self._now(), policy)
-        if due(settings.checkpoint_every_steps):
+        if due(settings.checkpoint_every_steps) or self._is_old(settings.checkpoint_every_minutes):
             with self.stopwatch.timing("save"):
                 self.save()
         if self.standing.is_due():
             self.on_event(self._progress(), None)
+
+    def _is_old(self, minutes: float) -> bool:
+        """Whether the last checkpoint was written so long ago; never with 0."""
+        return bool(minutes) and time.monotonic() - self.saved_at >= 60 * minutes
 
     def _progress(self) -> Event:
         rates = [rate for rate in (replica.success() for replica in self.replicas) if rate is not None]

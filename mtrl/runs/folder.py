@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.runs import checkpoint
+from mtrl.runs.claim import check_claim
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.identity import differences
@@ -103,6 +104,7 @@ class MetricsLog:
 
     def write(self, event: dict[str, Any]) -> None:
         """Appends one event."""
+        check_claim(self.path)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
         self.on_event(event)

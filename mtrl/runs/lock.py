@@ -11,19 +11,23 @@ from mtrl.runs.errors import UserError
 _FILE = "lock"
 
 
+class BusyError(UserError):
+    """A process trains there."""
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps other processes from training in a run folder. Where the disk knows no locks, it keeps none.
 
     Raises:
-        UserError: a process trains there already.
+        BusyError: a process trains there already.
     """
     with (folder / _FILE).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise UserError(f"run {folder} is being trained, by process {file.read().strip()}") from error
+            raise BusyError(f"run {folder} is being trained, by process {file.read().strip()}") from error
         except OSError:
             yield
             return

@@ -118,6 +118,8 @@ class SupervisedRunConfig(RunConfig, ABC):
     """Log the tasks' gradient norms and conflict rate at the first step of each epoch, whatever the method."""
     checkpoint_every_epochs: Positive = 1
     """A checkpoint is written every so many epochs, at the end, and on interruption."""
+    checkpoint_every_minutes: NonNegativeFloat = 5.0
+    """A checkpoint is also written when the last one is so old, so that a lost machine costs minutes; 0 for never."""
     threads: Threads = 0
     """CPU threads; 0 takes all cores."""
     method: SupervisedMethodConfig = SupervisedMethodConfig()
@@ -131,7 +133,13 @@ class SupervisedRunConfig(RunConfig, ABC):
     evaluation: EvaluationConfig = EvaluationConfig()
     """Evaluation."""
 
-    may_differ = RunConfig.may_differ | {"data", "epochs", "threads", "checkpoint_every_epochs"}
+    may_differ = RunConfig.may_differ | {
+        "data",
+        "epochs",
+        "threads",
+        "checkpoint_every_epochs",
+        "checkpoint_every_minutes",
+    }
 
     @abstractmethod
     def job(self, seed: int, device: torch.device) -> Job:

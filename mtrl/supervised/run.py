@@ -100,7 +100,7 @@ class _Run:
                 self.total_steps, self.wall_s = whole("step", state["step"]), float(state["wall_s"])
             self.saved_step = self.total_steps
         self.saved_wall_s = self.wall_s
-        self.clock = self.last_progress = time.monotonic()
+        self.clock = self.last_progress = self.saved_at = time.monotonic()
         self.log = MetricsLog(folder / "metrics.jsonl", -1 if state is None else self.total_steps, on_event)
         if not self.is_over:
             self.log.write(self._start(device))
@@ -125,6 +125,9 @@ class _Run:
                 self.log.write({"kind": event["kind"], "step": self.total_steps, "wall_s": self._now(), **event})
             if self.epochs % self.config.checkpoint_every_epochs == 0:
                 self.save()
+        minutes = self.config.checkpoint_every_minutes
+        if minutes and time.monotonic() - self.saved_at >= 60 * minutes:
+            self.save()
         if time.monotonic() - self.last_progress >= PROGRESS_EVERY_S:
             self.last_progress = time.monotonic()
             share = self.total_steps / (self.config.epochs * self.job.steps_per_epoch)
@@ -132,6 +135,7 @@ class _Run:
 
     def save(self) -> None:
         """Writes a checkpoint, unless this step has one."""
+        self.saved_at = time.monotonic()
         if self.saved_step != self.total_steps:
             self.saved_wall_s = self._now()
             state = {"step": self.total_steps, "wall_s": self.saved_wall_s, "job": self.job.state_dict()}
