@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mtrl.cli.success import warn
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY
 from mtrl.report import read_evaluation
-from mtrl.report.groups import differences
 from mtrl.report.markdown import NOTHING
 from mtrl.report.metric_runs import read_metric_run
+from mtrl.report.runs import differences
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, compare_pairs
 
 _RESAMPLING_SEED = 0  # the same runs give the same interval, always
@@ -60,7 +60,7 @@ def metrics(folders: Mapping[int, Path]) -> dict[int, Result]:
     """Metrics of the supervised seeds that are evaluated."""
     found = {}
     for seed, folder in folders.items():
-        if (result := read_metric_run(folder, warn).result) is not None:
+        if (result := read_metric_run(folder, warn).outcome.result) is not None:
             values = {kind.name: float(value) for kind, value in zip(result.kinds, result.values, strict=True)}
             found[seed] = Result({"protocol": result.protocol, "data": result.data}, values)
     return found

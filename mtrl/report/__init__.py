@@ -2,7 +2,7 @@
 
 from mtrl.report.contents import Shown
 from mtrl.report.markdown import markdown
-from mtrl.report.runs import Evaluation, parse_evaluation, read_evaluation
+from mtrl.report.success_runs import Evaluation, parse_evaluation, read_evaluation
 from mtrl.report.tables import caption, evaluation_rows
 from mtrl.report.write import Report, write_report
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.metric_runs import SINGLE_TASK, MetricGroup
+from mtrl.report.metric_runs import MetricGroup, metric_values, results
 from mtrl.runs.reading import Warn
 
 
@@ -29,14 +29,14 @@ def find_baseline(groups: Sequence[MetricGroup], warn: Warn) -> Baseline:
         groups: with an evaluation each.
         warn: is given a line if there are several.
     """
-    own = [group for group in groups if group.method == SINGLE_TASK]
+    own = [group for group in groups if group.is_single_task]
     for other in own[1:]:
         warn(f"{other.name} is a second single-task baseline: delta_m is against {own[0].name}")
     if own:
-        seeds = len(own[0].results)
+        seeds = len(results(own[0]))
         note = f"delta_m is against the single-task models of {own[0].name} (mean of {seeds} seed{'s' * (seeds > 1)})."
-        return _usable(Baseline(own[0].values.mean(axis=0), own[0].name, note))
-    first = groups[0].results[0]
+        return _usable(Baseline(metric_values(own[0]).mean(axis=0), own[0].name, note))
+    first = results(groups[0])[0]
     make = "`--method.name single_task` trains single-task models of one's own, to be reported together with this run."
     if "is_full" not in first.data:
         return Baseline(None, "", "No delta_m: this problem has no single-task metrics.")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.groups import Group, Part, Scores, Section
-from mtrl.report.runs import Curve
+from mtrl.report.parts import Part, Scores, Section
+from mtrl.report.success_runs import Curve, SuccessGroup
 from mtrl.report.table import Cell, Column, Table, count, rate, signed
 from mtrl.report.tables import BOOTSTRAP_SEED, HOW_TO_READ, SuccessTable, no_interval
 from mtrl.statistics import (
@@ -128,9 +128,9 @@ def pairs(section: Section) -> Table:
 
 def learning(part: Part) -> Table:
     """How fast each method learned, on the training curves."""
-    finished = [run for group in part.groups for run in group.runs if run.results]
+    finished = [run for group in part.groups for run in group.runs if run.outcome.results]
     runs = finished or [run for group in part.groups for run in group.runs]
-    until = min(run.steps for run in runs)
+    until = min(run.done for run in runs)
     columns = [
         Column("run", "method"),
         Column("seeds", "seeds"),
@@ -175,8 +175,8 @@ def _pair(one: Scores, other: Scores) -> tuple[Cell, ...]:
     )
 
 
-def _learned(group: Group, until: int) -> tuple[Cell, ...]:
-    curves = [run.training for run in group.runs]
+def _learned(group: SuccessGroup, until: int) -> tuple[Cell, ...]:
+    curves = [run.outcome.training for run in group.runs]
     areas = np.array([area_under_curve(curve.steps, curve.success.mean(axis=1), until) for curve in curves])
     areas = areas[~np.isnan(areas)]
     area = float(areas.mean()) if len(areas) else None

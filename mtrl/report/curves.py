@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from mtrl.report.groups import Group, Part
 from mtrl.report.palette import look
+from mtrl.report.parts import Part
 from mtrl.report.plot import WIDE, Panel, Plot, Series
-from mtrl.report.runs import Run
+from mtrl.report.success_runs import SuccessGroup, SuccessRun
 from mtrl.report.tables import BOOTSTRAP_SEED
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Band, bootstrap_band
 
@@ -55,14 +55,14 @@ class _Against:
     name: str
     short: str
     label: str
-    of_run: Callable[[Run], Array]
+    of_run: Callable[[SuccessRun], Array]
     """`[N]`"""
     is_steps: bool
     """Thousands of them are shortened, and evaluations are known by them."""
 
 
 _STEPS = _Against(
-    "curve", "steps", "environment steps, all tasks", lambda run: run.training.steps.astype(np.float64), True
+    "curve", "steps", "environment steps, all tasks", lambda run: run.outcome.training.steps.astype(np.float64), True
 )
 _MINUTES = _Against("curve_time", "wall time", "wall time, minutes", lambda run: run.history.wall_s / 60, False)
 
@@ -118,7 +118,7 @@ def legend(names: Iterable[str]) -> list[Series]:
 
 
 def _plots(part: Part, against: _Against) -> list[Plot]:
-    grids = [on_one_grid([(against.of_run(run), run.training.success) for run in g.runs]) for g in part.groups]
+    grids = [on_one_grid([(against.of_run(run), run.outcome.training.success) for run in g.runs]) for g in part.groups]
 
     def panel(title: str, tasks: slice) -> Panel:
         lines = [line(grid, values[:, :, tasks]) for grid, values in grids]
@@ -146,7 +146,7 @@ def _plots(part: Part, against: _Against) -> list[Plot]:
     return plots
 
 
-def _draw(axes: Axes, lines: Sequence[Line], groups: Sequence[Group], tasks: slice, against: _Against) -> None:
+def _draw(axes: Axes, lines: Sequence[Line], groups: Sequence[SuccessGroup], tasks: slice, against: _Against) -> None:
     draw_lines(axes, lines)
     if against.is_steps:
         for index, group in enumerate(groups):
@@ -160,22 +160,22 @@ def _draw(axes: Axes, lines: Sequence[Line], groups: Sequence[Group], tasks: sli
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _draw_circles(axes: Axes, group: Group, colour: str, tasks: slice) -> None:
+def _draw_circles(axes: Axes, group: SuccessGroup, colour: str, tasks: slice) -> None:
     """Mean over seeds of the evaluations."""
-    curves = [(run.evaluations.steps.astype(np.float64), run.evaluations.success[:, tasks]) for run in group.runs]
-    at, values = on_one_grid(curves)
+    logged = [run.outcome.evaluations for run in group.runs]
+    at, values = on_one_grid([(curve.steps.astype(np.float64), curve.success[:, tasks]) for curve in logged])
     if len(at):  # an empty line that is not clipped breaks the layout
         axes.plot(at, values.mean(axis=(1, 2)), "o", color=colour, mfc="none", markersize=3.5, clip_on=False)
-    results = [run.results[0] for run in group.runs if run.results]
+    results = [run.outcome.results[0] for run in group.runs if run.outcome.results]
     if results:
         step = np.mean([result.step for result in results])
         success = np.mean([result.success_any[tasks] for result in results])
         axes.plot([step], [success], "o", color=colour, markersize=5, clip_on=False, zorder=4)
 
 
-def _what(groups: Sequence[Group], against: _Against) -> str:
+def _what(groups: Sequence[SuccessGroup], against: _Against) -> str:
     """What is plotted, in a few lines."""
-    runs = [run for group in groups for run in group.runs]
+    runs = [run.outcome for group in groups for run in group.runs]
     text = f"Lines: any-step success in training, stochastic policy, horizon {_numbers(run.horizon for run in runs)}."
     text += "\nMean over seeds as far as all of them got, with its 95% interval."
     tested = [run.evaluation_horizon for run in runs if run.results or len(run.evaluations.steps)]

@@ -16,7 +16,7 @@ from mtrl.report.plot import Panel, Plot
 
 def metric_curves(groups: Sequence[MetricGroup]) -> Plot | None:
     """Mean over seeds as a line with a band; seeds as thin lines where they are too few for one."""
-    metrics = dict.fromkeys(name for group in groups for run in group.runs for name in run.curves)
+    metrics = dict.fromkeys(name for group in groups for run in group.runs for name in run.outcome.curves)
     panels = [Panel(name, partial(_draw, lines=[_line(group, name) for group in groups])) for name in metrics]
     names = [group.name for group in groups]
     alt = f"Test metrics over the epochs, a panel each; a line for each of {', '.join(names)}."
@@ -34,7 +34,8 @@ def delta_plot(table: MetricTable) -> Plot | None:
 
 
 def _line(group: MetricGroup, name: str) -> Line:
-    curves = [(run.evaluated.astype(np.float64), run.curves[name][:, None]) for run in group.runs if name in run.curves]
+    logged = [(run.outcome.evaluated, run.outcome.curves) for run in group.runs]
+    curves = [(epochs.astype(np.float64), of_run[name][:, None]) for epochs, of_run in logged if name in of_run]
     return line(*on_one_grid(curves)) if curves else NO_LINE
 
 

@@ -7,7 +7,7 @@ from mtrl.report.contents import Contents, Shown, chapter, files_of, title_of
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories
 from mtrl.report.metric_curves import delta_plot, metric_curves
-from mtrl.report.metric_runs import SINGLE_TASK, read_metric_groups
+from mtrl.report.metric_runs import read_metric_groups
 from mtrl.report.metric_table import methods_table, metric_rows, metric_table, metrics_csv, metrics_markdown
 from mtrl.report.page import Block, Page
 from mtrl.report.run_chapter import run_chapter
@@ -22,7 +22,7 @@ def metric_report(
     groups = read_metric_groups(folders, warn)
     table = metric_table(groups, warn)
     histories = [
-        Histories(group.name, [run.history for run in group.runs], has_conflicts=group.method != SINGLE_TASK)
+        Histories(group.name, [run.history for run in group.runs], has_conflicts=not group.is_single_task)
         for group in groups
     ]
     results: list[Block | None] = ["No run has an evaluation yet."]

@@ -1,4 +1,4 @@
-"""A supervised run folder, read: its configuration, its metrics over the epochs and its evaluation.
+"""Supervised runs, read: metrics over the epochs, and the evaluation.
 
 Axes: `N` evaluated epochs, `K` metrics.
 """
@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.groups import by_name, differences
-from mtrl.report.history import History, read_history
+from mtrl.report.runs import Group, Run, differences, grouped, read_seed
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import (
     Record,
@@ -21,8 +20,6 @@ from mtrl.runs.reading import (
     read_evaluation_record,
     read_run_files,
 )
-
-SINGLE_TASK = "single_task"
 
 
 @dataclass(frozen=True)
@@ -49,55 +46,30 @@ class MetricResult:
 
 
 @dataclass(frozen=True)
-class MetricRun:
-    """One seed."""
+class Metrics:
+    """What a run reached."""
 
-    folder: Path
-    name: str
-    seed: int
-    config: Record
-    method: str
     source: str
     """Of the data."""
-    device: str
-    hardware: str
-    git_commit: str | None
-    versions: Record
-    """Of packages."""
-    epochs: int
-    """Trained so far."""
-    wall_s: float
     evaluated: NDArray[np.int64]
     """Epochs with test metrics, `[N]`."""
     curves: dict[str, NDArray[np.float64]]
     """Test metrics by name, `[N]`."""
-    history: History
-    """Its steps are epochs."""
     result: MetricResult | None
 
 
-@dataclass(frozen=True)
-class MetricGroup:
-    """The seeds of one configuration."""
+MetricRun = Run[Metrics]
+MetricGroup = Group[Metrics]
 
-    name: str
-    runs: tuple[MetricRun, ...]
-    """Sorted by seed."""
 
-    @property
-    def method(self) -> str:
-        """Name of the aggregation method."""
-        return self.runs[0].method
+def results(group: MetricGroup) -> tuple[MetricResult, ...]:
+    """The evaluations there are."""
+    return tuple(run.outcome.result for run in group.runs if run.outcome.result is not None)
 
-    @property
-    def results(self) -> tuple[MetricResult, ...]:
-        """The evaluations there are."""
-        return tuple(run.result for run in self.runs if run.result is not None)
 
-    @property
-    def values(self) -> NDArray[np.float64]:
-        """Metrics of the evaluated seeds, `[R, K]`."""
-        return np.array([result.values for result in self.results])
+def metric_values(group: MetricGroup) -> NDArray[np.float64]:
+    """Metrics of the evaluated seeds, `[R, K]`."""
+    return np.array([result.values for result in results(group)])
 
 
 def is_supervised(folder: Path) -> bool:
@@ -134,7 +106,7 @@ def read_metric_groups(folders: Iterable[Path], warn: Warn) -> tuple[MetricGroup
             runs.append(run)
     if not runs:
         raise UserError("no run is left to report")
-    return tuple(MetricGroup(name, seeds) for name, seeds in by_name(_comparable(runs, warn), warn).items())
+    return grouped(_comparable(runs, warn), warn)
 
 
 def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
@@ -146,27 +118,19 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
     evaluation = folder / "evaluation.json"
     files = read_run_files(folder, warn)
     with as_written(folder):
-        config, start, train = files.config, files.start, files.train
+        start, train = files.start, files.train
+        if "name" not in files.config["method"]:
+            raise KeyError("name")
         tests = [record for record in files.evaluations if record["split"] == "test"]
         names = [*tests[0]["metrics"]] if tests else []
-        return MetricRun(
-            folder=folder,
-            name=str(config["name"]),
-            seed=int(start["seed"]),
-            config=config,
-            method=str(config["method"]["name"]),
+        metrics = Metrics(
             source=str(start["data"]["source"]),
-            device=str(start["device"]),
-            hardware=str(start["hardware"]),
-            git_commit=start["git_commit"],
-            versions=start.get("versions", {}),
-            epochs=int(train[-1]["epoch"]) if train else 0,
-            wall_s=float(train[-1]["wall_s"]) if train else 0.0,
             evaluated=np.array([record["epoch"] for record in tests], dtype=np.int64),
             curves={name: np.array([record["metrics"][name] for record in tests], np.float64) for name in names},
-            history=read_history(train, tuple(train[-1]["loss"]) if train else (), "epoch"),
             result=parse_metric_result(read_evaluation_record(evaluation)) if evaluation.exists() else None,
         )
+        tasks = tuple(train[-1]["loss"]) if train else ()
+        return read_seed(folder, files, metrics, start.get("versions", {}), tasks, "epoch")
 
 
 def parse_metric_result(record: Record) -> MetricResult:
@@ -194,15 +158,15 @@ def _comparable(runs: list[MetricRun], warn: Warn) -> list[MetricRun]:
     first: MetricRun | None = None
     kept = []
     for run in runs:
-        result = run.result
+        result = run.outcome.result
         if result is None:
             warn(f"{run.folder} has no evaluation: it is in the curves, not in the table")
-        elif first is None or first.result is None:
+        elif first is None or first.outcome.result is None:
             first = run
-        elif different := _different(first.result, result):
+        elif different := _different(first.outcome.result, result):
             warn(f"{run.folder}: its evaluation differs from that of {first.folder} in {different}, not counted")
             result = None
-        kept.append(replace(run, result=result))
+        kept.append(replace(run, outcome=replace(run.outcome, result=result)))
     return kept
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mtrl.report.baseline import Baseline, find_baseline
 from mtrl.report.markdown import NOTHING, markdown
-from mtrl.report.metric_runs import SINGLE_TASK, MetricGroup, MetricKind
+from mtrl.report.metric_runs import MetricGroup, MetricKind, metric_values, results
 from mtrl.report.table import Cell, Column, Table, rate, signed
 from mtrl.report.tables import BOOTSTRAP_SEED, no_interval
 from mtrl.runs.reading import Warn
@@ -57,16 +57,16 @@ class MetricTable:
 
 def metric_table(groups: Sequence[MetricGroup], warn: Warn) -> MetricTable | None:
     """The table of all groups with an evaluation, None if there is none."""
-    evaluated = [group for group in groups if group.results]
+    evaluated = [group for group in groups if results(group)]
     if not evaluated:
         return None
-    first = evaluated[0].results[0]
+    first = results(evaluated[0])[0]
     baseline = find_baseline(evaluated, warn)
-    methods = [group for group in evaluated if group.method != SINGLE_TASK]
+    methods = [group for group in evaluated if not group.is_single_task]
     higher = [kind.higher_is_better for kind in first.kinds]
     ranks: dict[str, float] = {}
     if len(methods) > 1:
-        means = np.array([group.values.mean(axis=0) for group in methods])
+        means = np.array([metric_values(group).mean(axis=0) for group in methods])
         ranks = dict(zip((g.name for g in methods), mean_rank(means, higher).tolist(), strict=True))
     columns = tuple(_column(group, first.kinds, baseline, ranks.get(group.name)) for group in evaluated)
     protocol = ", ".join(f"{key} {value}" for key, value in first.protocol.items() if not isinstance(value, list))
@@ -143,7 +143,7 @@ def metrics_csv(table: MetricTable | None) -> str:
 
 
 def _column(group: MetricGroup, kinds: Sequence[MetricKind], baseline: Baseline, rank: float | None) -> MetricColumn:
-    values = group.values
+    values = metric_values(group)
     of_m, of_p, interval = None, None, None
     if baseline.values is not None and group.name != baseline.title:
         higher, tasks = [kind.higher_is_better for kind in kinds], [kind.task for kind in kinds]

@@ -1,32 +1,20 @@
 """What each run is, and in which settings they differ."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from mtrl.nested import flat
-from mtrl.report.groups import OWN_TO_A_SEED, Group
 from mtrl.report.markdown import commit_text
 from mtrl.report.metric_runs import MetricGroup
-from mtrl.report.runs import Evaluation, Run
+from mtrl.report.runs import OWN_TO_A_SEED, Group
+from mtrl.report.success_runs import Evaluation, SuccessGroup, SuccessRun
 from mtrl.report.table import Cell, Column, Table, count
 from mtrl.runs.reading import Record
 
 _SIMULATORS = ("mujoco", "metaworld", "envpool", "gymnasium")
 
 
-class _Seed(Protocol):
-    @property
-    def config(self) -> Record: ...
-
-
-class _Seeds(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def runs(self) -> Sequence[_Seed]: ...
-
-
-def runs_table(groups: Sequence[Group]) -> Table:
+def runs_table(groups: Sequence[SuccessGroup]) -> Table:
     """A row per run, with everything that its numbers depend on."""
     columns = [
         Column("run", "run"),
@@ -74,8 +62,8 @@ def metric_runs_table(groups: Sequence[MetricGroup]) -> Table:
             run.name,
             run.seed,
             run.method,
-            run.source,
-            run.epochs,
+            run.outcome.source,
+            run.done,
             run.wall_s / 60,
             _packages(run.versions),
             run.git_commit,
@@ -88,7 +76,7 @@ def metric_runs_table(groups: Sequence[MetricGroup]) -> Table:
     return Table("runs", "Runs", columns, rows)
 
 
-def config_table(groups: Sequence[_Seeds]) -> Table | None:
+def config_table(groups: Sequence[Group[Any]]) -> Table | None:
     """The settings in which groups differ, a column each; None if there is nothing to compare."""
     configs = [flat(group.runs[0].config) for group in groups]
     keys = [key for key in dict.fromkeys(key for config in configs for key in config) if not _is_own(key)]
@@ -100,13 +88,13 @@ def config_table(groups: Sequence[_Seeds]) -> Table | None:
     return Table("config", "Settings that differ", columns, rows, ["Of the first seed; all others are the same."])
 
 
-def _row(run: Run) -> tuple[Cell, ...]:
+def _row(run: SuccessRun) -> tuple[Cell, ...]:
     env = run.config["env"]
     return (
         run.name,
         run.seed,
-        run.steps,
-        run.updates,
+        run.done,
+        run.outcome.updates,
         run.wall_s / 60,
         _of_results(run, lambda result: result.protocol["name"]),
         _of_results(run, lambda result: result.protocol["episodes"]),
@@ -114,8 +102,8 @@ def _row(run: Run) -> tuple[Cell, ...]:
         _of_results(run, lambda result: result.simulator["backend"]),
         _of_results(run, lambda result: result.protocol["goals"]),
         _of_results(run, lambda result: result.protocol["reward"]),
-        run.backend,
-        run.horizon,
+        run.outcome.backend,
+        run.outcome.horizon,
         _known(env.get("num_goals")),
         _known(env.get("reward_version")),
         _known(run.config.get("training", {}).get("precision")),
@@ -127,9 +115,9 @@ def _row(run: Run) -> tuple[Cell, ...]:
     )
 
 
-def _of_results(run: Run, value: Callable[[Evaluation], Any]) -> str | None:
+def _of_results(run: SuccessRun, value: Callable[[Evaluation], Any]) -> str | None:
     """Of each evaluation, if there is any; once where they agree."""
-    return "; ".join(dict.fromkeys(str(value(result)) for result in run.results)) or None
+    return "; ".join(dict.fromkeys(str(value(result)) for result in run.outcome.results)) or None
 
 
 def _packages(versions: Record) -> str | None:

@@ -1,165 +1,136 @@
-"""A run folder, read: its configuration, its curves and its final evaluation.
+"""Runs as reports know them, whatever was trained; runs of one name are a group of seeds."""
 
-Axes: N logged points, T tasks. Steps are environment steps summed over tasks.
-"""
-
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mtrl.protocols import EVALUATION_FILES
+from mtrl.nested import flat
 from mtrl.report.history import History, read_history
-from mtrl.runs.reading import Record, Warn, as_written, read_evaluation_record, read_run_files
+from mtrl.runs.errors import UserError
+from mtrl.runs.reading import Record, RunFiles, Warn
+
+OWN_TO_A_SEED = ("seeds", "out", "device", "track", "data", "threads")
+"""Settings that the seeds of a group need not share."""
+SINGLE_TASK = "single_task"
+"""In place of a method: a supervised model for each task."""
+
+Outcome = TypeVar("Outcome")
+"""`Success` of a run of reinforcement learning, `Metrics` of a supervised one."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Any-step success over training."""
-
-    steps: NDArray[np.int64]
-    """`[N]`, increasing."""
-    success: NDArray[np.float64]
-    """`[N, T]`; NaN where no episode had finished."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """`evaluation.json`, or `evaluation-legacy.json`: the success that counts under a protocol."""
-
-    protocol: Record
-    simulator: Record
-    step: int
-    tasks: tuple[str, ...]
-    episodes: tuple[int, ...]
-    success_any: NDArray[np.float64]
-    """Share of the episodes with success at some step, `[T]`."""
-    success_final: NDArray[np.float64]
-    """Share of the episodes with success at the last step, `[T]`."""
-    mean_return: NDArray[np.float64]
-    """Undiscounted, `[T]`."""
-
-
-@dataclass(frozen=True)
-class Run:
+class Run(Generic[Outcome]):
     """One seed."""
 
     folder: Path
-    name: str
-    """Of the run, labelled if it is a single-task baseline."""
     seed: int
-    tasks: tuple[str, ...]
     config: Record
-    horizon: int
-    """Of the training episodes."""
-    evaluation_horizon: int
-    backend: str
-    """Simulator of the training."""
     device: str
     hardware: str
     git_commit: str | None
     versions: Record
     """Of packages."""
-    training: Curve
-    """Of the stochastic policy's recent episodes at the training horizon."""
-    evaluations: Curve
-    """Of the deterministic policy, during training."""
-    history: History
-    """Of the same events as `training`."""
-    steps: int
-    """Trained so far."""
-    updates: int
+    done: int
+    """Steps trained so far; epochs of a supervised run."""
     wall_s: float
-    results: tuple[Evaluation, ...]
-    """One a protocol; `modern` first."""
-    videos: tuple[Path, ...]
+    history: History
+    """What its `train` events say of gradients, weights and time."""
+    outcome: Outcome
+
+    @property
+    def method(self) -> str:
+        """The name of the aggregation method."""
+        return str(self.config["method"]["name"])
 
     @property
     def is_single_task(self) -> bool:
-        """Whether an agent of its own learned each task: their gradients never meet."""
-        return self.config.get("agent", {}).get("single_task", "none") != "none"
+        """Whether a model of its own learned each task: their gradients never meet."""
+        return self._single_task_agent != "none" or self.config.get("method", {}).get("name") == SINGLE_TASK
+
+    @property
+    def name(self) -> str:
+        """The run's, labelled if an agent of its own learned each task."""
+        kind = self._single_task_agent
+        label = {"none": "", "ours": " (single-task)"}.get(kind, f" (single-task, {kind})")
+        return f"{self.config['name']}{label}"
+
+    @property
+    def _single_task_agent(self) -> str:
+        return str(self.config.get("agent", {}).get("single_task", "none"))
 
 
-def read_run(folder: Path, warn: Warn) -> Run:
-    """Read one run folder; a run still going, or one without an evaluation, is read as far as it goes.
+@dataclass(frozen=True)
+class Group(Generic[Outcome]):
+    """The seeds of one configuration."""
+
+    name: str
+    runs: tuple[Run[Outcome], ...]
+    """Sorted by seed."""
+
+    @property
+    def method(self) -> str:
+        """The name of the aggregation method."""
+        return self.runs[0].method
+
+    @property
+    def is_single_task(self) -> bool:
+        """Whether a model of its own learned each task."""
+        return self.runs[0].is_single_task
+
+
+def read_seed(
+    folder: Path, files: RunFiles, outcome: Outcome, versions: Record, tasks: tuple[str, ...], counted: str
+) -> Run[Outcome]:
+    """The run of one seed, with an outcome that was read before.
 
     Args:
-        folder: the seed's folder.
-        warn: is given a line for everything that had to be dropped.
+        folder: of the seed.
+        files: what it holds.
+        outcome: see `Run`.
+        versions: of packages.
+        tasks: names, of the history.
+        counted: `step` or `epoch`, what a `train` event counts.
 
     Raises:
-        UserError: a file is missing or is not what a run writes.
+        KeyError, TypeError, ValueError: a file is not as a run writes it.
     """
-    evaluations_there = [path for name in EVALUATION_FILES.values() if (path := folder / name).exists()]
-    files = read_run_files(folder, warn)
-    with as_written(folder):
-        start, train = files.start, files.train
-        tasks = tuple(start["tasks"])
-        return Run(
-            folder=folder,
-            name=_name(files.config),
-            seed=int(start["seed"]),
-            tasks=tasks,
-            config=files.config,
-            horizon=int(files.config["env"]["horizon"]),
-            evaluation_horizon=int(files.config["evaluation"]["horizon"]),
-            backend=str(start["simulator"]["backend"]),
-            device=str(start["device"]),
-            hardware=str(start["hardware"]),
-            git_commit=start["git_commit"],
-            versions={**start["versions"], **start["simulator"]["versions"]},
-            training=_curve(train, "success", tasks),
-            evaluations=_curve(files.evaluations, "success_any", tasks),
-            history=read_history(train, tasks),
-            steps=int(train[-1]["step"]) if train else 0,
-            updates=int(train[-1]["updates"]) if train else 0,
-            wall_s=float(train[-1]["wall_s"]) if train else 0.0,
-            results=tuple(read_evaluation(path) for path in evaluations_there),
-            videos=tuple(sorted(folder.glob("videos/**/*.mp4"))),
-        )
-
-
-def read_evaluation(path: Path) -> Evaluation:
-    """Read an `evaluation.json`.
-
-    Raises:
-        UserError: it is missing or is not what a run writes.
-    """
-    record = read_evaluation_record(path)
-    with as_written(path):
-        return parse_evaluation(record)
-
-
-def parse_evaluation(record: Record) -> Evaluation:
-    """The evaluation in a mapping as `evaluation.json` has it.
-
-    Raises:
-        KeyError, TypeError, ValueError: the mapping is none.
-    """
-    tasks = record["tasks"]
-    return Evaluation(
-        protocol=dict(record["protocol"]),
-        simulator=dict(record["simulator"]),
-        step=int(record["checkpoint"]["step"]),
-        tasks=tuple(task["name"] for task in tasks),
-        episodes=tuple(int(task["episodes"]) for task in tasks),
-        success_any=np.array([task["success_any"] for task in tasks], dtype=np.float64),
-        success_final=np.array([task["success_final"] for task in tasks], dtype=np.float64),
-        mean_return=np.array([task["mean_return"] for task in tasks], dtype=np.float64),
+    start, train = files.start, files.train
+    return Run(
+        folder=folder,
+        seed=int(start["seed"]),
+        config=files.config,
+        device=str(start["device"]),
+        hardware=str(start["hardware"]),
+        git_commit=start["git_commit"],
+        versions=versions,
+        done=int(train[-1][counted]) if train else 0,
+        wall_s=float(train[-1]["wall_s"]) if train else 0.0,
+        history=read_history(train, tasks, counted),
+        outcome=outcome,
     )
 
 
-def _name(config: Record) -> str:
-    """The run's name, and whether an agent of its own learned each task."""
-    kind = config.get("agent", {}).get("single_task", "none")
-    label = {"none": "", "ours": " (single-task)"}.get(kind, f" (single-task, {kind})")
-    return f"{config['name']}{label}"
+def grouped(runs: Iterable[Run[Outcome]], warn: Warn) -> tuple[Group[Outcome], ...]:
+    """A group for each name, in the order given; seeds with other settings than the first are pointed out.
+
+    Raises:
+        UserError: two runs have the same name and seed.
+    """
+    members: dict[str, dict[int, Run[Outcome]]] = {}
+    for run in runs:
+        seeds = members.setdefault(run.name, {})
+        if run.seed in seeds:
+            twice = f"{seeds[run.seed].folder} and {run.folder}"
+            raise UserError(f"seed {run.seed} of {run.name} is there twice: {twice}")
+        seeds[run.seed] = run
+        first = next(iter(seeds.values()))
+        if different := differences(first.config, run.config):
+            warn(f"{run.folder} differs from {first.folder} in {', '.join(different)}")
+    return tuple(Group(name, tuple(seeds[k] for k in sorted(seeds))) for name, seeds in members.items())
 
 
-def _curve(records: list[Record], key: str, tasks: tuple[str, ...]) -> Curve:
-    rows = [[record[key][task] for task in tasks] for record in records]
-    return Curve(
-        steps=np.array([record["step"] for record in records], dtype=np.int64),
-        success=np.array(rows, dtype=np.float64).reshape(len(records), len(tasks)),
-    )
+def differences(one: Record, other: Record) -> list[str]:
+    """Keys whose values differ, dotted, apart from those that are a seed's own."""
+    mine, theirs = (flat({k: v for k, v in record.items() if k not in OWN_TO_A_SEED}) for record in (one, other))
+    return [key for key in sorted(mine.keys() | theirs.keys()) if mine.get(key) != theirs.get(key)]

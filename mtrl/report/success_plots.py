@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mtrl.report.curves import Line, draw_lines, legend
-from mtrl.report.groups import Section
 from mtrl.report.interval_plot import interval_plot
+from mtrl.report.parts import Section
 from mtrl.report.plot import WIDE, Panel, Plot
 from mtrl.report.table import Table
 from mtrl.report.tables import BOOTSTRAP_SEED, SuccessTable

@@ -9,8 +9,8 @@ from mtrl.report.contents import Contents, Shown, chapter, files_of, title_of
 from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories, time_table
-from mtrl.report.groups import Part, Section, read_parts
 from mtrl.report.page import Block, Chapter, Folded, Page
+from mtrl.report.parts import Part, Section, read_parts
 from mtrl.report.plot import Plot
 from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
 from mtrl.report.run_chapter import run_chapter
@@ -54,7 +54,7 @@ def success_report(
             chapters.append(chapter(f"Success{where}", ["No run has an evaluation yet."]))
         chapters += _training(part, where, suffix)
         runs, config = runs_table(part.groups), config_table(part.groups)
-        videos = [video for group in part.groups for run in group.runs for video in run.videos]
+        videos = [video for group in part.groups for run in group.runs for video in run.outcome.videos]
         chapters.append(run_chapter(runs, config, videos, out, suffix))
     names = list(dict.fromkeys(group.name for part in parts for group in part.groups))
     runs = runs_table([group for part in parts for group in part.groups])
@@ -104,7 +104,7 @@ def _training(part: Part, where: str, suffix: str) -> Iterator[Chapter]:
         plots[-1] = Folded("Success of each task against wall time", plots[-1:])
     yield chapter(f"Learning{where}", [*plots, learning(part)], suffix)
     histories = [
-        Histories(group.name, [run.history for run in group.runs], has_conflicts=not group.runs[0].is_single_task)
+        Histories(group.name, [run.history for run in group.runs], has_conflicts=not group.is_single_task)
         for group in part.groups
     ]
     blocks = [*gradient_blocks(histories, "environment steps"), time_table(histories)]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.groups import Scores, Section
 from mtrl.report.markdown import NOTHING, markdown
-from mtrl.report.runs import Evaluation
+from mtrl.report.parts import Scores, Section
+from mtrl.report.success_runs import Evaluation
 from mtrl.report.table import Table
 from mtrl.runs.reading import Record
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Estimate, Summary, summarize

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mtrl.cli.run_state import read_state
 from mtrl.report import write_report
 from mtrl.report.metric_runs import read_metric_run
-from mtrl.report.runs import read_run
+from mtrl.report.success_runs import read_run
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import MetricsLog
 from mtrl.runs.metrics_file import read_lines

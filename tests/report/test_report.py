@@ -10,8 +10,8 @@ import pytest
 
 from mtrl.report import write_report
 from mtrl.report.curves import on_one_grid
-from mtrl.report.groups import Part, read_parts
-from mtrl.report.runs import read_run
+from mtrl.report.parts import Part, read_parts
+from mtrl.report.success_runs import read_run
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import find_runs
 from tests.report.run_folders import PROTOCOL, SIMULATOR, TASKS, evaluation, result, start, train, write_run
@@ -158,10 +158,10 @@ def test_long_curves_are_thinned_out() -> None:
 def test_curve_of_a_run(tmp_path: Path) -> None:
     lines = [start(0), train(1000, None, 0.5), evaluation(1000, 0.25, 0.75), train(2000, 0.5, 1.0)]
     run = read_run(write_run(tmp_path, lines=lines), pytest.fail)
-    np.testing.assert_array_equal(run.training.steps, [1000, 2000])
-    np.testing.assert_array_equal(run.training.success, [[np.nan, 0.5], [0.5, 1.0]])
-    np.testing.assert_array_equal(run.evaluations.success, [[0.25, 0.75]])
-    assert (run.steps, run.updates, run.wall_s, run.horizon, run.seed) == (2000, 200, 20.0, 200, 0)
+    np.testing.assert_array_equal(run.outcome.training.steps, [1000, 2000])
+    np.testing.assert_array_equal(run.outcome.training.success, [[np.nan, 0.5], [0.5, 1.0]])
+    np.testing.assert_array_equal(run.outcome.evaluations.success, [[0.25, 0.75]])
+    assert (run.done, run.outcome.updates, run.wall_s, run.outcome.horizon, run.seed) == (2000, 200, 20.0, 200, 0)
 
 
 def test_truncated_last_line_is_dropped_with_a_warning(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_truncated_last_line_is_dropped_with_a_warning(tmp_path: Path) -> None:
     metrics.write_text(metrics.read_text()[:-40])
     warnings: list[str] = []
     run = read_run(folder, warnings.append)
-    assert run.steps == 2000
+    assert run.done == 2000
     reason = "not JSON, or cut short (Expecting ':' delimiter at column 265)"
     assert warnings == [f"{metrics}: line 4 is left out: {reason}"]
 
