@@ -24,6 +24,7 @@ from mtrl.agents.precision import choose, with_precision
 from mtrl.agents.preflight import check
 from mtrl.agents.seeds import streams
 from mtrl.agents.training import Listener, Training
+from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import config_of, identity
@@ -252,7 +253,7 @@ class MultiTaskSAC:
 
 def _num_threads(config: Config) -> int:
     """While it learns."""
-    return config.training.threads or max(1, devices.available_cores() - 1)
+    return config.training.threads or max(1, available_cores() - 1)
 
 
 def _make_config(config: Config | str | Path | None, seed: int | None, fields: Mapping[str, Any]) -> Config:

@@ -27,6 +27,7 @@ from mtrl.agents.replica import Event, Replica, stack_noise
 from mtrl.agents.run_precision import settled
 from mtrl.agents.standing import EVALUATING, LOADING, SAVING, STARTING, Standing, phase_event
 from mtrl.agents.stopwatch import Stopwatch
+from mtrl.cores import available_cores
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
@@ -81,7 +82,7 @@ def train(
     device = check(config, folders, resume)
     for text in preflight.notes(config):
         on_event({"kind": "note", "text": text}, None)
-    torch.set_num_threads(config.training.threads or (max(1, devices.available_cores() - 1) if cores is None else 1))
+    torch.set_num_threads(config.training.threads or (max(1, available_cores() - 1) if cores is None else 1))
     config, line = settled(config, folders, device)
     if line:
         on_event({"kind": "note", "text": line}, None)
@@ -104,11 +105,15 @@ def check(config: Config, folders: Mapping[int, Path], resume: bool) -> torch.de
         ModuleNotFoundError: names the extra that is missing.
     """
     device = devices.choose(config.device)
-    side_by_side = config.training.seeds_at_once or (len(folders) if device.type == "cuda" else 1)
-    preflight.check(config, min(side_by_side, len(folders)))
+    preflight.check(config, seeds_per_process(config, device, len(folders)))
     for seed, folder in folders.items():
         check_may_train(folder, config, seed, resume)
     return device
+
+
+def seeds_per_process(config: Config, device: torch.device, num_seeds: int) -> int:
+    """Seeds of a run that train in one process: as the configuration says, else all on a GPU and one on a CPU."""
+    return min(config.training.seeds_at_once or (num_seeds if device.type == "cuda" else 1), num_seeds)
 
 
 def _groups(config: Config, folders: Mapping[int, Path]) -> list[tuple[int | None, list[int]]]:
@@ -180,7 +185,7 @@ class Training:
         cores: int | None = None,
     ) -> None:
         self.config, self.device, self.on_event = config, device, on_event
-        cores = cores or devices.available_cores()
+        cores = cores or available_cores()
         parts = budget(config, len(folders), training_workers(config.env, cores) or cores, cores)
         self.standing = Standing(parts, config.training.compile, lambda event: on_event(event, None))
         self.replicas: list[Replica] = []

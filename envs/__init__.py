@@ -24,7 +24,6 @@ from mtrl.envs.interface import (
     VectorEnv,
 )
 from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, sizes, task_names
-from mtrl.envs.workers.assignment import available_cores
 
 __all__ = [
     "ACTION_SIZE",
@@ -39,7 +38,6 @@ __all__ = [
     "Step",
     "VectorEnv",
     "are_metaworld",
-    "available_cores",
     "make",
     "sizes",
     "task_names",

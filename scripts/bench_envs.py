@@ -23,7 +23,7 @@ from envs_bench.memory import available_gib
 from envs_bench.served import RowError, Served
 from machine import machine_line
 
-from mtrl.envs import available_cores
+from mtrl.cores import available_cores
 
 _SHARE_OF_MEMORY = 0.7  # that the rows of one size may take together
 _WARM_UP_S = 0.3

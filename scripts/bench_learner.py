@@ -24,7 +24,7 @@ from learner_bench.updates import EVERY, Row, Setting, compare
 from machine import machine_line
 
 from mtrl.aggregation import METHODS
-from mtrl.runs.devices import available_cores
+from mtrl.cores import available_cores
 
 MAIN = ["mean", "mgda", "pcgrad", "cagrad", "nash_mtl", "nash_mtl, every 50"]
 OWN_PRECISION = {"quick": "bfloat16", "ablations": "bfloat16", "laptop": "bfloat16", "3x400": "float32"}

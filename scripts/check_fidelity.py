@@ -19,13 +19,14 @@ from pathlib import Path
 
 from fidelity_check.backends import BACKENDS, is_missing
 from fidelity_check.differences import KINDS, Differences, differences
-from fidelity_check.orphans import end_with_parent
 from fidelity_check.scripted import Outcome, outcome
 
-from mtrl.envs import MT10, available_cores, task_names
+from mtrl.cores import available_cores
+from mtrl.envs import MT10, task_names
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import MAX_HORIZON
+from mtrl.runs.follow_parent import follow_parent
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
     backends = [backend for backend in BACKENDS if not missing(backend)]
     tasks, scripted = options.tasks or list(CATALOG), options.tasks or list(MT10)
-    with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn"), end_with_parent) as pool:
+    with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn"), follow_parent) as pool:
         jobs = {
             (backend, task, kind): pool.submit(differences, backend, task, kind, options.steps, options.seed)
             for backend in backends

@@ -2,12 +2,13 @@
 
 import importlib.metadata
 
+from mtrl.cores import available_cores
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import NUM_GOALS, goal_index
 from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo
 from mtrl.envs.metaworld.specification import Specification
 from mtrl.envs.options import Options
-from mtrl.envs.workers.assignment import available_cores, balanced
+from mtrl.envs.workers.assignment import balanced
 from mtrl.envs.workers.plan import Plan, Share
 from mtrl.envs.workers.vector_env import WorkerEnv
 

@@ -5,12 +5,13 @@ import importlib.metadata
 
 import numpy as np
 
+from mtrl.cores import available_cores
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import SimulatorInfo
 from mtrl.envs.options import Options
 from mtrl.envs.registered.registry import find
 from mtrl.envs.registered.spaces import common_sizes
-from mtrl.envs.workers.assignment import available_cores, balanced
+from mtrl.envs.workers.assignment import balanced
 from mtrl.envs.workers.plan import Plan, Share
 from mtrl.envs.workers.vector_env import WorkerEnv
 

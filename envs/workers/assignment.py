@@ -1,8 +1,6 @@
 """Which environments go to which worker."""
 
 import heapq
-import os
-import sys
 from collections.abc import Hashable, Sequence
 
 _TOLERATED = 1.08
@@ -67,10 +65,3 @@ def _busiest(rows: Sequence[Sequence[int]], costs: Sequence[float]) -> float:
 
 def _num_models(rows: Sequence[Sequence[int]], tasks: Sequence[Hashable]) -> int:
     return sum(len({tasks[row] for row in of_worker}) for of_worker in rows)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

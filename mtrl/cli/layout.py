@@ -6,6 +6,7 @@ import torch
 
 from mtrl import envs
 from mtrl.agents.config import Config
+from mtrl.agents.training import seeds_per_process
 
 Seeds = tuple[int, ...]
 
@@ -34,13 +35,13 @@ def layout(config: Config, device: torch.device, cores: int, memory: int | None 
         cores: that there are.
         memory: that there is, bytes; None if that is not known.
     """
-    seeds, size = config.seeds, config.training.seeds_at_once
-    if device.type == "cpu" and not size and len(seeds) > 1:
-        fitting = len(seeds) if memory is None else memory // needed_memory(config)
-        at_once = max(1, min(len(seeds), cores // max(1, config.training.threads), fitting))
-        return Layout(tuple((seed,) for seed in seeds), at_once, cores // at_once)
-    size = size or len(seeds)
-    return Layout(tuple(seeds[i : i + size] for i in range(0, len(seeds), size)), 1, None)
+    seeds, size = config.seeds, seeds_per_process(config, device, len(config.seeds))
+    groups = tuple(seeds[i : i + size] for i in range(0, len(seeds), size))
+    if device.type != "cpu" or config.training.seeds_at_once or len(seeds) == 1:
+        return Layout(groups, 1, None)
+    fitting = len(seeds) if memory is None else memory // needed_memory(config)
+    at_once = max(1, min(len(seeds), cores // max(1, config.training.threads), fitting))
+    return Layout(groups, at_once, cores // at_once)
 
 
 def needed_memory(config: Config) -> int:

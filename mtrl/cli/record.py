@@ -18,6 +18,7 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.seed_folder import seed_folder
 from mtrl.cli.tables import print_plain
+from mtrl.cores import available_cores
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.metaworld import graphics
 from mtrl.envs.metaworld.cameras import CAMERAS
@@ -151,7 +152,7 @@ def _shoot_all(console: Console, episodes: "list[Episode]", camera: str, size: i
 
     # Fresh processes: none has torch's threads, and a graphics library is loaded once in each.
     pool = ProcessPoolExecutor(
-        min(envs.available_cores(), len(episodes)), multiprocessing.get_context("spawn"), follow_parent
+        min(available_cores(), len(episodes)), multiprocessing.get_context("spawn"), follow_parent
     )
     started = time.monotonic()
     try:

@@ -14,8 +14,6 @@ from mtrl.cli.success import show_report, warn
 from mtrl.cli.tables import print_plain
 from mtrl.cli.train_help import train_help
 from mtrl.report import write_report
-from mtrl.runs.errors import UserError
-from mtrl.runs.folder import was_trained
 from mtrl.runs.section import RunConfig
 
 _FAILED, _INTERRUPTED = 2, 130
@@ -56,9 +54,6 @@ def train_seeds(
     config, console = arguments.config, Console()
     root = Path(config.out) / config.name
     folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
-    for folder in folders.values():  # the last seed's too, before time is spent on the first
-        if was_trained(folder) and not arguments.resume:
-            raise UserError(f"run {folder} exists: --resume continues it, --name or --out make another")
     try:
         outcome = train(config, folders, arguments.resume, console)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.progress import Progress
 from mtrl.cli.seeds import Outcome, train_seeds
 from mtrl.cli.tracking import Tracker
+from mtrl.runs.folder import check_may_train
 from mtrl.supervised import train
 
 _DOES = "Train on a supervised benchmark for every seed, evaluate, and report all seeds of the run."
@@ -25,6 +26,8 @@ def run(words: list[str]) -> int:
 
 def _train(config: SupervisedConfig, folders: Mapping[int, Path], resume: bool, console: Console) -> Outcome:
     """Train and evaluate one seed after the other."""
+    for seed, folder in folders.items():  # the last one's too, before time is spent on the first
+        check_may_train(folder, config, seed, resume)
     finished = all(_train_seed(config, seed, folder, resume, console) for seed, folder in folders.items())
     return Outcome(interrupted=not finished)
 

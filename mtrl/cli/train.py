@@ -16,6 +16,7 @@ from mtrl.cli.group_process import GroupProcesses
 from mtrl.cli.layout import Layout, layout
 from mtrl.cli.progress import Progress
 from mtrl.cli.seeds import Outcome, train_seeds
+from mtrl.cores import available_cores
 from mtrl.runs import devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.stop_signals import stop_signals
@@ -31,7 +32,7 @@ def run(words: list[str]) -> int:
 def _train(config: Config, folders: Mapping[int, Path], resume: bool, console: Console) -> Outcome:
     """Train and evaluate all seeds."""
     device = check(config, folders, resume)
-    how = layout(config, device, devices.available_cores(), devices.available_memory())
+    how = layout(config, device, available_cores(), devices.available_memory())
     with Progress(console, label(config, config.seeds), config.steps) as progress:
         progress.waiting, progress.at_once = len(how.groups), how.at_once
         with Audience(config, folders, progress) as audience:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices, versions
 from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config, write_atomically
 from mtrl.runs.identity import identity
@@ -63,7 +64,7 @@ def train(
     """
     device = devices.choose(config.device)
     check_may_train(folder, config, seed, resume)
-    torch.set_num_threads(config.threads or devices.available_cores())
+    torch.set_num_threads(config.threads or available_cores())
     with torch.random.fork_rng(), disk_errors(folder):  # the caller's random numbers stay as they were
         job = config.job(seed, device)
         folder.mkdir(parents=True, exist_ok=True)

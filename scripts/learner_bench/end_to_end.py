@@ -12,8 +12,8 @@ from mtrl import envs
 from mtrl.agents import Config, train
 from mtrl.agents.environments import training_env
 from mtrl.cli.arguments import load_config
+from mtrl.cores import available_cores
 from mtrl.envs import views
-from mtrl.runs import devices
 from mtrl.runs.section import MethodConfig
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def training(config_file: str, method: str, num_seeds: int, device: str, vector_
 
 def simulation_ms(config: Config, vector_steps: int = 300) -> float:
     """Milliseconds of a vector step of the run's environments with nothing beside them."""
-    with training_env(config.env, 0, devices.available_cores()) as env:
+    with training_env(config.env, 0, available_cores()) as env:
         env.reset()
         actions = [env_actions(env, step) for step in range(vector_steps)]
         start = time.perf_counter()

@@ -114,15 +114,19 @@ def test_unknown_task_is_one_line(
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "config"), [("train", "name: a"), ("supervised", "{name: a, benchmark: {name: toy}}")]
+)
 def test_an_existing_run_of_any_seed_stops_the_command_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("x.yaml").write_text("name: a")
+    Path("x.yaml").write_text(config)
     write_run(Path("runs"), "a", seed=1)
-    assert main(["train", "x.yaml", "--seeds", "0", "1"]) == 2
+    assert main([command, "x.yaml", "--seeds", "0", "1"]) == 2
     assert capsys.readouterr().err == (
-        "mtrl train: error: run runs/a/seed_1 exists: --resume continues it, --name or --out make another\n"
+        f"mtrl {command}: error: run runs/a/seed_1 exists and is never overwritten: "
+        "add --resume, or choose another --name or --out\n"
     )
     assert not Path("runs/a/seed_0").exists()
 
