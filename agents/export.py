@@ -18,6 +18,7 @@ from torch.export import Dim, ExportedProgram
 
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.saved_policy import SavedPolicy, load_policy
+from mtrl.extras import install
 from mtrl.runs import versions
 from mtrl.runs.files import replacing
 
@@ -77,7 +78,7 @@ def export_policy(folder: Path, out: Path, formats: Sequence[str] = ("onnx", "to
     """
     if "onnx" in formats and not (find_spec("onnx") and find_spec("onnxscript")):
         raise ModuleNotFoundError(
-            "ONNX needs onnx and onnxscript: pip install -e '.[export]'; --format torch needs nothing", name="onnx"
+            f"ONNX needs onnx and onnxscript: {install('export')}; --format torch needs nothing", name="onnx"
         )
     saved = load_policy(folder, "cpu", precision="float32")
     program, metadata = _program(saved), _metadata(saved)

@@ -9,6 +9,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.interface import AnyLearner
 from mtrl.agents.learner import Learner
 from mtrl.agents.single_task import SingleTaskLearner
+from mtrl.extras import install
 
 
 def make_learner(
@@ -41,6 +42,6 @@ def check_installed(config: Config) -> None:
     """
     if config.agent.single_task == "stable_baselines3" and find_spec("stable_baselines3") is None:
         raise ModuleNotFoundError(
-            "agent.single_task=stable_baselines3 needs stable-baselines3: pip install -e '.[baselines]'",
+            f"agent.single_task=stable_baselines3 needs stable-baselines3: {install('baselines')}",
             name="stable_baselines3",
         )

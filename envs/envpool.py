@@ -22,6 +22,7 @@ from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, St
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
 from mtrl.envs.phase import Phase
+from mtrl.extras import install
 
 DIFFERENT_REWARD = frozenset(
     {
@@ -212,9 +213,7 @@ def _simulator_info(options: Options) -> SimulatorInfo:
     try:
         version = importlib.metadata.version("envpool")
     except importlib.metadata.PackageNotFoundError:
-        raise ModuleNotFoundError(
-            "backend='envpool' needs EnvPool: pip install -e '.[envpool]'", name="envpool"
-        ) from None
+        raise ModuleNotFoundError(f"backend='envpool' needs EnvPool: {install('envpool')}", name="envpool") from None
     return SimulatorInfo(
         backend="envpool",
         versions={"envpool": version, "mujoco": _BUNDLED_MUJOCO.get(version, "unknown")},

@@ -11,6 +11,7 @@ from mtrl.envs.options import Options
 from mtrl.envs.workers.assignment import balanced
 from mtrl.envs.workers.plan import Plan, Share
 from mtrl.envs.workers.vector_env import WorkerEnv
+from mtrl.extras import install
 
 
 def metaworld_env(options: Options) -> WorkerEnv:
@@ -61,9 +62,7 @@ def _simulator_info(options: Options) -> SimulatorInfo:
     try:
         versions = {name: importlib.metadata.version(name) for name in packages}
     except importlib.metadata.PackageNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"backend='metaworld' needs {error.name}: pip install -e '.[rl]'", name=error.name
-        ) from None
+        raise ModuleNotFoundError(f"backend='metaworld' needs {error.name}: {install('rl')}", name=error.name) from None
     choice = {"random": "one drawn uniformly per episode", "cycle": "visited in turn"}[options.goal_order]
     number = options.num_goals if options.num_goals != NUM_GOALS else "the benchmark's 50"
     seed = "" if options.goal_seed == options.seed else f" of goal seed {options.goal_seed}"

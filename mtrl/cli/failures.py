@@ -2,6 +2,8 @@
 
 import errno
 
+from mtrl.extras import install_package
+
 _THEIRS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
     *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
@@ -10,24 +12,12 @@ _THEIRS = {
 """What the disk says of paths: full, read-only, not there, in the way, a loop of links, too long, a pipe, a device."""
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 _OURS = ("mtrl",)
-_EXTRAS = {
-    **dict.fromkeys(("gymnasium", "matplotlib", "metaworld", "mujoco", "pydantic", "rich", "scipy", "yaml"), "rl"),
-    **dict.fromkeys(("PIL", "sklearn"), "supervised"),
-    **dict.fromkeys(("clarabel", "cvxpy"), "reference"),
-    **dict.fromkeys(("onnx", "onnxscript"), "export"),
-    "envpool": "envpool",
-    "imageio_ffmpeg": "video",
-    "stable_baselines3": "baselines",
-    "torch_geometric": "qm9",
-    "wandb": "track",
-}
-"""Of pyproject.toml, by the package that it brings."""
 
 
-def reason(error: BaseException) -> str | None:
-    """The line to print, or None for a defect of ours."""
+def reason(error: BaseException, command: str = "") -> str | None:
+    """The line to print of a failed command, or None for a defect of ours."""
     if isinstance(error, ModuleNotFoundError):
-        return _missing(error)
+        return _missing(error, command)
     if isinstance(error, OSError):
         theirs = error.errno in _THEIRS
         named = f"{error.filename}: " if error.filename else ""
@@ -42,11 +32,11 @@ def reason(error: BaseException) -> str | None:
     return str(error) if isinstance(error, UserError) else None
 
 
-def _missing(error: ModuleNotFoundError) -> str | None:
+def _missing(error: ModuleNotFoundError, command: str) -> str | None:
     if not str(error).startswith("No module named"):
         return str(error)  # raised by hand, and says what to install
     package = (error.name or "").split(".")[0]
     if package in _OURS:
         return None
-    install = f": pip install -e '.[{_EXTRAS[package]}]'" if package in _EXTRAS else ""
-    return f"the package {package} is missing{install}"
+    words = install_package(package, command)
+    return f"the package {package} is missing" + (f": {words}" if words else "")

@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        line = reason(error)
+        line = reason(error, name)
         if line is None:
             raise
         return _fail(line, name)

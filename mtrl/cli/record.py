@@ -22,6 +22,7 @@ from mtrl.cores import available_cores
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.metaworld import graphics
 from mtrl.envs.metaworld.cameras import CAMERAS
+from mtrl.extras import install
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.folder import load_config
@@ -96,7 +97,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 def _check_encoder() -> None:
     """Say it now, not after the episodes were played."""
     if find_spec("imageio_ffmpeg") is None:
-        raise ModuleNotFoundError("mtrl record needs imageio-ffmpeg: pip install -e '.[video]'", name="imageio_ffmpeg")
+        raise ModuleNotFoundError(f"mtrl record needs imageio-ffmpeg: {install('video')}", name="imageio_ffmpeg")
     import imageio_ffmpeg
 
     try:

@@ -1,12 +1,12 @@
 """`--track`: the events of a run to Weights & Biases, under the names that they have in `metrics.jsonl`."""
 
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mtrl.extras import install
 from mtrl.protocols import LEGACY
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import RunConfig
@@ -33,8 +33,7 @@ class Tracker:
         try:
             import wandb  # an optional extra
         except ImportError as error:
-            raise UserError("--track needs wandb: pip install -e '.[track]'") from error
-        os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it takes our `agents` for a library of that name
+            raise UserError(f"--track needs wandb: {install('track')}") from error
         self._wandb = wandb
         self._config, self._seed, self._folder = config, seed, folder
         self._run: Any = None

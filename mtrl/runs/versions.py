@@ -5,12 +5,14 @@ import platform
 import subprocess
 from pathlib import Path
 
-PACKAGES = ("mtrl", "torch", "numpy", "metaworld", "mujoco", "gymnasium", "envpool")
+import mtrl
+
+PACKAGES = ("torch", "numpy", "metaworld", "mujoco", "gymnasium", "envpool")
 
 
 def packages() -> dict[str, str]:
     """Versions of Python and of the packages that decide a run's numbers, those that are installed."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "mtrl": mtrl.__version__}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -114,7 +114,7 @@ def test_only_counters_are_state_before_the_first_call() -> None:
 
 def test_a_missing_cvxpy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cvxpy", None)
-    with pytest.raises(ValueError, match=re.escape("needs cvxpy: pip install -e '.[reference]'")):
+    with pytest.raises(ValueError, match=re.escape("needs cvxpy: pip install 'mtrl-torch[reference]'")):
         NashMTL(solver="ccp")(torch.eye(2))
 
 

@@ -38,6 +38,7 @@ def test_one_format_elsewhere_and_what_is_missing(
     assert main(command) == 2
     error = capsys.readouterr().err
     assert error.splitlines() == [
-        "mtrl export: error: ONNX needs onnx and onnxscript: pip install -e '.[export]'; --format torch needs nothing"
+        "mtrl export: error: ONNX needs onnx and onnxscript: pip install 'mtrl-torch[export]'; "
+        "--format torch needs nothing"
     ]
     assert export.FORMATS == ("onnx", "torch")

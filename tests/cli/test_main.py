@@ -1,16 +1,13 @@
 """The command: exit status, one line for each failure, tables on the screen."""
 
 import errno
-import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from mtrl.cli import failures
 from mtrl.cli.failures import reason
 from mtrl.cli.main import main
 from mtrl.runs.errors import UserError
@@ -158,20 +155,13 @@ def test_which_failures_are_the_users() -> None:
     assert reason(ValueError("a defect of ours")) is None
     assert reason(OSError(errno.EIO, "Input/output error")) is None
     missing = ModuleNotFoundError("No module named 'rich.table'", name="rich.table")
-    assert reason(missing) == "the package rich is missing: pip install -e '.[rl]'"
+    assert reason(missing) == "the package rich is missing: pip install 'mtrl-torch[rl]'"
+    assert reason(missing, "supervised") == "the package rich is missing: pip install 'mtrl-torch[supervised]'"
+    assert reason(missing, "report") == "the package rich is missing: pip install 'mtrl-torch[report]'"
     other = ModuleNotFoundError("No module named 'stable_baselines3'", name="stable_baselines3")
-    assert reason(other) == "the package stable_baselines3 is missing: pip install -e '.[baselines]'"
+    assert reason(other) == "the package stable_baselines3 is missing: pip install 'mtrl-torch[baselines]'"
     theirs = ModuleNotFoundError("No module named 'my_tasks'", name="my_tasks")
     assert reason(theirs) == "the package my_tasks is missing"
     told = ModuleNotFoundError("envpool needs its extra", name="envpool")
     assert reason(told) == "envpool needs its extra"
     assert reason(ModuleNotFoundError("No module named 'mtrl.gone'", name="mtrl.gone")) is None
-
-
-def test_every_extra_that_is_named_exists() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    sources = [path for folder in ("mtrl", "agents", "envs") for path in (ROOT / folder).rglob("*.py")]
-    named = {name for path in sources for name in re.findall(r"pip install -e '\.\[([^\]{]+)\]'", path.read_text())}
-    assert {"rl", "export", "video", "track"} <= named | set(failures._EXTRAS.values())
-    assert named | set(failures._EXTRAS.values()) <= set(extras)
-    assert not [path for path in sources if re.search(r"pip install '?mtrl", path.read_text())]  # another's name

@@ -176,5 +176,5 @@ def test_what_is_missing_is_named(
     monkeypatch.setattr("mtrl.cli.record.find_spec", lambda name: None)
     assert main(["record", str(run)]) == 2
     assert capsys.readouterr().err == (
-        "mtrl record: error: mtrl record needs imageio-ffmpeg: pip install -e '.[video]'\n"
+        "mtrl record: error: mtrl record needs imageio-ffmpeg: pip install 'mtrl-torch[video]'\n"
     )

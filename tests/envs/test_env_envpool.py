@@ -93,7 +93,7 @@ def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.version", missing)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[envpool\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mtrl-torch\[envpool\]'"):
         _make()
-    with pytest.raises(ModuleNotFoundError, match=r"metaworld: pip install -e '\.\[rl\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"metaworld: pip install 'mtrl-torch\[rl\]'"):
         envs.make(TASKS)

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtrl.extras import install
+
 
 def nash_ccp(gram: Tensor, rounds: int = 20) -> Tensor:
     """Solve `G a = 1/a` as the paper does (Navon et al. 2022, section 3.2).
@@ -25,7 +27,7 @@ def nash_ccp(gram: Tensor, rounds: int = 20) -> Tensor:
     try:
         import cvxpy as cp
     except ImportError:
-        raise ValueError("NashMTL(solver='ccp') needs cvxpy: pip install -e '.[reference]'") from None
+        raise ValueError(f"NashMTL(solver='ccp') needs cvxpy: {install('reference')}") from None
     if gram.ndim != 2:
         raise ValueError(f"NashMTL(solver='ccp') takes one matrix [T, T], got {list(gram.shape)}")
     matrix = gram.cpu().numpy()

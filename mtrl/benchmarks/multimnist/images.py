@@ -7,6 +7,7 @@ import torch
 
 from mtrl.benchmarks.download import DOWNLOADS
 from mtrl.benchmarks.multimnist.idx import SIDE, Images, read_images
+from mtrl.extras import install
 from mtrl.runs.errors import UserError
 
 Source = Literal["mnist", "fashion_mnist"]
@@ -50,7 +51,7 @@ def bundled_images() -> tuple[Images, Images, str]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise UserError("without --data, scikit-learn is needed: pip install -e '.[supervised]'") from error
+        raise UserError(f"without --data, scikit-learn is needed: {install('supervised')}") from error
     digits = load_digits()
     grey = torch.from_numpy(digits.images) * (255 / _BUNDLED_LARGEST)
     large = grey.round().to(torch.uint8).repeat_interleave(3, 1).repeat_interleave(3, 2)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mtrl.benchmarks.qm9.molecules import Molecules
+from mtrl.extras import install
 from mtrl.runs.errors import UserError
 
 NAME = Path("processed", "data_v3.pt")
@@ -30,7 +31,7 @@ def read(path: Path) -> Molecules:
         data = importlib.import_module("torch_geometric.data")
         storage = importlib.import_module("torch_geometric.data.storage")
     except ImportError as error:
-        raise UserError(f"{path} needs torch_geometric: pip install -e '.[qm9]', or use the raw files") from error
+        raise UserError(f"{path} needs torch_geometric: {install('qm9')}, or use the raw files") from error
     try:
         with torch.serialization.safe_globals([data.Data, storage.GlobalStorage]):
             data, slices, *_ = torch.load(path, map_location="cpu", weights_only=True)

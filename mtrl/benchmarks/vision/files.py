@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mtrl.extras import install
 from mtrl.runs.errors import UserError
 from mtrl.runs.regular_files import check_regular
 
@@ -64,7 +65,7 @@ def pillow() -> ModuleType:
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
-        raise UserError("pictures need the package pillow: pip install -e '.[supervised]'") from error
+        raise UserError(f"pictures need the package pillow: {install('supervised')}") from error
     return Image
 
 

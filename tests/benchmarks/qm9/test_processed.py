@@ -68,5 +68,5 @@ def test_without_torch_geometric_it_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "processed").mkdir()
     (tmp_path / processed.NAME).write_bytes(b"")
     monkeypatch.setitem(sys.modules, "torch_geometric", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[qm9\]'"):
+    with pytest.raises(UserError, match=r"pip install 'mtrl-torch\[qm9\]'"):
         read_folder(tmp_path)
