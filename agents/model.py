@@ -26,6 +26,7 @@ from mtrl.agents.seeds import streams
 from mtrl.agents.training import Listener, Training
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices
+from mtrl.runs.configs import find
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import config_of, identity
 from mtrl.runs.stop_signals import stop_signals
@@ -261,7 +262,7 @@ def _make_config(config: Config | str | Path | None, seed: int | None, fields: M
     if isinstance(config, Config):
         tree = config.model_dump(mode="json")
     else:
-        tree = {} if config is None else read_yaml(Path(config))
+        tree = {} if config is None else read_yaml(find(config))
     for name, value in fields.items():
         given = value.model_dump(mode="json", exclude_unset=True) if isinstance(value, BaseModel) else value
         merged = isinstance(given, Mapping) and not (name == "method" and "name" in given)

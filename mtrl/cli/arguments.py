@@ -1,4 +1,4 @@
-"""The arguments of a training command: a YAML file, and options that override its fields."""
+"""The arguments of a training command: a YAML file, or the name of one of ours, and options that override fields."""
 
 import difflib
 import json
@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mtrl.cli.options import Option, Section, members_by_name, sections
+from mtrl.runs.configs import find
 from mtrl.runs.errors import UserError
 from mtrl.runs.event_check import shortened
 from mtrl.runs.section import RunConfig
@@ -42,7 +43,7 @@ def parse_arguments(words: list[str], kind: type[C], example: str) -> Arguments[
     if len(files) != 1:
         found = f"got {' '.join(files)}" if files else f"e.g. {example}"
         raise UserError(f"one configuration file is needed, {found}")
-    return Arguments(load_config(Path(files[0]), kind, given), resume)
+    return Arguments(load_config(find(files[0]), kind, given), resume)
 
 
 def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = None) -> C:

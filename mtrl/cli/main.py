@@ -18,6 +18,7 @@ _COMMANDS = {
     "compare": "how two runs differ, in configuration and in result",
     "record": "film the newest checkpoint of a run: an MP4 per task",
     "convert": "checkpoints and saved agents of older versions",
+    "configs": "the configurations that come with mtrl, and copies of them",
     "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",
 }
 _HELP = "\n".join(

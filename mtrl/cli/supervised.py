@@ -1,4 +1,4 @@
-"""`mtrl supervised CONFIG.yaml`: train and evaluate every seed on a benchmark, then report all seeds of the run."""
+"""`mtrl supervised CONFIG`: train and evaluate every seed on a benchmark, then report all seeds of the run."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ from mtrl.runs.folder import check_may_train
 from mtrl.supervised import train
 
 _DOES = "Train on a supervised benchmark for every seed, evaluate, and report all seeds of the run."
-_EXAMPLE = "configs/supervised/multimnist.yaml"
+_EXAMPLE = "supervised/multimnist"
 _SHOWN_METRICS = 4
 
 

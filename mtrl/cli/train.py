@@ -1,4 +1,4 @@
-"""`mtrl train CONFIG.yaml`: train and evaluate every seed, then report all seeds of the run."""
+"""`mtrl train CONFIG`: train and evaluate every seed, then report all seeds of the run."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -26,7 +26,7 @@ _DOES = "Train an agent for every seed, evaluate it, and report all seeds of the
 
 def run(words: list[str]) -> int:
     """Run the command; 130 if it was interrupted, and then how to resume is printed."""
-    return train_seeds("train", _DOES, "configs/mt10/quick.yaml", Config, words, _train)
+    return train_seeds("train", _DOES, "mt10/quick", Config, words, _train)
 
 
 def _train(config: Config, folders: Mapping[int, Path], resume: bool, console: Console) -> Outcome:

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from mtrl.cli.options import Choice, Option, sections
 
 _CONFIG = """
-CONFIG.yaml holds the fields that differ from the defaults below (a saved run's config.yaml is one); an
-option overrides a field. A run is written to <out>/<name>/seed_<k> and never overwritten.
+CONFIG is a YAML file with the fields that differ from the defaults below (a saved run's config.yaml is
+one), or the name of one that comes with mtrl (`mtrl configs` lists them); an option overrides a field.
+A run is written to <out>/<name>/seed_<k> and never overwritten.
 
   --resume
       Continue runs that are there; those that are finished are not trained again."""
@@ -27,7 +28,7 @@ def train_help(command: str, does: str, kind: type[BaseModel]) -> str:
         kind: of configuration.
     """
     width = min(110, shutil.get_terminal_size((100, 24)).columns)
-    usage = f"usage: {command} CONFIG.yaml [--resume] [--FIELD VALUE ...]\n\n{does}"
+    usage = f"usage: {command} CONFIG [--resume] [--FIELD VALUE ...]\n\n{does}"
     return "\n".join([usage, _CONFIG, *_lines(kind, width)])
 
 

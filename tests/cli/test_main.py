@@ -24,7 +24,9 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--agent.critic.width INT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["evaluate", "status", "watch", "report", "compare", "record", "convert", "export"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "status", "watch", "report", "compare", "record", "convert", "configs", "export"]
+)
 def test_help_of_the_small_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -65,9 +67,9 @@ def test_a_log_of_training_says_that_it_is_loading(
         (
             "trian x.yaml",
             "mtrl: error: unknown command 'trian'; there are train, supervised, evaluate, status, watch, report, "
-            "compare, record, convert, export",
+            "compare, record, convert, configs, export",
         ),
-        ("train", "mtrl train: error: one configuration file is needed, e.g. configs/mt10/quick.yaml"),
+        ("train", "mtrl train: error: one configuration file is needed, e.g. mt10/quick"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),
         ("train x.yaml --stepz 3", "mtrl train: error: --stepz: unknown option; did you mean --steps?"),
         ("train x.yaml --steps 0", "mtrl train: error: --steps must be greater than 0, got 0"),
