@@ -23,7 +23,7 @@ from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.agents.networks.parameters import Part
 from mtrl.agents.precision import dtype_of
 from mtrl.agents.side_by_side import join, take
-from mtrl.aggregation import CoordinateMethod, LinearScalarization, Method
+from mtrl.aggregation import CoordinateMethod, LinearScalarization, LossMethod, Method
 from mtrl.gradients import by_task
 from mtrl.runs.loading import copy_checked, load_optimizer, whole
 from mtrl.runs.section import MethodConfig
@@ -148,7 +148,7 @@ class Learner:
         direction, value = functions.critic(*critic_inputs, held, measure)
         self._last_critic = critic_metrics = self._metrics("critic", direction, self.num_updates)
         _step(self.critic_optimizer, critic, direction.gradient)
-        if held is None and isinstance(self.critic_method, Method) and self.critic_method.needs_update:
+        if held is None and self.critic_method.needs_update:
             self.critic_method.update(self._now.critic_losses(*critic_inputs))
         if self._last_actor is None or self.num_updates % self.config.actor_every == 0:
             self._last_actor = self._update_actor(batch, alpha)
@@ -260,7 +260,7 @@ class Learner:
 
         That is the function as it is written: rare, and another one to compile.
         """
-        asked = held is None and isinstance(method, Method) and method.needs_gram
+        asked = held is None and not isinstance(method, LossMethod | CoordinateMethod)
         measure = count % self.conflict_every == 0 and not asked
         return measure, self._as_written if measure else self._now
 
@@ -292,7 +292,7 @@ def _method(config: MethodConfig, component: str, aggregated: str) -> Method | C
     """The component's method: the mean for one that is not to be aggregated, and for an actor under a method that needs
     positive losses, as in FAMO's published agent."""
     method = aggregation.make(config.name, **config.arguments)
-    positive = component == "actor" and isinstance(method, Method) and method.positive_losses
+    positive = component == "actor" and method.positive_losses
     return method if aggregated in (component, "both") and not positive else LinearScalarization()
 
 

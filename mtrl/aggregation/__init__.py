@@ -3,7 +3,9 @@
     method = make("nash_mtl")
     weights = method(gram)          # [..., T, T] -> [..., T]; the update is sum_i w_i g_i
 
-A new method is a file beside this one, a line in `METHODS`, and a row in the tests' claims table.
+Three kinds: a `Method` reads the Gram matrix, a `LossMethod` the losses alone, a `GradientMethod` the gradients
+themselves (coordinate by coordinate: `CoordinateMethod`). A new method is a file beside this one, a line in `METHODS`,
+and a row in the tests' claims table.
 """
 
 import difflib
@@ -25,12 +27,13 @@ from mtrl.aggregation.geometric_mean import GeometricMean
 from mtrl.aggregation.grad_drop import GradDrop
 from mtrl.aggregation.grad_norm import GradNorm
 from mtrl.aggregation.grad_vac import GradVac
+from mtrl.aggregation.gradient_method import CoordinateMethod, GradientMethod
 from mtrl.aggregation.imtl import IMTL
 from mtrl.aggregation.imtl_g import IMTLG
 from mtrl.aggregation.imtl_l import IMTLL
 from mtrl.aggregation.krum import Krum
 from mtrl.aggregation.mean import LinearScalarization
-from mtrl.aggregation.method import CoordinateMethod, Method, Solution
+from mtrl.aggregation.method import LossMethod, Method, Solution
 from mtrl.aggregation.mgda import MGDA
 from mtrl.aggregation.moco import MoCo
 from mtrl.aggregation.nash_mtl import NashMTL
@@ -64,8 +67,10 @@ __all__ = [
     "GradDrop",
     "GradNorm",
     "GradVac",
+    "GradientMethod",
     "Krum",
     "LinearScalarization",
+    "LossMethod",
     "Method",
     "MoCo",
     "NashMTL",

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mtrl.aggregation.gradient_method import GradientMethod, Gradients, flatten, unflatten
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.solvers.flat import flatten, unflatten
 from mtrl.aggregation.solvers.linear_algebra import lengths
 
 
-class DBMTL(Method):
+class DBMTL(Method, GradientMethod):
     """Dual-Balancing Multi-Task Learning (Lin et al. 2023, algorithm 1).
 
-    `observe` keeps running means of the gradients of `log L_i`, `m <- b m + (1 - b) g_i / L_i` with
-    `b = beta / step^sigma`, and hands these on. A call on their Gram matrix brings all to the norm of the
-    largest: weights `max_j |m_j| / |m_i|`. Given the Gram matrix of other gradients, it does the same with those.
+    The update is of running means of the gradients of `log L_i`, `m <- b m + (1 - b) g_i / L_i` with
+    `b = beta / step^sigma`, all brought to the norm of the largest: weights `max_j |m_j| / |m_i|`. A call on a Gram
+    matrix gives these weights, whatever gradients the matrix is of.
 
     Convention: the sum, as in the paper. Paper: heads follow the gradient of `log L_i`; here they take the plain one.
-    A zero gradient has weight 0. Losses must be positive: `observe` leaves the mean of a task whose loss is not as it
+    A zero gradient has weight 0. Losses must be positive: the mean of a task whose loss is not stays as it
     was. So it makes no sense for losses that change sign, such as those of actors in reinforcement learning.
 
     Args:
@@ -27,7 +27,6 @@ class DBMTL(Method):
         sigma: how fast the past loses weight, >= 0.
     """
 
-    needs_gradients = True
     positive_losses = True
     means: Tensor | None
     """`[..., T, P]`, in the gradients' dtype."""
@@ -41,11 +40,16 @@ class DBMTL(Method):
             raise ValueError(f"DBMTL needs a finite sigma >= 0, got sigma={sigma}")
         self.beta = beta
         self.sigma = sigma
-        self.register_buffer("means", None, task_axes=(-2,))
+        self.open_buffer("means", -2)
         self.register_buffer("step", torch.tensor(0))
 
-    def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
-        """The running means of the gradients of the logarithms of the losses.
+    def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        means = gradients.with_leaves(self.averaged(gradients.whole(), losses))
+        weights = self(means.gram(), losses)
+        return means.combine(weights), weights
+
+    def averaged(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
+        """Moves the running means of the gradients of `log L_i` on, by parameter name: `[..., T, *shape]`.
 
         Where a gradient or a loss is NaN or infinite so is what comes back, but not what is kept.
         """

@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 
 
-class DynamicWeightAverage(Method):
+class DynamicWeightAverage(LossMethod):
     """Dynamic Weight Average, DWA (Liu et al. 2019, "End-to-End Multi-Task Learning with Attention", eq. 7).
 
     Weights `T softmax(r / temperature)`, `r_i` the mean loss of the last epoch over that of the one before; an epoch
@@ -23,9 +23,6 @@ class DynamicWeightAverage(Method):
         window: calls that make an epoch, >= 1.
     """
 
-    needs_gram = False
-    needs_losses = True
-    weighs_heads = True
     history: Tensor | None
     """`[..., 4, T]`: sum of the losses of this epoch, means of the last epoch and the one before, number of calls in
     this epoch."""
@@ -38,11 +35,10 @@ class DynamicWeightAverage(Method):
             raise ValueError(f"DynamicWeightAverage needs window >= 1, got window={window}")
         self.temperature = temperature
         self.window = window
-        self.register_buffer("history", None)
+        self.open_buffer("history", -1)
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
-        history = self.remembered("history", torch.zeros_like(losses).unsqueeze(-2).expand(*gram.shape[:-2], 4, -1))
+    def weigh_losses(self, losses: Tensor) -> Tensor:
+        history = self.remembered("history", torch.zeros_like(losses).unsqueeze(-2).expand(*losses.shape[:-1], 4, -1))
         total, last, before, count = history.unbind(-2)
         ratio = torch.where(before != 0, last / torch.where(before != 0, before, 1.0), 1.0)
 
@@ -59,4 +55,4 @@ class DynamicWeightAverage(Method):
         )
         finite = losses.isfinite().all(-1, keepdim=True).unsqueeze(-2)
         self.remember("history", torch.where(finite, after, history))
-        return gram.shape[-1] * (ratio / self.temperature).softmax(-1)
+        return losses.shape[-1] * (ratio / self.temperature).softmax(-1)

@@ -5,13 +5,13 @@ import math
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.adam import adam_start, adam_step, checked_learning_rate
 from mtrl.aggregation.solvers.linear_algebra import dot
 from mtrl.aggregation.solvers.log_losses import log_losses
 
 
-class FAMO(Method):
+class FAMO(LossMethod):
     """Fast Adaptive Multitask Optimization (Liu et al. 2023, algorithm 1).
 
     Descends `c sum_i z_i log L_i`, `z = softmax(xi)`, `1/c = sum_i z_i / L_i`: weights `c z_i / L_i`. The logits `xi`
@@ -35,11 +35,8 @@ class FAMO(Method):
         gamma: decay of the logits, >= 0 (paper: 0.001).
     """
 
-    needs_gram = False
-    needs_losses = True
     positive_losses = True
     needs_update = True
-    weighs_heads = True
     logits: Tensor | None
     """`[..., 4, T]`: `xi` in the first row, then its Adam."""
     last_losses: Tensor | None
@@ -51,11 +48,10 @@ class FAMO(Method):
             raise ValueError(f"FAMO needs a finite gamma >= 0, got {gamma=}")
         self.learning_rate = checked_learning_rate("FAMO", learning_rate)
         self.gamma = gamma
-        self.register_buffer("logits", None)
-        self.register_buffer("last_losses", None)
+        self.open_buffer("logits", -1)
+        self.open_buffer("last_losses", -1)
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+    def weigh_losses(self, losses: Tensor) -> Tensor:
         logits = self.remembered("logits", adam_start(losses))[..., 0, :]
         self.remembered("last_losses", losses).copy_(losses)
         log, live = log_losses(losses)

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.linear_algebra import dot
 from mtrl.aggregation.solvers.log_losses import log_losses
 
 
-class GeometricMean(Method):
+class GeometricMean(LossMethod):
     """Geometric Loss Strategy, GLS (Chennupati et al. 2019, eq. 3): descends `M = (prod_i L_i)^(1/T)`.
 
     Weights `M / (T L_i)`: those of the sum of logarithms, in the losses' own unit.
@@ -18,13 +18,9 @@ class GeometricMean(Method):
     change sign, such as those of actors in reinforcement learning.
     """
 
-    needs_gram = False
-    needs_losses = True
     positive_losses = True
-    weighs_heads = True
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+    def weigh_losses(self, losses: Tensor) -> Tensor:
         log, live = log_losses(losses)
         one = live.to(log.dtype)
         count = one.sum(-1, keepdim=True).clamp(min=1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import CoordinateMethod
+from mtrl.aggregation.gradient_method import CoordinateMethod
 from mtrl.aggregation.solvers.per_task import per_task
 from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_uniform
 

@@ -41,11 +41,11 @@ class GradNorm(Method):
             raise ValueError(f"GradNorm needs a finite alpha, got {alpha=}")
         self.alpha = alpha
         self.learning_rate = checked_learning_rate("GradNorm", learning_rate)
-        self.register_buffer("task_weights", None)
-        self.register_buffer("first_losses", None)
+        self.open_buffer("task_weights", -1)
+        self.open_buffer("first_losses", -1)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+        losses = self.given(losses)
         state = self.remembered("task_weights", adam_start(losses, 1.0))
         weights = state[..., 0, :].clone()
         norms = gram.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()

@@ -42,7 +42,7 @@ class GradVac(Method):
         self.seed = checked_seed("GradVac", seed)
         self.register_buffer("key", random_key(seed))
         self.register_buffer("step", torch.tensor(0))
-        self.register_buffer("targets", None, task_axes=(-2, -1))
+        self.open_buffer("targets", -2, -1)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         T = gram.shape[-1]

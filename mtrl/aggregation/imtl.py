@@ -31,9 +31,9 @@ class IMTL(Method):
     def __init__(self, learning_rate: float = 0.025) -> None:
         super().__init__()
         self.learning_rate = checked_learning_rate("IMTL", learning_rate)
-        self.register_buffer("log_scales", None)
+        self.open_buffer("log_scales", -1)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+        losses = self.given(losses)
         scales = learned_scales(self, losses, self.learning_rate)
         return scales * impartial_weights(gram * (scales.unsqueeze(-1) * scales.unsqueeze(-2)), eps)

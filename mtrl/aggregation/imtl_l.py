@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod, Method
 from mtrl.aggregation.solvers.adam import adam_start, adam_step, checked_learning_rate
 from mtrl.aggregation.solvers.log_losses import positive
 
 
-class IMTLL(Method):
+class IMTLL(LossMethod):
     """The loss half of Impartial Multi-Task Learning (Liu et al. 2021, eq. 7): descends `sum_i e^(s_i) L_i - s_i`.
 
     `s` starts at 0 and is learned as well, by an Adam inside this method: each call gives the weights `e^(s_i)` and
@@ -23,20 +23,16 @@ class IMTLL(Method):
         learning_rate: of `s`, > 0. Paper: that of the network.
     """
 
-    needs_gram = False
-    needs_losses = True
     positive_losses = True
-    weighs_heads = True
     log_scales: Tensor | None
     """`[..., 4, T]`: `s` in the first row, then its Adam."""
 
     def __init__(self, learning_rate: float = 0.025) -> None:
         super().__init__()
         self.learning_rate = checked_learning_rate("IMTLL", learning_rate)
-        self.register_buffer("log_scales", None)
+        self.open_buffer("log_scales", -1)
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+    def weigh_losses(self, losses: Tensor) -> Tensor:
         return learned_scales(self, losses, self.learning_rate)
 
 

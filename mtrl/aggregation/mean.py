@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.per_task import numbers, per_task
 
 
-class LinearScalarization(Method):
+class LinearScalarization(LossMethod):
     """Fixed weights: the update is `sum_i w_i g_i`, the gradient of the weighted loss.
 
     Convention: the weights are used as given; without them they are `1/T`, which is the mean.
@@ -18,8 +18,7 @@ class LinearScalarization(Method):
         weights: one number per task; None for the mean.
     """
 
-    needs_gram = False
-    weighs_heads = True
+    needs_losses = False
 
     def __init__(self, weights: Sequence[float] | None = None) -> None:
         super().__init__()
@@ -27,5 +26,5 @@ class LinearScalarization(Method):
         if not all(map(math.isfinite, self.weights or ())):
             raise ValueError(f"LinearScalarization needs finite weights, got weights={list(self.weights or ())}")
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        return per_task("LinearScalarization", "weights", self.weights, 1 / gram.shape[-1], gram[..., 0])
+    def weigh_losses(self, losses: Tensor) -> Tensor:
+        return per_task("LinearScalarization", "weights", self.weights, 1 / losses.shape[-1], losses)

@@ -1,18 +1,19 @@
 """What every aggregation method is: a Gram matrix in, one weight per task out.
 
-Axes: `T` tasks; leading batch axes are written `...`.
+Axes: `T` tasks; leading batch axes are written `...`. Three kinds: `Method` weighs the tasks by their gradients' Gram
+matrix, `LossMethod` by their losses alone, and a `GradientMethod` looks at the gradients themselves.
 """
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mtrl.aggregation.solvers.linear_algebra import EPS, bilinear
+from mtrl.aggregation.task_state import TaskState
 
 
 @dataclass(frozen=True)
@@ -30,62 +31,50 @@ class Solution:
     """`[...]`, bool: the update is zero up to the rounding of the Gram matrix."""
 
 
-class Method(nn.Module, ABC):
-    """An aggregation rule; subclasses are final and implement `weigh`.
+class AnyMethod(TaskState, ABC):
+    """What methods of all kinds say of themselves.
 
-    Calling it costs no synchronisation on a device: no host copy, no branch on a tensor's value, so it runs under
-    `torch.compile(fullgraph=True)`, `torch.vmap` and on `meta` tensors. Weights carry no gradient.
-
-    State (a history, logits, the position in a random stream) sits in buffers, so that `state_dict()` resumes it. A
-    buffer whose shape depends on the tasks is None until the first call, see `remembered`.
+    Calling one costs no synchronisation on a device: no host copy, no branch on a tensor's value, so it runs under
+    `torch.compile(fullgraph=True)`, `torch.vmap` and on `meta` tensors. What it returns carries no gradient. State (a
+    history, logits, the position in a random stream) sits in buffers, so that `state_dict()` resumes it.
     """
 
-    iterations: int = 0
-    """Steps of the method's solver at most."""
-    needs_gram: bool = True
-    """False: the weights depend on the losses (or on nothing), `forward` takes `gram=None`, and no per-task gradients
-    need be collected."""
-    needs_losses: bool = False
-    """True: `forward` asks for losses."""
     positive_losses: bool = False
     """True: the rule takes logarithms of the losses or divides by them. `solve` refuses a loss that is not positive;
     `forward`, which reads no value, does what the method says."""
-    needs_gradients: bool = False
-    """True: `observe` must see the gradients before their Gram matrix is taken, for the method to be the paper's."""
     needs_update: bool = False
     """True: `update` must be called with the losses after the optimizer's step, on the same data."""
     weighs_heads: bool = False
     """True: the rule is a weighted loss, `sum_i w_i L_i`, whose gradient goes to the heads as well. False: it concerns
     the shared parameters, and heads take the plain gradient of their own task's loss."""
 
-    task_axes: dict[str, tuple[int, ...]]
-    """Of the buffers whose shape the first call decides, those that go over the tasks, without leading axes."""
-    task_names: tuple[str, ...] | None
-    """Of the tasks that the state is of, in its order; None if they have no names and go by their places."""
     worst_residual: Tensor
     """The largest residual of all calls so far, scalar, float64, on the device: what a training loop looks at now and
     then, since a plain call raises nothing. Set it to zero to begin anew. It is no part of `state_dict()`."""
-    held_weights: Tensor | None
-    """`[T]`, the weights that a training loop reuses between two calls, NaN for a task without; None if it does not."""
-    held_for: Tensor | None
-    """Calls that these weights have served, int64."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.task_axes = {}
-        self.task_names = None
         self.register_buffer("worst_residual", torch.zeros((), dtype=torch.float64), persistent=False)
-        self.register_buffer("held_weights", None, task_axes=())
-        self.register_buffer("held_for", None, task_axes=())
+
+    def update(self, losses: Tensor) -> None:
+        """Learns from the losses after the optimizer's step, `[..., T]`: for the methods with `needs_update`."""
+
+
+class Method(AnyMethod):
+    """Weights of the tasks from their gradients' Gram matrix; subclasses are final and implement `weigh`."""
+
+    iterations: int = 0
+    """Steps of the method's solver at most."""
+    needs_losses: bool = False
+    """True: `forward` asks for losses."""
 
     @abstractmethod
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         """The method's equation.
 
         Args:
-            gram: inner products of the task gradients, `[..., T, T]`, float64; zeros if the method was called without
-                one, which needs `needs_gram = False`.
-            losses: `[..., T]`, float64, or None.
+            gram: inner products of the task gradients, `[..., T, T]`, float64.
+            losses: `[..., T]`, float64, or None; see `given`.
             eps: relative rounding of the Gram matrix that was given (its dtype's epsilon).
 
         Returns:
@@ -96,27 +85,12 @@ class Method(nn.Module, ABC):
         """Distance from the optimality condition, `[...]`; 0 for a closed form. Takes what `weigh` does."""
         return torch.zeros_like(weights[..., 0])
 
-    def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
-        """Sees the gradients, for the few methods with `needs_gradients`: they keep a running mean of them, say.
-
-        Args:
-            gradients: by parameter name, `[..., T, *shape]`.
-            losses: `[..., T]`.
-
-        Returns:
-            The gradients whose Gram matrix `forward` gets and which its weights combine; in the same form.
-        """
-        return gradients
-
-    def update(self, losses: Tensor) -> None:
-        """Learns from the losses after the optimizer's step, `[..., T]`: for the methods with `needs_update`."""
-
     def forward(self, gram: Tensor | None, losses: Tensor | None = None, eps: float | None = None) -> Tensor:
         """Weights of the tasks.
 
         Args:
             gram: inner products `G_ij = <g_i, g_j>` of the task gradients, `[..., T, T]`, floating point; None will
-                do for the methods with `needs_gram = False` if losses are given.
+                do for a `LossMethod` if losses are given.
             losses: task losses, `[..., T]`, for the methods that read them.
             eps: relative rounding of the entries of `gram`; None for that of its dtype.
 
@@ -125,13 +99,11 @@ class Method(nn.Module, ABC):
             `gram`, or losses that are read, hold a NaN or an infinity.
         """
         gram = self._checked(gram, losses)
-        exact, exact_losses = _exact(gram, losses)
+        exact, exact_losses = _exact(gram), None if losses is None else _exact(losses)
         weights = self.weigh(exact, exact_losses, torch.finfo(gram.dtype).eps if eps is None else eps)
-        total = exact.sum((-2, -1))
-        if exact_losses is not None and self.needs_losses:
-            total = total + exact_losses.sum(-1)
-        # Adds zero, or NaN where there is a NaN or an infinity (0 * total would be folded away by a compiler).
-        return (weights + (total - total).unsqueeze(-1)).to(gram.dtype)
+        if self.needs_losses:
+            weights = spoiled(weights, self.given(exact_losses))
+        return spoiled(weights, exact).to(gram.dtype)
 
     def solve(self, gram: Tensor | None, losses: Tensor | None = None) -> Solution:
         """Weights with their certificate. Reads values back to the host, unlike a plain call.
@@ -143,7 +115,7 @@ class Method(nn.Module, ABC):
         gram = self._checked(gram, losses)
         check_finite(gram, losses)
         check_positive(self, losses)
-        exact, exact_losses = _exact(gram, losses)
+        exact, exact_losses = _exact(gram), None if losses is None else _exact(losses)
         eps = torch.finfo(gram.dtype).eps
         weights = self.weigh(exact, exact_losses, eps)
         lengths = weights.abs() * exact.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
@@ -155,21 +127,6 @@ class Method(nn.Module, ABC):
             stationary=bilinear(weights, exact, weights)[..., 0] <= rounding,
         )
 
-    def register_buffer(
-        self, name: str, tensor: Tensor | None, persistent: bool = True, task_axes: tuple[int, ...] = (-1,)
-    ) -> None:
-        """As of any module; None for a state whose shape the first call decides.
-
-        Args:
-            name: of the buffer.
-            tensor: its first value.
-            persistent: whether `state_dict()` has it.
-            task_axes: of such a state, those that go over the tasks, without leading axes.
-        """
-        if tensor is None:
-            self.task_axes[name] = task_axes
-        super().register_buffer(name, tensor, persistent)
-
     def noted(self, gram: Tensor) -> Tensor:
         """`worst_residual`, for a solver of this matrix to raise."""
         worst = self._buffers["worst_residual"]
@@ -180,33 +137,15 @@ class Method(nn.Module, ABC):
         self.worst_residual = self.worst_residual.to(gram.device, torch.float64)
         return self.worst_residual
 
-    def remembered(self, name: str, initial: Tensor) -> Tensor:
-        """The state `name`: `initial` at the first call, then what `remember` left.
-
-        Where the state is NaN, as `of_tasks` makes it for a task that is new, it is the initial one, too.
-
-        Args:
-            name: of a buffer, registered as None in the constructor.
-            initial: its first value, in the shape of all later ones.
+    def given(self, losses: Tensor | None) -> Tensor:
+        """The losses of a call, for a method that needs them.
 
         Raises:
-            ValueError: the method has been used with other numbers of tasks or leading axes.
+            ValueError: there are none.
         """
-        value = getattr(self, name)
-        if value is None:
-            value = initial.clone()
-            setattr(self, name, value)
-        elif value.shape != initial.shape:
-            used, got = list(value.shape), list(initial.shape)
-            raise ValueError(f"{self} has been used with a {name} of shape {used}, got {got}: make a new one")
-        else:
-            value.copy_(torch.where(value.isnan(), initial, value))
-        return value
-
-    def remember(self, name: str, value: Tensor) -> None:
-        """Replaces the state `name`, but for rows (last axis) that are not finite: a bad step leaves no trace."""
-        old = getattr(self, name)
-        old.copy_(torch.where(value.isfinite().all(-1, keepdim=True), value, old))
+        if losses is None:
+            raise ValueError(f"{self} needs losses")
+        return losses
 
     def extra_repr(self) -> str:
         """The constructor's arguments."""
@@ -214,53 +153,71 @@ class Method(nn.Module, ABC):
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     def _checked(self, gram: Tensor | None, losses: Tensor | None) -> Tensor:
-        """Shapes and what the method needs; the Gram matrix, zeros for a method that can do without."""
-        if self.needs_losses and losses is None:
-            raise ValueError(f"{self} needs losses")
+        """The Gram matrix, if it and the losses are what the method needs."""
+        if self.needs_losses:
+            self.given(losses)
         if gram is None:
-            if self.needs_gram or losses is None:
-                raise ValueError(f"{self} needs {'a Gram matrix' if self.needs_gram else 'a Gram matrix or losses'}")
-            gram = losses.new_zeros(()).expand(*losses.shape, losses.shape[-1])
-        _check_shapes(gram, losses)
+            raise ValueError(f"{self} needs a Gram matrix")
+        check_shapes(gram.shape, gram.dtype, losses)
         return gram
 
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self.task_names is not None:
-            destination[prefix + "task_names"] = list(self.task_names)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        names = state_dict.pop(prefix + "task_names", None)
-        self.task_names = None if names is None else tuple(names)
-        # State that is not there yet takes the saved shape; state that was not there when saving goes.
-        for name in self.task_axes:
-            saved = state_dict.get(prefix + name)
-            if saved is None or self._buffers[name] is None:
-                setattr(self, name, None if saved is None else saved.clone())
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
+class LossMethod(Method):
+    """Weights of the tasks from their losses, or from nothing: no per-task gradients need be collected.
 
-
-class CoordinateMethod(nn.Module, ABC):
-    """A rule that looks at each coordinate of the gradients by itself, so that no Gram matrix determines it.
-
-    As `Method` in all else: state in buffers, no synchronisation, no gradient.
+    Subclasses are final and implement `weigh_losses`. All that `Method` says holds with a Gram matrix that is given,
+    which only has a part in the dtype of the weights and in where they are NaN.
     """
 
+    weighs_heads = True
+    needs_losses = True
+
     @abstractmethod
-    def forward(self, gradients: Tensor, losses: Tensor | None = None) -> Tensor:
-        """The update.
+    def weigh_losses(self, losses: Tensor) -> Tensor:
+        """The method's equation: losses to weights, both `[..., T]`, float64.
 
-        Args:
-            gradients: of the tasks, `[..., T, P]`, floating point; any part of the coordinates will do.
-            losses: `[..., T]`.
-
-        Returns:
-            `[..., P]`, NaN in a coordinate where a gradient is NaN or infinite.
+        Where `needs_losses` is False the values mean nothing: only shape and device are those of the losses.
         """
+
+    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
+        return self.weigh_losses(self.given(losses) if self.needs_losses else gram[..., 0])
+
+    def forward(self, gram: Tensor | None, losses: Tensor | None = None, eps: float | None = None) -> Tensor:
+        """See `Method.forward`."""
+        if gram is not None:
+            return super().forward(gram, losses, eps)
+        losses = self._losses_alone(losses)
+        weights = self.weigh_losses(_exact(losses))
+        return (spoiled(weights, _exact(losses)) if self.needs_losses else weights).to(losses.dtype)
+
+    def solve(self, gram: Tensor | None, losses: Tensor | None = None) -> Solution:
+        """See `Method.solve`; gradients that nobody gave count as zero."""
+        if gram is None:
+            losses = self._losses_alone(losses)
+            gram = losses.new_zeros(()).expand(*losses.shape, losses.shape[-1])
+        return super().solve(gram, losses)
+
+    def _losses_alone(self, losses: Tensor | None) -> Tensor:
+        if losses is None:
+            raise ValueError(f"{self} needs {'losses' if self.needs_losses else 'a Gram matrix or losses'}")
+        check_shapes((*losses.shape, losses.shape[-1]), losses.dtype, losses)
+        return losses
+
+
+def spoiled(weights: Tensor, values: Tensor) -> Tensor:
+    """The weights, all NaN where the values that they are made of hold a NaN or an infinity.
+
+    Args:
+        weights: `[..., T]`, float64.
+        values: `[..., T]` or `[..., T, T]`, float64.
+    """
+    total = values.sum(tuple(range(weights.ndim - 1, values.ndim)))
+    # Adds zero, or NaN (0 * total would be folded away by a compiler).
+    return weights + (total - total).unsqueeze(-1)
 
 
 def check_finite(gram: Tensor | None, losses: Tensor | None) -> None:
-    """Name the first task whose gradient or loss is not finite, of those given.
+    """Names the first task whose gradient or loss is not finite, of those given.
 
     Raises:
         ValueError: there is one.
@@ -278,8 +235,8 @@ def check_finite(gram: Tensor | None, losses: Tensor | None) -> None:
         raise ValueError(f"the {what} of task {task}{where} is not finite: {values[(*batch, task)].item()}")
 
 
-def check_positive(method: Method, losses: Tensor | None) -> None:
-    """Name the first task whose loss is not positive, if the method needs that.
+def check_positive(method: AnyMethod, losses: Tensor | None) -> None:
+    """Names the first task whose loss is not positive, if the method needs that.
 
     Raises:
         ValueError: there is one.
@@ -291,15 +248,20 @@ def check_positive(method: Method, losses: Tensor | None) -> None:
     raise ValueError(f"{method} needs positive losses, got {losses[(*batch, task)].item()} for task {task}{where}")
 
 
-def _exact(gram: Tensor, losses: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def check_shapes(shape: Sequence[int], dtype: torch.dtype, losses: Tensor | None) -> None:
+    """Whether a Gram matrix of this shape and dtype is one, and the losses fit it.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
+        raise ValueError(f"gram needs the shape [..., T, T] with T >= 1, got {list(shape)}")
+    if not dtype.is_floating_point:
+        raise ValueError(f"gram needs a floating-point dtype, got {dtype}")
+    if losses is not None and losses.shape != shape[:-1]:
+        raise ValueError(f"losses need the shape {list(shape[:-1])} of the tasks, got {list(losses.shape)}")
+
+
+def _exact(given: Tensor) -> Tensor:
     """The input in float64 and without gradient history."""
-    return gram.detach().double(), None if losses is None else losses.detach().double()
-
-
-def _check_shapes(gram: Tensor, losses: Tensor | None) -> None:
-    if gram.ndim < 2 or gram.shape[-1] != gram.shape[-2] or gram.shape[-1] == 0:
-        raise ValueError(f"gram needs the shape [..., T, T] with T >= 1, got {list(gram.shape)}")
-    if not gram.is_floating_point():
-        raise ValueError(f"gram needs a floating-point dtype, got {gram.dtype}")
-    if losses is not None and losses.shape != gram.shape[:-1]:
-        raise ValueError(f"losses need the shape {list(gram.shape[:-1])} of the tasks, got {list(losses.shape)}")
+    return given.detach().double()

@@ -5,24 +5,23 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mtrl.aggregation.gradient_method import GradientMethod, Gradients, flatten, unflatten
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.solvers.flat import flatten, unflatten
 from mtrl.aggregation.solvers.linear_algebra import multiply
 from mtrl.aggregation.solvers.simplex import project_on_simplex
 
 
-class MoCo(Method):
+class MoCo(Method, GradientMethod):
     """Multi-objective Gradient Correction (Fernando et al. 2023, "Mitigating Gradient Bias in Multi-objective
     Learning"), algorithm 1.
 
-    `observe` moves an estimate of each task's gradient, `y_i <- y_i - b (y_i - g_i)` with `b = beta / k^beta_decay` at
-    its `k`-th call, and hands the estimates on: their Gram matrix is what a call gets, and they are what its weights
-    combine. A call on a Gram matrix `G` takes one step
+    An estimate of each task's gradient follows it, `y_i <- y_i - b (y_i - g_i)` with `b = beta / k^beta_decay` at the
+    `k`-th step; the weights are of the estimates' Gram matrix and combine the estimates. A call on a Gram matrix `G`
+    takes one step
 
         w <- project(w - c (G + rho I) w),    c = gamma / k^gamma_decay,
 
-    on the simplex, from where the last call ended (from `1/T` at first). On the Gram matrix of other gradients, without
-    `observe`, it does the same with those.
+    on the simplex, from where the last call ended (from `1/T` at first), whatever gradients the matrix is of.
 
     Convention: the weights sum to one, as in the paper. Here the estimates begin with the first gradients, `G` is in
     units of its mean diagonal (so `gamma` and `rho` do not depend on the units of the losses) and `b` is at most 1.
@@ -36,9 +35,8 @@ class MoCo(Method):
         rho: pull towards equal weights, >= 0.
     """
 
-    needs_gradients = True
     estimates: Tensor | None
-    """`[..., T, P]`, in the gradients' dtype, the leaves in the order in which `observe` gets them."""
+    """`[..., T, P]`, in the gradients' dtype, the leaves in their order."""
     simplex_weights: Tensor | None
     observed: Tensor
     step: Tensor
@@ -63,13 +61,21 @@ class MoCo(Method):
         self.gamma = gamma
         self.gamma_decay = gamma_decay
         self.rho = rho
-        self.register_buffer("estimates", None, task_axes=(-2,))
-        self.register_buffer("simplex_weights", None)
+        self.open_buffer("estimates", -2)
+        self.open_buffer("simplex_weights", -1)
         self.register_buffer("observed", torch.tensor(0))
         self.register_buffer("step", torch.tensor(0))
 
-    def observe(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
-        """The estimates. Where a gradient of a task is NaN or infinite so is what comes back, but not what is kept."""
+    def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        estimates = gradients.with_leaves(self.estimated(gradients.whole(), losses))
+        weights = self(estimates.gram(), losses)
+        return estimates.combine(weights), weights
+
+    def estimated(self, gradients: Mapping[str, Tensor], losses: Tensor) -> Mapping[str, Tensor]:
+        """Moves the estimates on, by parameter name: `[..., T, *shape]`.
+
+        Where a gradient of a task is NaN or infinite so is what comes back, but not what is kept.
+        """
         flat = flatten(gradients, losses)
         old = self.remembered("estimates", torch.where(flat.isfinite().all(-1, keepdim=True), flat, 0.0))
         self.observed.add_(1)

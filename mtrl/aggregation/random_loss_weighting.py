@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_normal
 
 
-class RandomLossWeighting(Method):
+class RandomLossWeighting(LossMethod):
     """Random Loss Weighting, RLW (Lin et al. 2022, "Reasonable Effectiveness of Random Weighting", algorithm 2).
 
     Weights `softmax(z)`, `z` standard normal, fresh at each call; their mean over calls is `1/T`.
@@ -18,8 +18,7 @@ class RandomLossWeighting(Method):
         seed: of the draws. It and the number of calls so far are the state that `state_dict()` holds.
     """
 
-    needs_gram = False
-    weighs_heads = True
+    needs_losses = False
     key: Tensor
     step: Tensor
 
@@ -29,7 +28,7 @@ class RandomLossWeighting(Method):
         self.register_buffer("key", random_key(seed))
         self.register_buffer("step", torch.tensor(0))
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        draw = random_normal(self.key, self.step, gram.shape[-1]).to(gram.device)
+    def weigh_losses(self, losses: Tensor) -> Tensor:
+        draw = random_normal(self.key, self.step, losses.shape[-1]).to(losses.device)
         self.step.add_(1)
-        return draw.softmax(-1).expand(gram.shape[:-1])
+        return draw.softmax(-1).expand(losses.shape)

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.log_losses import log_losses
 
 
-class ScaleInvariant(Method):
+class ScaleInvariant(LossMethod):
     """Descends `sum_i log L_i` (the SI baseline of Navon et al. 2022): weights `1 / L_i`.
 
     A constant factor on a task's loss changes nothing.
@@ -16,12 +16,8 @@ class ScaleInvariant(Method):
     no sense for losses that change sign, such as those of actors in reinforcement learning.
     """
 
-    needs_gram = False
-    needs_losses = True
     positive_losses = True
-    weighs_heads = True
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+    def weigh_losses(self, losses: Tensor) -> Tensor:
         log, live = log_losses(losses)
         return torch.where(live, (-log).exp(), 0.0)

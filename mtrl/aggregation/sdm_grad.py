@@ -60,7 +60,7 @@ class SDMGrad(Method):
         self.momentum = momentum
         self.num_steps = num_steps
         self.preference = checked_preference("SDMGrad", preference)
-        self.register_buffer("simplex_weights", None)
+        self.open_buffer("simplex_weights", -1)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         pull = self.lam * per_task("SDMGrad", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.per_task import numbers, per_task
 
 
-class STCH(Method):
+class STCH(LossMethod):
     """Smooth Tchebycheff scalarization (Lin et al. 2024, eq. 5): descends `mu log sum_i exp(p_i (L_i - z_i) / mu)`.
 
     Weights `p_i softmax(p (L - z) / mu)_i`; as `mu` goes to 0 the worst task takes all. Any sign of the losses will
@@ -23,10 +23,6 @@ class STCH(Method):
         preference: `p`, one number > 0 per task; None for 1.
         ideal: `z`, the best value of each loss; None for 0.
     """
-
-    needs_gram = False
-    needs_losses = True
-    weighs_heads = True
 
     def __init__(
         self, mu: float = 1.0, preference: Sequence[float] | None = None, ideal: Sequence[float] | None = None
@@ -42,8 +38,7 @@ class STCH(Method):
         if not all(map(math.isfinite, self.ideal or ())):
             raise ValueError(f"STCH needs a finite ideal point, got ideal={list(ideal or ())}")
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+    def weigh_losses(self, losses: Tensor) -> Tensor:
         preference = per_task("STCH", "preference", self.preference, 1.0, losses)
         value = preference * (losses - per_task("STCH", "ideal", self.ideal, 0.0, losses))
         # The largest first: divided by a small mu it would overflow.

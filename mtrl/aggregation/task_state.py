@@ -1,99 +1,203 @@
-"""The state of some of a method's tasks: what a call that has only these sees and moves."""
+"""What a method remembers of each task, from call to call, and of some of the tasks in a call that has only these."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.per_task import Numbers, check_number
 
 
-def places(method: nn.Module, names: Sequence[str] | None, number: int) -> tuple[list[int], int]:
-    """Where in a method's state the tasks of a call are, and for how many tasks there is room then.
+class TaskState(nn.Module):
+    """A module with open buffers: None until the first call decides their shape.
 
-    Args:
-        method: learns the names that it does not know.
-        names: of the tasks; None: they go by their places.
-        number: of the tasks.
+    They are in `state_dict()` from then on, and so are the names of the tasks, if these have names.
+    """
+
+    task_axes: dict[str, tuple[int, ...]]
+    """By name of an open buffer, the axes that go over the tasks, without leading axes."""
+    task_names: tuple[str, ...] | None
+    """Names of the tasks that the state is of, in its order; None if they go by their places."""
+    held_weights: Tensor | None
+    """`[T]`, on the host: the weights that a training loop reuses between two calls, NaN for a task without; None if it
+    does not."""
+    held_for: Tensor | None
+    """Calls that these weights have served, int64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.task_axes = {}
+        self.task_names = None
+        self.open_buffer("held_weights")
+        self.open_buffer("held_for")
+        self.register_state_dict_post_hook(_save_names)
+        self.register_load_state_dict_pre_hook(_make_room)
+
+    def open_buffer(self, name: str, *task_axes: int) -> None:
+        """Registers a buffer whose shape the first call decides; `task_axes` as in the attribute."""
+        self.task_axes[name] = task_axes
+        self.register_buffer(name, None)
+
+    def remembered(self, name: str, initial: Tensor) -> Tensor:
+        """The state `name`: `initial` at the first call, then what `remember` left.
+
+        Where the state is NaN, as `of_tasks` makes it for a task that is new, it is the initial one, too.
+
+        Args:
+            name: of an open buffer.
+            initial: its first value, in the shape of all later ones.
+
+        Raises:
+            ValueError: the method has been used with other numbers of tasks or leading axes.
+        """
+        value = getattr(self, name)
+        if value is None:
+            value = initial.clone()
+            setattr(self, name, value)
+        elif value.shape != initial.shape:
+            used, got = list(value.shape), list(initial.shape)
+            raise ValueError(f"{self} has been used with a {name} of shape {used}, got {got}: make a new one")
+        else:
+            value.copy_(torch.where(value.isnan(), initial, value))
+        return value
+
+    def remember(self, name: str, value: Tensor) -> None:
+        """Replaces the state `name`, but for rows (last axis) that are not finite: a bad step leaves no trace."""
+        old = getattr(self, name)
+        old.copy_(torch.where(value.isfinite().all(-1, keepdim=True), value, old))
+
+    def held(self, index: Sequence[int], every: int, like: Tensor) -> Tensor | None:
+        """The weights of some tasks that a call may reuse, `[len(index)]`; None if the method is to be asked.
+
+        Args:
+            index: places of the tasks in the state.
+            every: calls that the weights may serve.
+            like: gives dtype and device.
+        """
+        if self.held_weights is None or self.held_for is None:
+            return None
+        if int(self.held_for) >= every or max(index) >= len(self.held_weights):
+            return None
+        weights = self.held_weights[list(index)]
+        return weights.to(like) if bool(weights.isfinite().all()) else None
+
+    def hold(self, weights: Tensor, index: Sequence[int], total: int, again: bool) -> None:
+        """Keeps the weights that a call has used for the next ones, if they are finite.
+
+        Args:
+            weights: `[len(index)]`.
+            index: places of the tasks in the state.
+            total: number of tasks in the state; the others have no weight then.
+            again: whether the weights are held ones, which have now served one call more.
+        """
+        if again and self.held_for is not None:
+            self.held_for.add_(1)
+        elif bool(weights.isfinite().all()):
+            self.held_weights = torch.full((total,), torch.nan, dtype=weights.dtype)
+            self.held_weights[list(index)] = weights.cpu()
+            self.held_for = torch.tensor(1)
+
+    def places(self, names: Sequence[str] | None, number: int) -> tuple[list[int], int]:
+        """Places of a call's tasks in the state, and for how many tasks there is room then; learns new names.
+
+        Args:
+            names: of the tasks; None: they go by their places.
+            number: of the tasks.
+
+        Raises:
+            ValueError: the names are not one for each task, or the method has so far been used with other numbers of
+                tasks, or with names where there are none.
+        """
+        known = self.task_names or ()
+        if known and names is None:
+            raise ValueError(f"{self} has been used with named tasks, {list(known)}: tasks needs to name these, too")
+        if names is not None:
+            check_names(names, number)
+        if not known:
+            self._check_size(number)
+        if names is None:
+            return list(range(number)), number
+        self.task_names = known = (*known, *(name for name in names if name not in known))
+        return [known.index(name) for name in names], len(known)
+
+    @contextmanager
+    def of_tasks(self, index: Sequence[int], total: int) -> Iterator[None]:
+        """Within, the state and the numbers per task are those of some tasks; what the others have stays.
+
+        Args:
+            index: places of the tasks, in the order of the call, which has no more leading axes than `task_axes` says.
+            total: number of tasks that there is state for; new ones begin as in a first call.
+        """
+        if list(index) == list(range(total)) and self._size() in (None, total):
+            yield
+            return
+        whole = {name: getattr(self, name) for name in self.task_axes}
+        given = {name: value for name, value in vars(self).items() if isinstance(value, Numbers)}
+        for name, values in given.items():
+            check_number(type(self).__name__, name, values, total)
+        try:
+            for name, values in given.items():
+                setattr(self, name, Numbers(values[i] for i in index))
+            for name, axes in self.task_axes.items():
+                if whole[name] is not None:
+                    setattr(self, name, _taken(_grown(whole[name], axes, total), axes, index))
+            yield
+            for name, axes in self.task_axes.items():
+                whole[name] = _put(whole[name], getattr(self, name), axes, index, total)
+        finally:
+            for name, kept in (given | whole).items():
+                setattr(self, name, kept)
+
+    def _size(self) -> int | None:
+        """Number of the tasks that there is state for; None without any."""
+        for name, axes in self.task_axes.items():
+            value = getattr(self, name)
+            if value is not None and axes:
+                return int(value.shape[axes[0]])
+        return None if self.held_weights is None else len(self.held_weights)
+
+    def _check_size(self, number: int) -> None:
+        size = self._size()
+        if size not in (None, number):
+            raise ValueError(
+                f"{self} has been used with {size} tasks, got {number}: say which by tasks=[names] from the first "
+                "call on, or give None for the loss of an absent one"
+            )
+
+
+def check_names(names: Sequence[str], number: int) -> None:
+    """Whether there is a name for each of a number of tasks.
 
     Raises:
-        ValueError: the names are not one for each task, or the method has so far been used with other numbers of
-            tasks, or with names where there are none.
+        ValueError: there is not, or two are equal.
     """
-    known = getattr(method, "task_names", None)
-    if names is None:
-        if known is not None:
-            raise ValueError(f"{method} has been used with named tasks, {list(known)}: tasks needs to name these, too")
-        _check_size(method, number)
-        return list(range(number)), number
     if isinstance(names, str) or len(names) != number or not all(isinstance(name, str) for name in names):
         raise ValueError(f"tasks needs a name for each of the {number} losses, got {names!r}")
     if len(set(names)) < number:
         raise ValueError(f"tasks needs names that differ, got {list(names)}")
-    if not isinstance(method, Method):
-        return list(range(number)), number
-    if known is None:
-        _check_size(method, number)
-    method.task_names = known = (*(known or ()), *(name for name in names if name not in (known or ())))
-    return [known.index(name) for name in names], len(known)
 
 
-@contextmanager
-def of_tasks(method: nn.Module, index: Sequence[int], total: int) -> Iterator[None]:
-    """Within, the method's state and its numbers per task are those of some tasks; that of the others stays.
-
-    Args:
-        method: a call of which has not more leading axes than the task axes.
-        index: of the tasks, in the order of the call.
-        total: number of tasks that there is state for; new ones begin as in a first call.
-    """
-    if not isinstance(method, Method) or (list(index) == list(range(total)) and _size(method) in (None, total)):
-        yield
-        return
-    whole = {name: getattr(method, name) for name in method.task_axes}
-    given = {name: value for name, value in vars(method).items() if isinstance(value, Numbers)}
-    for name, values in given.items():
-        check_number(type(method).__name__, name, values, total)
-    try:
-        for name, values in given.items():
-            setattr(method, name, Numbers(values[i] for i in index))
-        for name, value in whole.items():
-            if value is not None:
-                setattr(
-                    method, name, _taken(_grown(value, method.task_axes[name], total), method.task_axes[name], index)
-                )
-        yield
-        for name, axes in method.task_axes.items():
-            whole[name] = _put(whole[name], getattr(method, name), axes, index, total)
-    finally:
-        for name, kept in (given | whole).items():
-            setattr(method, name, kept)
+def _save_names(state: TaskState, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
+    if state.task_names is not None:
+        state_dict[prefix + "task_names"] = list(state.task_names)
 
 
-def _size(method: nn.Module) -> int | None:
-    """Number of the tasks that there is state for; None without any."""
-    for name, axes in getattr(method, "task_axes", {}).items():
-        value = getattr(method, name)
-        if value is not None and axes:
-            return int(value.shape[axes[0]])
-    held = getattr(method, "held_weights", None)
-    return None if held is None else len(held)
-
-
-def _check_size(method: nn.Module, number: int) -> None:
-    size = _size(method)
-    if size not in (None, number):
-        raise ValueError(
-            f"{method} has been used with {size} tasks, got {number}: say which by tasks=[names] from the first "
-            "call on, or give None for the loss of an absent one"
-        )
+def _make_room(state: TaskState, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Before loading: an open buffer takes the saved shape, or is None again where none was saved."""
+    names = state_dict.pop(prefix + "task_names", None)
+    state.task_names = None if names is None else tuple(names)
+    for name in state.task_axes:
+        saved = state_dict.get(prefix + name)
+        if saved is None or getattr(state, name) is None:
+            setattr(state, name, None if saved is None else saved.clone())
 
 
 def _grown(value: Tensor, axes: Sequence[int], total: int) -> Tensor:
+    """With room for so many tasks, NaN for new ones."""
     shape = list(value.shape)
     for axis in axes:
         shape[axis] = max(total, shape[axis])
@@ -105,6 +209,7 @@ def _grown(value: Tensor, axes: Sequence[int], total: int) -> Tensor:
 
 
 def _taken(value: Tensor, axes: Sequence[int], index: Sequence[int]) -> Tensor:
+    """The state of some tasks, in this order."""
     if not axes:
         return value
     places = torch.tensor(index, device=value.device)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import CoordinateMethod
+from mtrl.aggregation.gradient_method import CoordinateMethod
 
 _Pick = Callable[[Tensor, Tensor], Tensor]
 

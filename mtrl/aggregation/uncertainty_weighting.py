@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import Method
+from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.adam import adam_start, adam_step, checked_learning_rate
 from mtrl.aggregation.solvers.log_losses import positive
 
 
-class UncertaintyWeighting(Method):
+class UncertaintyWeighting(LossMethod):
     """Uncertainty weighting, UW (Kendall, Gal and Cipolla 2018, eq. 7): descends `sum_i 1/2 e^(-s_i) L_i + 1/2 s_i`.
 
     `s_i = log sigma_i^2` starts at 0 and is learned as well, by an Adam inside this method: each call gives the
@@ -23,20 +23,16 @@ class UncertaintyWeighting(Method):
         learning_rate: of `s`, > 0. Paper: that of the network.
     """
 
-    needs_gram = False
-    needs_losses = True
     positive_losses = True
-    weighs_heads = True
     log_variances: Tensor | None
     """`[..., 4, T]`: `s` in the first row, then its Adam."""
 
     def __init__(self, learning_rate: float = 0.025) -> None:
         super().__init__()
         self.learning_rate = checked_learning_rate("UncertaintyWeighting", learning_rate)
-        self.register_buffer("log_variances", None)
+        self.open_buffer("log_variances", -1)
 
-    def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        assert losses is not None  # needs_losses
+    def weigh_losses(self, losses: Tensor) -> Tensor:
         state = self.remembered("log_variances", adam_start(losses))
         weights = 0.5 * (-state[..., 0, :]).exp()
         gradient = torch.where(positive(losses), 0.5 - weights * losses, 0.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mtrl.aggregation import CoordinateMethod, Method
+from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
 from mtrl.aggregation.method import check_finite, check_positive
 from mtrl.gradients.accumulation import accumulate
 from mtrl.gradients.finite import check_gradients
@@ -19,7 +19,7 @@ from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.loss_graph import like, loss_graph
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.parameters import Trainable, trained
-from mtrl.gradients.step import certified, reads_gradients
+from mtrl.gradients.step import certified
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,18 +62,15 @@ class CollectedGradients:
             ValueError: a parameter is not among the shared ones, a loss is not positive though the method needs that,
                 the method was not solved, or one that reads the gradients is to compare them elsewhere.
         """
-        if compared_at is not None and reads_gradients(method):
+        if compared_at is not None and isinstance(method, GradientMethod):
             raise ValueError(f"{method} reads the gradients themselves: compared_at needs to be None")
-        if isinstance(method, Method):
-            check_positive(method, self.losses)
+        check_positive(method, self.losses)
         part = self._of(group)
-        gram = self.gram(group if compared_at is None else compared_at)
         with certified(method, self.check):
-            if reads_gradients(method):
-                whole = TaskGradients(part.whole()).scaled(self.unit)
-                direction, weights, _ = whole.aggregate(method, self.losses, gram)
+            if isinstance(method, GradientMethod):
+                direction, weights = method.direction(TaskGradients(part.whole()).scaled(self.unit), self.losses)
             else:
-                assert isinstance(method, Method)
+                gram = self.gram(group if compared_at is None else compared_at)
                 weights = method(gram, self.losses.double(), torch.finfo(self.losses.dtype).eps)
                 direction = part.combine(weights * self.unit)
         gradients = {name: like(x, self.parameters[name]) for name, x in direction.items()}

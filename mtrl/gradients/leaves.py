@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.aggregation import CoordinateMethod, Method
+from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod, Method
 from mtrl.aggregation.method import check_finite
 from mtrl.gradients.own_rows import OwnRows
 from mtrl.gradients.shared_inputs import SharedInputs, TableRows
@@ -117,14 +117,17 @@ class TaskGradients:
         """By parameter name: `[..., T, *shape]`, factors multiplied out."""
         return {name: _whole(leaf, self.leading) for name, leaf in self.leaves.items()}
 
+    def with_leaves(self, leaves: Mapping[str, Leaf]) -> TaskGradients:
+        """Other gradients with the same leading axes."""
+        return TaskGradients(leaves, self.leading)
+
     def __add__(self, other: TaskGradients) -> TaskGradients:
         """Of the sum of two losses per task, for instance of two parts of a batch."""
-        leaves = {name: _leaf_sum(leaf, other.leaves[name]) for name, leaf in self.leaves.items()}
-        return TaskGradients(leaves, self.leading)
+        return self.with_leaves({name: _leaf_sum(leaf, other.leaves[name]) for name, leaf in self.leaves.items()})
 
     def scaled(self, factors: Tensor) -> TaskGradients:
         """Of each task times its factor, `[T]`."""
-        return TaskGradients({name: _leaf_scaled(leaf, factors) for name, leaf in self.leaves.items()}, self.leading)
+        return self.with_leaves({name: _leaf_scaled(leaf, factors) for name, leaf in self.leaves.items()})
 
     def aggregate(
         self,
@@ -145,21 +148,14 @@ class TaskGradients:
             ValueError: with `check`, a gradient or loss is NaN or infinite; the message names the task.
         """
         gradients = self
-        if gram is None and (check or (isinstance(method, Method) and method.needs_gram)):
-            kept = {name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()}
-            gradients = TaskGradients(kept, self.leading)
+        if gram is None and (check or not isinstance(method, LossMethod | CoordinateMethod)):
+            gradients = self.with_leaves({name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()})
             gram = gradients.gram()
         if check and gram is not None:
             check_finite(gram, losses)
-        if isinstance(method, CoordinateMethod):
-            whole = gradients.whole()
-            direction = {name: _coordinate_wise(method, leaf, losses) for name, leaf in whole.items()}
-            return Aggregate(direction, torch.full_like(losses, torch.nan), gram)
-        seen = gram
-        if method.needs_gradients:
-            gradients = TaskGradients(method.observe(gradients.whole(), losses), self.leading)
-            seen = gradients.gram()
-        weights = method(seen, losses)
+        if isinstance(method, GradientMethod):
+            return Aggregate(*method.direction(gradients, losses), gram)
+        weights = method(gram, losses)
         return Aggregate(gradients.combine(weights), weights, gram)
 
 
@@ -172,11 +168,6 @@ def _whole(leaf: Leaf, leading: int) -> Tensor:
     if isinstance(leaf, Factors):
         return leaf.product(leading)
     return leaf if isinstance(leaf, Tensor) else leaf.product()
-
-
-def _coordinate_wise(method: CoordinateMethod, leaf: Tensor, losses: Tensor) -> Tensor:
-    axes = losses.ndim
-    return method(leaf.flatten(axes), losses).view(leaf.shape[: axes - 1] + leaf.shape[axes:])
 
 
 def _leaf_gram(leaf: Leaf, leading: int) -> Tensor:

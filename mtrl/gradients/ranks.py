@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mtrl.aggregation.method import AnyMethod
 from mtrl.gradients.loss_graph import Average, LossGraph
 
 Plan = tuple[LossGraph, list[int], int]
@@ -15,7 +16,7 @@ ENTRIES = 1024
 """Of a parameter, that tell it from another."""
 
 
-def agreed(plan: Callable[[], Plan], method: nn.Module, average: Average, check: bool) -> Plan:
+def agreed(plan: Callable[[], Plan], method: AnyMethod, average: Average, check: bool) -> Plan:
     """The plan of a step, in which a task or parameter is there if it is on any rank.
 
     Args:
@@ -46,10 +47,10 @@ def agreed(plan: Callable[[], Plan], method: nn.Module, average: Average, check:
     return replace(graph, present=bits[:tasks], reached=bits[tasks:]), rows, total
 
 
-def _said(plan: Plan, method: nn.Module) -> str:
+def _said(plan: Plan, method: AnyMethod) -> str:
     graph, rows, total = plan
     shapes = [[(list(p.shape), str(p.dtype)) for p in parameters] for parameters in (graph.shared, graph.heads)]
-    count = getattr(method, "held_for", None)
+    count = method.held_for
     return (
         f"{method}, {len(rows)} losses at {rows} of {total}, {len(graph.features)} features, "
         f"weights kept for {None if count is None else int(count)} calls, shared {shapes[0]}, heads {shapes[1]}"

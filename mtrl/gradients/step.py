@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
-from mtrl.aggregation import CoordinateMethod, Method
+from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod, Method
 from mtrl.aggregation.method import check_finite, check_positive
 from mtrl.gradients.finite import Watch, check_gradients
 from mtrl.gradients.leaves import TaskGradients
@@ -79,25 +79,19 @@ def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor 
     graph.mean([values])
     if options.check:
         check_finite(None, values)
-        if isinstance(method, Method):
-            check_positive(method, values)
+        check_positive(method, values)
     one = values.new_ones((), dtype=torch.float32)
     # Through `scaler.scale`, which also makes the scaler ready for its `step`.
     factor = one if scaler is None else scaler.scale(one)
     if held is not None:
         made = _weighted(graph, method, held, factor, options._replace(scale=None))
-    elif isinstance(method, Method) and not method.needs_gram:
+    elif isinstance(method, LossMethod):
         made = _weighted(graph, method, method(None, values), factor, options)
     else:
         made = _aggregated(graph, method, values, factor, options)
     if options.check:
         _check(graph, made)
     return _lengthened(made, factor, options, fixed=held is not None)
-
-
-def reads_gradients(method: Method | CoordinateMethod) -> bool:
-    """Whether their inner products are not enough."""
-    return isinstance(method, CoordinateMethod) or method.needs_gradients
 
 
 def _weighted(
@@ -108,7 +102,7 @@ def _weighted(
     mean = None
     if options.scale == "mean":
         mean, _ = graph.weighted(torch.full_like(weights, 1 / len(weights)) * factor, graph.shared, True, False)
-    if isinstance(method, Method) and method.weighs_heads:
+    if method.weighs_heads:
         both, watched = graph.weighted(weights * factor, [*graph.shared, *graph.heads], keep, watch)
         return _Made(weights, both[: len(graph.shared)], both[len(graph.shared) :], mean, [watched])
     of_heads, watched = graph.weighted(torch.ones_like(weights) * factor, graph.heads, True, watch)
@@ -120,10 +114,9 @@ def _aggregated(
     graph: LossGraph, method: Method | CoordinateMethod, values: Tensor, factor: Tensor, options: Options
 ) -> _Made:
     """With the weights that the method makes of per-task gradients; these first."""
-    weighs_heads = isinstance(method, Method) and method.weighs_heads
-    later = options.retain_graph or weighs_heads
-    heads = [] if weighs_heads else graph.heads
-    factored, later_or_features = not reads_gradients(method), later or bool(graph.features)
+    later = options.retain_graph or method.weighs_heads
+    heads = [] if method.weighs_heads else graph.heads
+    factored, later_or_features = not isinstance(method, GradientMethod), later or bool(graph.features)
     collected = graph.collect(options.chunk_size, factor, heads, later_or_features, factored, options.check)
     if options.check:
         check_gradients(collected.sizes)
@@ -134,7 +127,7 @@ def _aggregated(
     with certified(method, options.check):
         weights, direction = _direction(collected, method, values, factor)
     of_shared = graph.of_shared(direction, collected.sparse, later)
-    if not weighs_heads:
+    if not method.weighs_heads:
         return _Made(weights, of_shared, collected.of_heads, mean, [])
     of_heads, watched = graph.weighted(weights * factor, graph.heads, options.retain_graph, options.check)
     return _Made(weights, of_shared, of_heads, mean, [watched])
@@ -143,7 +136,7 @@ def _aggregated(
 @contextmanager
 def certified(method: Method | CoordinateMethod, check: bool) -> Iterator[None]:
     """Raises ValueError if a solve within ends far from its solution. The method keeps the worst of all its calls."""
-    if not check or not isinstance(method, Method):
+    if not check:
         yield
         return
     before = method.worst_residual.clone()
@@ -160,9 +153,9 @@ def _direction(
 ) -> tuple[Tensor, Sequence[Tensor]]:
     """Weights and what the method makes of the gradients, times the factor."""
     gradients, unit = collected.gradients, collected.unit
-    if isinstance(method, CoordinateMethod) or method.needs_gradients:
+    if isinstance(method, GradientMethod):
         whole = {name: leaf.mul_(by_task(unit, leaf)) for name, leaf in gradients.whole().items()}
-        direction, weights, _ = TaskGradients(whole).aggregate(method, values, collected.gram)
+        direction, weights = method.direction(TaskGradients(whole), values)
         return weights, [x * factor for x in direction.values()]
     weights = method(collected.gram, values.double(), collected.eps)
     return weights, [*gradients.combine(weights * unit * factor).values()]

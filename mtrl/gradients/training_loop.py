@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
-from mtrl.aggregation import CoordinateMethod, Method
-from mtrl.aggregation.task_state import of_tasks, places
+from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
 from mtrl.gradients.accumulation import accumulate
-from mtrl.gradients.held_weights import held_weights, hold
 from mtrl.gradients.loss_graph import Average, LossGraph, loss_graph
 from mtrl.gradients.losses import mask, read_losses
 from mtrl.gradients.parameters import Trainable
 from mtrl.gradients.ranks import agreed
-from mtrl.gradients.step import Options, reads_gradients, take_step
+from mtrl.gradients.step import Options, take_step
 from mtrl.gradients.update_length import Scale, check_length
 
 
@@ -95,13 +93,13 @@ def backward(
     if update_every < 1 or (update_every > 1 and isinstance(method, CoordinateMethod)):
         rule = "at least 1" if update_every < 1 else f"1 with {method}, which has no weights to reuse"
         raise ValueError(f"update_every needs to be {rule}, got update_every={update_every}")
-    if features is not None and average is not None and reads_gradients(method):
+    if features is not None and average is not None and isinstance(method, GradientMethod):
         raise ValueError(f"{method} reads the gradients themselves: with average, features needs to be None")
     check_length(scale, max_norm)
 
     def plan() -> tuple[LossGraph, list[int], int]:
         given = read_losses(losses, present, check)
-        rows, total = places(method, tasks, len(given.roots))
+        rows, total = method.places(tasks, len(given.roots))
         return loss_graph(given, shared, heads, features, average, retain_graph), rows, total
 
     graph, rows, total = plan() if average is None else agreed(plan, method, average, check)
@@ -110,12 +108,12 @@ def backward(
     if not there:
         return weights
     mine = [rows[task] for task in there]
-    held = held_weights(method, mine, update_every, weights) if update_every > 1 else None
+    held = method.held(mine, update_every, weights) if update_every > 1 else None
     options = Options(chunk_size, scale, max_norm, scaler, retain_graph, check)
-    with of_tasks(method, mine, total):
+    with method.of_tasks(mine, total):
         taken = take_step(graph.of_tasks(there), method, held, options)
-    if update_every > 1 and isinstance(method, Method):
-        hold(method, taken.kept_weights if held is None else None, mine, total)
+    if update_every > 1:
+        method.hold(taken.kept_weights, mine, total, again=held is not None)
     accumulate([*graph.shared, *graph.heads], [*taken.of_shared, *taken.of_heads])
     weights[there] = taken.weights.to(weights)
     return weights
@@ -138,6 +136,6 @@ def update(
     """
     values = list(losses)
     there = [task for task, here in enumerate(mask(present, len(values))) if here and values[task] is not None]
-    rows, total = places(method, tasks, len(values))
-    with of_tasks(method, [rows[task] for task in there], total):
+    rows, total = method.places(tasks, len(values))
+    with method.of_tasks([rows[task] for task in there], total):
         method.update(torch.stack([values[task] for task in there]).detach())

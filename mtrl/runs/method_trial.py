@@ -3,7 +3,7 @@
 import torch
 
 from mtrl import aggregation
-from mtrl.aggregation import CoordinateMethod
+from mtrl.gradients import TaskGradients
 from mtrl.runs.errors import UserError
 from mtrl.runs.section import MethodConfig
 
@@ -20,14 +20,10 @@ def try_method(config: MethodConfig, num_tasks: int, batch: tuple[int, ...] = ()
         UserError: it does not fit these tasks: a preference of another length, too few tasks, a missing package.
     """
     method = aggregation.make(config.name, **config.arguments)
-    gram = torch.eye(num_tasks).expand(*batch, num_tasks, num_tasks).clone()
+    orthogonal = torch.eye(num_tasks).expand(*batch, num_tasks, num_tasks).clone()
     losses = torch.ones(*batch, num_tasks)
     try:
-        if isinstance(method, CoordinateMethod):
-            method(gram, losses)
-            return
-        observed = method.observe({"parameter": gram}, losses) if method.needs_gradients else {"parameter": gram}
-        method(observed["parameter"] @ observed["parameter"].mT, losses)
+        TaskGradients({"parameter": orthogonal}, len(batch)).aggregate(method, losses)
         if method.needs_update:
             method.update(losses)
     except (ValueError, ArithmeticError) as error:

@@ -40,7 +40,7 @@ class SupervisedMethodConfig(MethodConfig):
             return self
         checked = MethodConfig(name=self.name, update_every=self.update_every, **self.arguments)
         method = aggregation.make(checked.name, **checked.arguments)
-        if self.update_every > 1 and isinstance(method, aggregation.Method) and method.needs_update:
+        if self.update_every > 1 and method.needs_update:
             raise ValueError(f"update_every must be 1 with {self.name}, which learns at every step")
         return self
 

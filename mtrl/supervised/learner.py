@@ -100,7 +100,7 @@ class Learner:
         if self.config.optimizer.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.shared, self.config.optimizer.max_grad_norm)
         self.optimizer.step()
-        if isinstance(self.method, aggregation.Method) and self.method.needs_update:
+        if self.method.needs_update:
             with torch.no_grad():
                 self.method.update(torch.stack(self._losses(batch)[0]))
         return Taken(values, weights, measured)

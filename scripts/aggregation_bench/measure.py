@@ -14,7 +14,7 @@ from turns import synchronise
 from aggregation_bench.case import FAMILIES, Case, make_case
 from aggregation_bench.error import as_answer, error_of
 from aggregation_bench.solvers import Build, Solver, by_cvxpy, ours, torchjd_peer
-from mtrl.aggregation import METHODS
+from mtrl.aggregation import METHODS, GradientMethod, Method
 
 MATRICES = 5
 """Of a family, in turn."""
@@ -96,8 +96,8 @@ def measure_all(tasks: int, batch: int, seconds: float, peers: set[str], devices
         for device in devices:
             single = measure(Cell(name, "ours", tasks, family, device, None), ours(name, device), seconds)
             cells.append(single)
-            if getattr(METHODS[name], "needs_gradients", False):
-                continue  # they observe one set of gradients at a time
+            if issubclass(METHODS[name], Method) and issubclass(METHODS[name], GradientMethod):
+                continue  # they follow one set of gradients at a time
             several = batch
             while several > 1 and several * (single.ms or 0) / 1000 > LONGEST * seconds and device == "cpu":
                 several //= 2

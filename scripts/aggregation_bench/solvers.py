@@ -5,7 +5,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from aggregation_bench.case import Case
-from mtrl.aggregation import METHODS, CoordinateMethod, NashMTL, make
+from mtrl.aggregation import METHODS, CoordinateMethod, GradientMethod, NashMTL, make
+from mtrl.gradients import TaskGradients
 
 Solver = Callable[[Case], Tensor]
 """Weights, `[..., T]`, or the update, `[..., P]`."""
@@ -26,21 +27,15 @@ SAME = {
 
 
 def ours(name: str, device: str = "cpu") -> Build:
-    """The method of that name with its default hyper-parameters; the few that observe gradients do it on the clock."""
+    """The method of that name with its default hyper-parameters; the few that read gradients do it on the clock."""
 
     def build() -> Solver:
         method = make(name).to(device)
         if isinstance(method, CoordinateMethod):
             return lambda case: method(case.gradients, case.losses)
-        if not method.needs_gradients:
-            return lambda case: method(case.gram, case.losses)
-
-        def observing(case: Case) -> Tensor:
-            seen = method.observe({"all": case.gradients}, case.losses)["all"]
-            weights = method(seen @ seen.mT, case.losses)
-            return weights if seen is case.gradients else weights @ seen
-
-        return observing
+        if isinstance(method, GradientMethod):
+            return lambda case: method.direction(TaskGradients({"all": case.gradients}), case.losses)[0]["all"]
+        return lambda case: method(case.gram, case.losses)
 
     return build
 

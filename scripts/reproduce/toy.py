@@ -152,7 +152,7 @@ def make_page(
 
 def positive_only(found: Iterable[str]) -> list[str]:
     """What is to be said of methods for positive losses."""
-    named = [name for name in found if getattr(METHODS[name], "positive_losses", False)]
+    named = [name for name in found if METHODS[name].positive_losses]
     return [f"The losses are negative on the front; {', '.join(named)} are made for positive ones."] if named else []
 
 

@@ -20,12 +20,14 @@ from mtrl.aggregation import (
     ExcessMTL,
     GeometricMean,
     GradNorm,
+    LossMethod,
     Method,
     RandomLossWeighting,
     ScaleInvariant,
     UncertaintyWeighting,
 )
 from mtrl.aggregation.imtl_g import IMTLG
+from mtrl.gradients import TaskGradients
 from tests.aggregation.gradients import conflicting, generator, gram, normal
 from tests.oracles import loss_weighting
 
@@ -200,14 +202,15 @@ def test_excess_mtl_by_coordinates() -> None:
     method, weights, roots, first = ExcessMTL(step_size=0.3), torch.full((3,), 1 / 3).double(), [], None
     for call in range(5):
         J = normal(3, 10, seed=call)
-        gradients = {"a": J[:, :4].view(3, 2, 2), "b.c": J[:, 4:]}
-        assert method.observe(gradients, torch.ones(3)) is gradients
+        gradients = TaskGradients({"a": J[:, :4].view(3, 2, 2), "b.c": J[:, 4:]})
         roots.append(J**2)
         risks = torch.tensor([(J[i] ** 2 / sum(root[i] for root in roots).sqrt()).sum() for i in range(3)]).double()
         first = risks if first is None else first
         weights = weights * (0.3 * risks / first).exp()
         weights = weights / weights.sum()
-        close(method(gram(J)), weights)
+        direction, found = method.direction(gradients, torch.ones(3))
+        close(found, weights)
+        close(torch.cat((direction["a"].flatten(), direction["b.c"])), weights @ J)
     assert weights.max() - weights.min() > 0.01
 
 
@@ -215,8 +218,7 @@ def test_excess_mtl_isotropic_is_by_coordinates_when_they_are_equal() -> None:
     by_coordinates, isotropic = ExcessMTL(), ExcessMTL()
     for call in range(5):
         J = normal(3, 1, seed=call).expand(3, 9)
-        by_coordinates.observe({"a": J}, torch.ones(3))
-        close(isotropic(gram(J)), by_coordinates(gram(J)))
+        close(isotropic(gram(J)), by_coordinates.direction(TaskGradients({"a": J}), torch.ones(3))[1])
 
 
 def test_db_mtl_running_means_and_equal_norms() -> None:
@@ -225,15 +227,15 @@ def test_db_mtl_running_means_and_equal_norms() -> None:
         J = normal(4, 10, seed=call)
         past = 0.8 / call**0.5
         means = past * means + (1 - past) * J / losses[:, None]
-        seen = method.observe({"a": J[:, :4].view(4, 2, 2), "b.c": J[:, 4:]}, losses)
-        close(torch.cat((seen["a"].flatten(1), seen["b.c"]), 1), means)
-        weights = method(gram(means), losses)
+        gradients = TaskGradients({"a": J[:, :4].view(4, 2, 2), "b.c": J[:, 4:]})
+        direction, weights = method.direction(gradients, losses)
         close(weights * means.norm(dim=1), means.norm(dim=1).max().expand(4))
+        close(torch.cat((direction["a"].flatten(), direction["b.c"])), weights @ means)
 
 
 def test_db_mtl_without_a_past_has_the_gradients_of_the_logarithms() -> None:
     J = normal(4, 10)
-    close(DBMTL(beta=0.0).observe({"a": J}, LOSSES)["a"], J / LOSSES[:, None])
+    close(DBMTL(beta=0.0).averaged({"a": J}, LOSSES)["a"], J / LOSSES[:, None])
 
 
 # The papers' objectives: a weighted loss has the weights that autograd finds.
@@ -342,9 +344,9 @@ def test_what_they_need() -> None:
     methods = [aggregation.make(name) for name in aggregation.METHODS]
     needing = {type(method) for method in methods if isinstance(method, Method) and method.needs_losses}
     assert needing == set(NEED_LOSSES)
-    positive = {type(method) for method in methods if isinstance(method, Method) and method.positive_losses}
+    positive = {type(method) for method in methods if method.positive_losses}
     assert positive == {*NEED_POSITIVE, DBMTL}
-    without_gram = {type(method) for method in methods if isinstance(method, Method) and not method.needs_gram}
+    without_gram = {type(method) for method in methods if isinstance(method, LossMethod)}
     assert without_gram == {aggregation.LinearScalarization, RandomLossWeighting, *NEED_LOSSES} - {GradNorm, IMTL}
 
 
@@ -433,11 +435,10 @@ def test_bad_gradients_leave_no_trace(kind: type[Method]) -> None:
         J = normal(3, 6, seed=call)
         bad = J.clone()
         bad[1, 2] = torch.nan
-        seen = [method.observe({"a": J}, torch.ones(3))["a"] for method in (clean, hit)]
-        torch.testing.assert_close(seen[1][[0, 2]], seen[0][[0, 2]], rtol=0, atol=0) if kind is ExcessMTL else None
-        torch.testing.assert_close(hit(gram(seen[1])), clean(gram(seen[0])), rtol=0, atol=0)
+        after, expected = (method.direction(TaskGradients({"a": J}), torch.ones(3)) for method in (hit, clean))
+        torch.testing.assert_close(after, expected, rtol=0, atol=0)
         spoilt = copy.deepcopy(hit)
-        assert spoilt(gram(spoilt.observe({"a": bad}, torch.ones(3))["a"])).isnan().all()
+        assert spoilt.direction(TaskGradients({"a": bad}), torch.ones(3))[1].isnan().all()
         for name, value in spoilt.state_dict().items():
             assert value.isfinite().all(), name
 
@@ -458,17 +459,18 @@ def test_state_goes_to_another_method_at_any_stage(kind: type[Method]) -> None:
                 assert torch.equal(step(target, losses, G), step(source, losses, G))
 
 
-def test_observed_state_goes_to_another_method() -> None:
+def test_state_of_gradients_goes_to_another_method() -> None:
     for kind in (ExcessMTL, DBMTL):
         source, target = kind(), kind()
         for call in range(6):
             J = normal(3, 6, seed=call)
             if call == 3:
                 target.load_state_dict(source.state_dict())
-            seen = source.observe({"a": J}, torch.ones(3))["a"]
-            weights = source(gram(seen))
+            expected = source.direction(TaskGradients({"a": J}), torch.ones(3))
             if call >= 3:
-                assert torch.equal(target(gram(target.observe({"a": J}, torch.ones(3))["a"])), weights)
+                torch.testing.assert_close(
+                    target.direction(TaskGradients({"a": J}), torch.ones(3)), expected, rtol=0, atol=0
+                )
 
 
 @pytest.mark.parametrize("kind", [*LEARNED, DynamicWeightAverage, ExcessMTL])

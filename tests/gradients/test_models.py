@@ -44,7 +44,7 @@ def test_plainly(name, method):
     H = jacobian(net.losses, heads)
     weights = backward(net.losses(), used, net.shared)
     assert_close(flat(net.shared), expected(used, J, weights), **accuracy(name))
-    of_heads = weights.double() @ H if getattr(used, "weighs_heads", False) else H.sum(0)
+    of_heads = weights.double() @ H if used.weighs_heads else H.sum(0)
     assert_close(flat(heads), of_heads, **accuracy(name))
     for p in net.shared:
         assert p.grad is None or (p.grad.dtype == p.dtype and p.grad.stride() == p.stride())

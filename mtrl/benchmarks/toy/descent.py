@@ -4,12 +4,12 @@ Axes: `S` loss scales, `N` starts; 2 is the two tasks, or the two coordinates of
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from mtrl.aggregation import CoordinateMethod, Method
+from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
 from mtrl.benchmarks.toy.problem import toy_gradients, toy_losses
 from mtrl.runs.loading import copy_checked, load_optimizer
 
@@ -48,7 +48,7 @@ class Descent:
                 update = update * (self.max_norm / update.norm(dim=-1, keepdim=True)).clamp(max=1)
             self.points.grad = update
             self.adam.step()
-            if isinstance(self.method, Method) and self.method.needs_update:
+            if self.method.needs_update:
                 self.method.update(toy_losses(self.points) * self.factors)
             trajectory[step] = self.points
         return trajectory
@@ -77,8 +77,26 @@ def descend(
 
 def aggregated(method: Method | CoordinateMethod, gradients: Tensor, losses: Tensor) -> Tensor:
     """The update, `[..., P]`, of gradients `[..., T, P]` and losses `[..., T]`."""
-    if isinstance(method, CoordinateMethod):
-        return method(gradients, losses)
-    if method.needs_gradients:
-        gradients = method.observe({"point": gradients}, losses)["point"]
-    return (method(gradients @ gradients.mT, losses).unsqueeze(-2) @ gradients).squeeze(-2)
+    by_point = _Gradients(gradients)
+    if isinstance(method, GradientMethod):
+        return method.direction(by_point, losses)[0]["point"]
+    return by_point.combine(method(by_point.gram(), losses))["point"]
+
+
+class _Gradients(NamedTuple):
+    """The tasks' gradients in the form in which methods read them."""
+
+    of_tasks: Tensor
+    """`[..., T, P]`"""
+
+    def whole(self) -> Mapping[str, Tensor]:
+        return {"point": self.of_tasks}
+
+    def with_leaves(self, leaves: Mapping[str, Tensor]) -> "_Gradients":
+        return _Gradients(leaves["point"])
+
+    def gram(self) -> Tensor:
+        return self.of_tasks @ self.of_tasks.mT
+
+    def combine(self, weights: Tensor) -> dict[str, Tensor]:
+        return {"point": (weights.unsqueeze(-2) @ self.of_tasks).squeeze(-2)}

@@ -1,0 +1,90 @@
+"""Methods that look at the gradients themselves: their Gram matrix does not determine the update.
+
+Axes: `T` tasks, `P` parameters of all leaves together; leading batch axes are written `...`.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregation.method import AnyMethod
+from mtrl.aggregation.task_state import check_names
+
+
+class Gradients(Protocol):
+    """The tasks' gradients leaf by leaf, as `mtrl.gradients.TaskGradients` has them."""
+
+    def whole(self) -> Mapping[str, Tensor]:
+        """By parameter name, `[..., T, *shape]`."""
+
+    def with_leaves(self, leaves: Mapping[str, Tensor], /) -> "Gradients":
+        """Other gradients in the same form."""
+
+    def gram(self) -> Tensor:
+        """Inner products, `[..., T, T]`."""
+
+    def combine(self, weights: Tensor, /) -> dict[str, Tensor]:
+        """`sum_i w_i g_i` by parameter name, of weights `[..., T]`."""
+
+
+class GradientMethod(ABC):
+    """A rule that reads gradients."""
+
+    @abstractmethod
+    def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The update.
+
+        Args:
+            gradients: of the tasks.
+            losses: `[..., T]`.
+
+        Returns:
+            By parameter name, in the parameter's shape, leading axes first; weights of the tasks, `[..., T]`.
+        """
+
+
+class CoordinateMethod(AnyMethod, GradientMethod):
+    """A rule that looks at each coordinate of the gradients by itself; subclasses are final and implement `forward`."""
+
+    @abstractmethod
+    def forward(self, gradients: Tensor, losses: Tensor | None = None) -> Tensor:
+        """The update.
+
+        Args:
+            gradients: of the tasks, `[..., T, P]`, floating point; any part of the coordinates will do.
+            losses: `[..., T]`.
+
+        Returns:
+            `[..., P]`, NaN in a coordinate where a gradient is NaN or infinite.
+        """
+
+    def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """See `GradientMethod.direction`; weights are NaN, for there are none."""
+        axes = losses.ndim
+        updates = {
+            name: self(leaf.flatten(axes), losses).view(leaf.shape[: axes - 1] + leaf.shape[axes:])
+            for name, leaf in gradients.whole().items()
+        }
+        return updates, torch.full_like(losses, torch.nan)
+
+    def places(self, names: Sequence[str] | None, number: int) -> tuple[list[int], int]:
+        """Tasks go by their places, for nothing is remembered of them."""
+        if names is not None:
+            check_names(names, number)
+        return list(range(number)), number
+
+
+def flatten(gradients: Mapping[str, Tensor], losses: Tensor) -> Tensor:
+    """All leaves side by side, `[..., T, *shape]` to `[..., T, P]`, without gradient history; losses are `[..., T]`."""
+    return torch.cat([leaf.detach().flatten(losses.ndim) for leaf in gradients.values()], -1)
+
+
+def unflatten(flat: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `flatten`: `[..., T, P]` in the leaves of `like`."""
+    sizes = [math.prod(leaf.shape[flat.ndim - 1 :]) for leaf in like.values()]
+    parts = flat.split(sizes, -1)
+    return {name: part.view_as(like[name]) for name, part in zip(like, parts, strict=True)}
