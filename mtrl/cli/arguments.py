@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mtrl.cli.options import Option, Section, members_by_name, sections
+from mtrl.cli.options import Option, OptionGroup, members_by_name, sections
 from mtrl.runs.configs import find
 from mtrl.runs.errors import UserError
 from mtrl.runs.event_check import shortened
@@ -112,7 +112,7 @@ def _values(option: Option, rest: list[str]) -> list[str]:
     return values
 
 
-def _chosen(tree: Tree, section: Section, given: dict[str, list[str]]) -> str:
+def _chosen(tree: Tree, section: OptionGroup, given: dict[str, list[str]]) -> str:
     """What a section's `name` chooses. What the file says of it goes if the command line chooses another."""
     in_file = tree.get(section.key)
     name = str(in_file.get("name", section.default_choice)) if isinstance(in_file, dict) else section.default_choice

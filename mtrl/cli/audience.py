@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from mtrl.agents.config import Config
-from mtrl.cli.group import Event
-from mtrl.cli.layout import Seeds
+from mtrl.agents.groups import Event, Seeds
 from mtrl.cli.progress import Progress
 from mtrl.cli.promise import Promise
 from mtrl.cli.tracking import Tracker

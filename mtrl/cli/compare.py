@@ -6,13 +6,13 @@ from typing import Any
 
 from rich.console import Console
 
-from mtrl.cli import paired_results
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.tables import print_plain, show_table
+from mtrl.cli.screen import print_plain, show_table, warn
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
-from mtrl.report.markdown import NOTHING
 from mtrl.report.metric_runs import is_supervised
+from mtrl.report.paired_results import compare_results, metrics_by_seed, success_by_seed
+from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
 from mtrl.runs.metrics_file import read_events
 from mtrl.runs.reading import find_runs, read_config
@@ -85,12 +85,10 @@ def _show_differences(console: Console, title: str, names: list[str], trees: lis
 
 def _show_results(console: Console, names: list[str], folders: list[dict[int, Path]], protocol: str | None) -> bool:
     """The results under one protocol; False if a run has none."""
-    one, other = (
-        paired_results.success(seeds, protocol) if protocol else paired_results.metrics(seeds) for seeds in folders
-    )
+    one, other = (success_by_seed(run, protocol) if protocol else metrics_by_seed(run, warn) for run in folders)
     if not one or not other:
         return False
-    found = paired_results.compare(names, one, other, protocol)
+    found = compare_results(names, one, other, protocol)
     if isinstance(found, str):
         print_plain(console, f"\nResults: {found}.")
     else:

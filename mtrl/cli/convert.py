@@ -8,7 +8,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.metrics import ComponentMetrics
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.tables import print_plain
+from mtrl.cli.screen import print_plain
 from mtrl.report.metric_runs import is_supervised
 from mtrl.runs import old_checkpoint
 from mtrl.runs.folder import load_config

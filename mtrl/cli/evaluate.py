@@ -8,7 +8,7 @@ from rich.console import Console
 from mtrl import agents
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
-from mtrl.cli.success import show_evaluation
+from mtrl.cli.screen import show_evaluation
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.runs.reading import find_runs
 

@@ -6,8 +6,8 @@ from rich.console import Console
 
 from mtrl.agents.export import FORMATS, export_policy
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.seed_folder import seed_folder
-from mtrl.cli.tables import print_plain
+from mtrl.cli.screen import print_plain
+from mtrl.runs.reading import seed_folder
 
 _ALL = "all"
 _DOES = (

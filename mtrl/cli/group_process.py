@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mtrl.agents.config import Config
+from mtrl.agents.groups import Event, Layout, Seeds, train_and_evaluate
 from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
-from mtrl.cli.group import Event, train_and_evaluate
-from mtrl.cli.layout import Layout, Seeds
 from mtrl.runs.follow_parent import follow_parent
 
 _ASKED_EVERY_S = 0.2  # whether a signal has come

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from mtrl.report.markdown import NOTHING
+from mtrl.report.table import NOTHING
 
 Success = Mapping[int, Mapping[str, float | None]]
 """Of each seed, by task; None before the first episode has ended."""

@@ -85,7 +85,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Section:
+class OptionGroup:
     """The options of one part of the configuration."""
 
     key: str
@@ -103,7 +103,7 @@ class Section:
         return self.options + tuple(option for choice in self.choices for option in choice.options)
 
 
-def sections(kind: type[BaseModel]) -> list[Section]:
+def sections(kind: type[BaseModel]) -> list[OptionGroup]:
     """All parts of a configuration of this kind, outermost first."""
     return list(_sections(kind(), "", inspect.cleandoc(kind.__doc__ or "")))
 
@@ -116,9 +116,9 @@ def members_by_name(annotation: Any) -> dict[str, type[BaseModel]]:
     return {kind.model_fields["name"].default: kind for kind in kinds}
 
 
-def _sections(tree: BaseModel, prefix: str, doc: str) -> Iterator[Section]:
+def _sections(tree: BaseModel, prefix: str, doc: str) -> Iterator[OptionGroup]:
     own: list[Option] = []
-    inner: list[Section] = []
+    inner: list[OptionGroup] = []
     for name, field in type(tree).model_fields.items():
         key, value = f"{prefix}{name}", getattr(tree, name)
         help_text = field.description or ""
@@ -131,18 +131,18 @@ def _sections(tree: BaseModel, prefix: str, doc: str) -> Iterator[Section]:
             inner += _sections(value, f"{key}.", help_text)
         else:
             own.append(Option(key, field.annotation, value, help_text))
-    yield Section(prefix.removesuffix("."), doc, tuple(own))
+    yield OptionGroup(prefix.removesuffix("."), doc, tuple(own))
     yield from inner
 
 
-def _union(key: str, default: str, among: dict[str, type[BaseModel]], doc: str) -> Section:
+def _union(key: str, default: str, among: dict[str, type[BaseModel]], doc: str) -> OptionGroup:
     """A section that is one of several models; each one's options, those of its own sections too, are its choice's."""
     choices = []
     for name, kind in among.items():
         options = [o for part in _sections(kind(), f"{key}.", "") for o in part.options if o.key != f"{key}.name"]
         choices.append(Choice(name, _summary(kind), tuple(options)))
     name_option = Option(f"{key}.name", Literal[tuple(among)], default, "Which one.")
-    return Section(key, doc, (name_option,), tuple(choices), default)
+    return OptionGroup(key, doc, (name_option,), tuple(choices), default)
 
 
 def _methods(key: str) -> tuple[Choice, ...]:

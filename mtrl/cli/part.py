@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from mtrl.cli.durations import duration
+from mtrl.cli.screen import duration
 
 Event = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mtrl.cli.live_table import Success, success_table
 from mtrl.cli.part import Event, Part, detail, text
-from mtrl.cli.tables import print_plain
+from mtrl.cli.screen import print_plain
 from mtrl.runs.stop_signals import is_asked_to_stop
 
 QUIET_S = 25.0

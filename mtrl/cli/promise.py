@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mtrl.cli.durations import duration
+from mtrl.cli.screen import duration
 
 _TIMES = 3.0
 _MEASURED_S = 60.0  # of updates: before, the time left is too rough to complain about

@@ -16,8 +16,7 @@ from mtrl import agents, envs
 from mtrl.agents.config import Config
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
-from mtrl.cli.seed_folder import seed_folder
-from mtrl.cli.tables import print_plain
+from mtrl.cli.screen import print_plain
 from mtrl.cores import available_cores
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.metaworld import graphics
@@ -26,9 +25,10 @@ from mtrl.extras import install
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.folder import load_config
+from mtrl.runs.reading import seed_folder
 
 if TYPE_CHECKING:  # imports mujoco, which must not happen before MUJOCO_GL is chosen
-    from mtrl.cli.film import Episode, Film
+    from mtrl.envs.metaworld.film import Episode, Film, shoot
 
 _SMALLEST, _LARGEST = 16, 2048
 _STILLS = 7
@@ -58,7 +58,7 @@ def run(words: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     films = _shoot_all(console, episodes, arguments.camera, arguments.size)
 
-    from mtrl.cli.contact_sheet import contact_sheet_png, outcome
+    from mtrl.envs.metaworld.contact_sheet import contact_sheet_png, outcome
 
     title = f"{folder}, checkpoint of step {recording.step:,}, goals of seed {recording.goal_seed}"
     with replacing(out / _SHEET) as file:
@@ -123,7 +123,6 @@ def _check_config(folder: Path, episodes: int) -> None:
 
 
 def _episodes(recording: agents.Recording, out: Path) -> "list[Episode]":
-    from mtrl.cli.film import Episode
 
     return [
         Episode(
@@ -148,7 +147,6 @@ def _check_new(paths: Sequence[Path]) -> None:
 
 def _shoot_all(console: Console, episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
     """All films, several at a time, in the order of the episodes."""
-    from mtrl.cli.film import shoot
     from mtrl.runs.follow_parent import follow_parent
 
     # Fresh processes: none has torch's threads, and a graphics library is loaded once in each.

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mtrl.cli.old_tables import explain_legacy, show_published
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.success import show_report, warn
+from mtrl.cli.screen import print_plain, show_report, show_table, warn
 from mtrl.report import write_report
-from mtrl.report.published import PROTOCOLS
+from mtrl.report.legacy import TITLE, bias_table, explanation, legacy_contents
+from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
+from mtrl.runs.files import replacing
 
 
 def run(words: list[str]) -> int:
@@ -37,3 +38,22 @@ def run(words: list[str]) -> int:
         parser.error("the following arguments are required: RUN, --out")
     show_report(console, write_report(arguments.runs, arguments.out, warn))
     return 0
+
+
+def show_published(console: Console, protocol: str) -> None:
+    """The published numbers under one protocol."""
+    show_table(
+        console, "Published MT10 numbers", published_table(published_rows(protocol)), published_caption(protocol)
+    )
+
+
+def explain_legacy(console: Console, out: Path | None) -> None:
+    """Print the simulation; write it as Markdown, CSV, PNG and SVG if there is a folder to write to."""
+    show_table(console, TITLE, bias_table(), explanation())
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in legacy_contents().items():
+        with replacing(out / name) as file:
+            file.write(content)
+        print_plain(console, str(out / name))

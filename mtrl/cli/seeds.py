@@ -10,8 +10,7 @@ from rich.console import Console
 
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.progress import Progress
-from mtrl.cli.success import show_report, warn
-from mtrl.cli.tables import print_plain
+from mtrl.cli.screen import print_plain, show_report, warn
 from mtrl.cli.train_help import train_help
 from mtrl.report import write_report
 from mtrl.runs.section import RunConfig

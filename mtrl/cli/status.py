@@ -5,13 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mtrl.cli.durations import duration
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.run_state import RunState, all_runs, read_state
-from mtrl.cli.success import warn
-from mtrl.cli.tables import show_table
-from mtrl.report.markdown import NOTHING
+from mtrl.cli.screen import duration, show_table, warn
+from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
+from mtrl.runs.run_state import RunState, all_runs, read_state
 
 _CAPTION = (
     "So far: mean success of the recent training episodes, with the exploring policy; metrics of a supervised run. "

@@ -8,12 +8,11 @@ import torch
 from rich.console import Console
 
 from mtrl.agents.config import Config
+from mtrl.agents.groups import Layout, layout, train_and_evaluate
 from mtrl.agents.run_precision import settled
 from mtrl.agents.training import check
 from mtrl.cli.audience import Audience, End, label
-from mtrl.cli.group import train_and_evaluate
 from mtrl.cli.group_process import GroupProcesses
-from mtrl.cli.layout import Layout, layout
 from mtrl.cli.progress import Progress
 from mtrl.cli.seeds import Outcome, train_seeds
 from mtrl.cores import available_cores

@@ -10,12 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_state
-from mtrl.cli.success import warn
-from mtrl.cli.tables import print_plain
+from mtrl.cli.screen import print_plain, warn
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Warn
+from mtrl.runs.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_state
 
 _DOES = (
     "Write the report of runs again and again while they train, until all are trained and evaluated, or until Ctrl-C. "

@@ -1,9 +1,9 @@
 """Runs in; one page, with its tables and plots as files, out."""
 
 from mtrl.report.contents import Shown
-from mtrl.report.markdown import markdown
 from mtrl.report.success_runs import Evaluation, parse_evaluation, read_evaluation
-from mtrl.report.tables import caption, evaluation_rows
+from mtrl.report.success_table import caption, evaluation_rows
+from mtrl.report.table import markdown
 from mtrl.report.write import Report, write_report
 
 __all__ = [

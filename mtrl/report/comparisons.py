@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.parts import Part, Scores, Section
+from mtrl.report.parts import Division, Part, Scores
 from mtrl.report.success_runs import Curve, SuccessGroup
+from mtrl.report.success_table import BOOTSTRAP_SEED, HOW_TO_READ, SuccessTable, no_interval
 from mtrl.report.table import Cell, Column, Table, count, rate, signed
-from mtrl.report.tables import BOOTSTRAP_SEED, HOW_TO_READ, SuccessTable, no_interval
 from mtrl.statistics import (
     MIN_RUNS_FOR_INTERVAL,
     Interval,
@@ -65,36 +65,38 @@ def headline(table: SuccessTable) -> Table:
     return Table("headline", "Every method", columns, rows, [table.caption, HOW_TO_READ, whole, *table.notes])
 
 
-def by_task(section: Section, key: str, title: str, values: Callable[[Scores], NDArray[np.float64]]) -> Table:
+def by_task(division: Division, key: str, title: str, values: Callable[[Scores], NDArray[np.float64]]) -> Table:
     """The heat map: tasks x methods, mean over seeds.
 
     Args:
-        section: whose evaluations are meant.
+        division: whose evaluations are meant.
         key: of the file.
         title: of the table.
         values: `[R, T]` of a group.
     """
-    means = [values(scores).mean(axis=0) for scores in section.scores]
-    columns = [Column("task", "task"), *(Column(s.name, s.name, rate, is_shaded=True) for s in section.scores)]
+    means = [values(scores).mean(axis=0) for scores in division.scores]
+    columns = [Column("task", "task"), *(Column(s.name, s.name, rate, is_shaded=True) for s in division.scores)]
     rows: list[Sequence[Cell]] = [
-        (task, *(float(m[i]) for m in means)) for i, task in enumerate(section.reference.tasks)
+        (task, *(float(m[i]) for m in means)) for i, task in enumerate(division.reference.tasks)
     ]
     rows.append(("mean", *(float(m.mean()) for m in means)))
-    return Table(key, title, columns, rows, [f"Mean over seeds ({_seeds(section)}), each task's {_episodes(section)}."])
+    return Table(
+        key, title, columns, rows, [f"Mean over seeds ({_seeds(division)}), each task's {_episodes(division)}."]
+    )
 
 
-def improvement(section: Section) -> Table:
+def improvement(division: Division) -> Table:
     """How probably the method of a row beats that of a column."""
-    columns = [Column("run", "beats"), *(Column(s.name, s.name, rate, is_shaded=True) for s in section.scores)]
+    columns = [Column("run", "beats"), *(Column(s.name, s.name, rate, is_shaded=True) for s in division.scores)]
     rows: list[Sequence[Cell]] = [
         (
             one.name,
             *(
                 None if one is other else float(probability_of_improvement(one.any_step, other.any_step))
-                for other in section.scores
+                for other in division.scores
             ),
         )
-        for one in section.scores
+        for one in division.scores
     ]
     note = (
         "How probably a run of the row's method has more any-step success on a task than one of the column's; mean "
@@ -103,7 +105,7 @@ def improvement(section: Section) -> Table:
     return Table("improvement", "Probability of improvement", columns, rows, [note])
 
 
-def pairs(section: Section) -> Table:
+def pairs(division: Division) -> Table:
     """Every two methods, over the seeds that both have."""
     columns = [
         Column("run", "method"),
@@ -117,11 +119,11 @@ def pairs(section: Section) -> Table:
         Column("losses", "seeds worse"),
         Column("p_value", "p", lambda p: f"{p:.3f}"),
     ]
-    rows = [_pair(one, other) for one, other in itertools.combinations(section.scores, 2)]
+    rows = [_pair(one, other) for one, other in itertools.combinations(division.scores, 2)]
     notes = [
         "Any-step success. P(better): over all runs of both. The difference is of the mean over tasks, paired over "
         "common seeds; its interval draws whole seeds. p: sign-flip test, not corrected for the number of pairs.",
-        *no_interval({s.name: len(s.seeds) for s in section.scores}),
+        *no_interval({s.name: len(s.seeds) for s in division.scores}),
     ]
     return Table("pairs", "Two methods at a time", columns, rows, notes)
 
@@ -199,9 +201,9 @@ def _of_seeds(values: NDArray[np.float64], generator: np.random.Generator) -> In
     return bootstrap_interval(values[:, None], mean, generator=generator)
 
 
-def _seeds(section: Section) -> str:
-    return ", ".join(f"{scores.name}: {len(scores.seeds)}" for scores in section.scores)
+def _seeds(division: Division) -> str:
+    return ", ".join(f"{scores.name}: {len(scores.seeds)}" for scores in division.scores)
 
 
-def _episodes(section: Section) -> str:
-    return f"{' or '.join(map(str, sorted(set(section.reference.episodes))))} episodes"
+def _episodes(division: Division) -> str:
+    return f"{' or '.join(map(str, sorted(set(division.reference.episodes))))} episodes"

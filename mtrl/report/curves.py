@@ -19,7 +19,7 @@ from mtrl.report.palette import look
 from mtrl.report.parts import Part
 from mtrl.report.plot import WIDE, Panel, Plot, Series
 from mtrl.report.success_runs import SuccessGroup, SuccessRun
-from mtrl.report.tables import BOOTSTRAP_SEED
+from mtrl.report.success_table import BOOTSTRAP_SEED
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Band, bootstrap_band
 
 Array = NDArray[np.float64]

@@ -14,8 +14,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mtrl.report.markdown import markdown
 from mtrl.report.palette import COLOURS, STYLES
+from mtrl.report.table import markdown
 
 TITLE = "What the best of many evaluations makes of a true success"
 EVALUATIONS, EPISODES, SEEDS = 150, 1, 10

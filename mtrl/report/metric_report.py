@@ -10,8 +10,7 @@ from mtrl.report.metric_curves import delta_plot, metric_curves
 from mtrl.report.metric_runs import read_metric_groups
 from mtrl.report.metric_table import methods_table, metric_rows, metric_table, metrics_csv, metrics_markdown
 from mtrl.report.page import Block, Page
-from mtrl.report.run_chapter import run_chapter
-from mtrl.report.run_tables import config_table, metric_runs_table
+from mtrl.report.run_chapter import config_table, metric_runs_table, run_chapter
 from mtrl.runs.reading import Warn
 
 

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.report.baseline import Baseline, find_baseline
-from mtrl.report.markdown import NOTHING, markdown
 from mtrl.report.metric_runs import MetricGroup, MetricKind, metric_values, results
-from mtrl.report.table import Cell, Column, Table, rate, signed
-from mtrl.report.tables import BOOTSTRAP_SEED, no_interval
+from mtrl.report.success_table import BOOTSTRAP_SEED, no_interval
+from mtrl.report.table import NOTHING, Cell, Column, Table, markdown, rate, signed
 from mtrl.runs.reading import Warn
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Interval, bootstrap_interval, delta_m, delta_p, mean_rank
 

@@ -35,7 +35,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Section:
+class Division:
     """What may stand in one table: the same tasks, protocol and simulator."""
 
     reference: Evaluation
@@ -49,11 +49,11 @@ class Part:
 
     tasks: tuple[str, ...]
     groups: tuple[SuccessGroup, ...]
-    sections: tuple[Section, ...]
+    divisions: tuple[Division, ...]
 
 
 def read_parts(folders: Iterable[Path], warn: Warn) -> tuple[Part, ...]:
-    """Read runs, in the order given: a part for each set of tasks, and in it a section for each protocol.
+    """Read runs, in the order given: a part for each set of tasks, and in it a division for each protocol.
 
     Args:
         folders: of the seeds.
@@ -83,10 +83,10 @@ def _part(tasks: tuple[str, ...], runs: Sequence[SuccessRun], warn: Warn) -> Par
     for run in runs:
         if not run.outcome.results:
             warn(f"{run.folder} has no evaluation{_progress(run)}: it is in the curves, not in the table")
-    return Part(tasks, groups, tuple(_sections(groups, warn)))
+    return Part(tasks, groups, tuple(_divisions(groups, warn)))
 
 
-def _sections(groups: Sequence[SuccessGroup], warn: Warn) -> Iterator[Section]:
+def _divisions(groups: Sequence[SuccessGroup], warn: Warn) -> Iterator[Division]:
     """The evaluations that were made alike, as those that come first."""
     made: list[tuple[SuccessRun, Evaluation, dict[str, dict[int, Evaluation]]]] = []
     evaluated = [(run, result) for group in groups for run in group.runs for result in run.outcome.results]
@@ -103,7 +103,7 @@ def _sections(groups: Sequence[SuccessGroup], warn: Warn) -> Iterator[Section]:
         alike[2].setdefault(run.name, {})[run.seed] = result
     for _, reference, names in made:
         scores = (Scores(name, tuple(seeds), tuple(seeds.values())) for name, seeds in names.items())
-        yield Section(reference, tuple(scores))
+        yield Division(reference, tuple(scores))
 
 
 def _progress(run: SuccessRun) -> str:

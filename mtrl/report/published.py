@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 
 from mtrl.protocols import BIAS, LEGACY, MODERN
-from mtrl.report.markdown import NOTHING
+from mtrl.report.table import NOTHING
 
 OTHER = "other"
 PROTOCOLS = (MODERN, LEGACY, OTHER)

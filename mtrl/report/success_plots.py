@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 
 from mtrl.report.curves import Line, draw_lines, legend
 from mtrl.report.interval_plot import interval_plot
-from mtrl.report.parts import Section
+from mtrl.report.parts import Division
 from mtrl.report.plot import WIDE, Panel, Plot
+from mtrl.report.success_table import BOOTSTRAP_SEED, SuccessTable
 from mtrl.report.table import Table
-from mtrl.report.tables import BOOTSTRAP_SEED, SuccessTable
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_band, performance_profile
 
 _THRESHOLDS = np.linspace(0, 1, 41)
@@ -49,10 +49,10 @@ def heat_map(table: Table, suffix: str) -> Plot:
     )
 
 
-def profile_plot(section: Section) -> Plot:
+def profile_plot(division: Division) -> Plot:
     """Share of runs and tasks above each success."""
-    lines = [_profile(scores.any_step) for scores in section.scores]
-    names = [scores.name for scores in section.scores]
+    lines = [_profile(scores.any_step) for scores in division.scores]
+    names = [scores.name for scores in division.scores]
 
     def draw(axes: Axes) -> None:
         draw_lines(axes, lines)

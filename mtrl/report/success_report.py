@@ -10,14 +10,13 @@ from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories, time_table
 from mtrl.report.page import Block, Chapter, Folded, Page
-from mtrl.report.parts import Part, Section, read_parts
+from mtrl.report.parts import Division, Part, read_parts
 from mtrl.report.plot import Plot
 from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
-from mtrl.report.run_chapter import run_chapter
-from mtrl.report.run_tables import config_table, runs_table
+from mtrl.report.run_chapter import config_table, run_chapter, runs_table
 from mtrl.report.success_plots import headline_plot, heat_map, profile_plot
+from mtrl.report.success_table import SuccessTable, header_and_rows, success_csv, success_markdown, success_table
 from mtrl.report.table import Column, Table
-from mtrl.report.tables import SuccessTable, header_and_rows, success_csv, success_markdown, success_table
 from mtrl.runs.reading import Warn
 
 _APART = "Numbers under different protocols or simulators are not comparable: each has tables of its own."
@@ -42,15 +41,15 @@ def success_report(
     for p, part in enumerate(parts):
         suffix = f"-tasks{p + 1}" if p else ""
         where = f" ({len(part.tasks)} tasks, the first {part.tasks[0]})" if len(parts) > 1 else ""
-        for s, section in enumerate(part.sections):
-            own = f"{suffix}-{section.reference.protocol['name']}{s + 1}" if s else suffix
-            protocol = f", protocol {section.reference.protocol['name']}" if len(part.sections) > 1 else ""
-            table, shaded = success_table(section), _shaded(section)
-            chapters.append(chapter(f"Success{protocol}{where}", _success(section, part, table, shaded), own))
+        for s, division in enumerate(part.divisions):
+            own = f"{suffix}-{division.reference.protocol['name']}{s + 1}" if s else suffix
+            protocol = f", protocol {division.reference.protocol['name']}" if len(part.divisions) > 1 else ""
+            table, shaded = success_table(division), _shaded(division)
+            chapters.append(chapter(f"Success{protocol}{where}", _success(division, part, table, shaded), own))
             beside += [heat_map(each, own) for each in shaded]
             contents[f"success{own}.csv"] = success_csv(table).encode()
             tables.append(table)
-        if not part.sections:
+        if not part.divisions:
             chapters.append(chapter(f"Success{where}", ["No run has an evaluation yet."]))
         chapters += _training(part, where, suffix)
         runs, config = runs_table(part.groups), config_table(part.groups)
@@ -67,19 +66,19 @@ def success_report(
     return Shown(shown, *header_and_rows(first), "\n".join([first.caption, *first.notes])), contents
 
 
-def _success(section: Section, part: Part, table: SuccessTable, shaded: Sequence[Table]) -> Iterator[Block]:
+def _success(division: Division, part: Part, table: SuccessTable, shaded: Sequence[Table]) -> Iterator[Block]:
     """The chapter of one protocol."""
-    protocol = section.reference.protocol["name"]
-    if len(part.sections) > 1:
+    protocol = division.reference.protocol["name"]
+    if len(part.divisions) > 1:
         yield _APART
     if protocol == LEGACY:
         yield f"Protocol legacy: {BIAS}."
     yield headline_plot(table)
     yield headline(table)
     yield from shaded
-    yield profile_plot(section)
-    if len(section.scores) > 1:
-        yield Folded("Two methods at a time, paired over seeds", [pairs(section)])
+    yield profile_plot(division)
+    if len(division.scores) > 1:
+        yield Folded("Two methods at a time, paired over seeds", [pairs(division)])
     config = part.groups[0].runs[0].config
     if protocol in PROTOCOLS and config["env"].get("tasks") == "MT10" and (rows := published_rows(protocol)):
         header, cells = published_table(rows)
@@ -88,12 +87,12 @@ def _success(section: Section, part: Part, table: SuccessTable, shaded: Sequence
         yield Folded(f"Published numbers, protocol {protocol}", [published])
 
 
-def _shaded(section: Section) -> list[Table]:
+def _shaded(division: Division) -> list[Table]:
     """Tables that are heat maps too."""
     return [
-        by_task(section, "tasks_any_step", "Any-step success by task", lambda scores: scores.any_step),
-        by_task(section, "tasks_final_step", "Final-step success by task", lambda scores: scores.final_step),
-        *([improvement(section)] if len(section.scores) > 1 else []),
+        by_task(division, "tasks_any_step", "Any-step success by task", lambda scores: scores.any_step),
+        by_task(division, "tasks_final_step", "Final-step success by task", lambda scores: scores.final_step),
+        *([improvement(division)] if len(division.scores) > 1 else []),
     ]
 
 

@@ -17,8 +17,7 @@ from mtrl.runs.files import replacing
 from mtrl.runs.identity import differences
 from mtrl.runs.metrics_file import read_events, read_lines
 from mtrl.runs.section import RunConfig
-from mtrl.runs.yaml_file import read_yaml
-from mtrl.runs.yaml_text import dump_yaml
+from mtrl.runs.yaml_file import dump_yaml, read_yaml
 
 C = TypeVar("C", bound=RunConfig)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mtrl.runs.event_check import check_event
+from mtrl.runs.files import read_regular
 from mtrl.runs.json_text import parse_json
-from mtrl.runs.regular_files import read_regular
 
 Warn = Callable[[str], None]
 Event = dict[str, Any]

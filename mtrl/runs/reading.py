@@ -8,10 +8,10 @@ from typing import Any
 
 from mtrl.runs.errors import UserError
 from mtrl.runs.event_check import check_evaluation
+from mtrl.runs.files import read_regular
 from mtrl.runs.json_text import parse_json
 from mtrl.runs.metrics_file import Warn, read_lines
-from mtrl.runs.regular_files import read_regular
-from mtrl.runs.yaml_text import MOST_BYTES, parse_yaml
+from mtrl.runs.yaml_file import MOST_BYTES, parse_yaml
 
 Record = Mapping[str, Any]
 
@@ -45,6 +45,26 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
             raise UserError(f"{path} {what}")
         found |= {run.resolve(): run for run in inside}
     return list(found.values())
+
+
+def seed_folder(run: Path, seed: int | None) -> Path:
+    """The folder of one seed.
+
+    Args:
+        run: a seed's folder, or a folder of seeds.
+        seed: which; the first by default.
+
+    Raises:
+        UserError: there is no run.
+        UserError: there is no such seed.
+    """
+    folders = find_runs([run])
+    if seed is None:
+        return folders[0]
+    for folder in folders:
+        if folder.name == f"seed_{seed}":
+            return folder
+    raise UserError(f"--seed {seed}: {run} has {', '.join(folder.name for folder in folders)}")
 
 
 def read_run_files(folder: Path, warn: Warn) -> RunFiles:

@@ -12,9 +12,9 @@ from rich.console import Console
 from mtrl import envs
 from mtrl.agents import Config, standing, training
 from mtrl.agents.learner import Learner
-from mtrl.cli.durations import duration
 from mtrl.cli.progress import Progress
 from mtrl.cli.promise import Promise
+from mtrl.cli.screen import duration
 
 COUNTERS = {
     "step": 250_000,

@@ -119,7 +119,7 @@ def test_another_episode_is_noticed(drawing: str, tmp_path: Path) -> None:
     script = f"""
 import numpy as np
 from pathlib import Path
-from mtrl.cli.film import Episode, shoot
+from mtrl.envs.metaworld.film import Episode, shoot
 path = Path({str(tmp_path)!r}) / "a.mp4"
 goal = np.array([0.0, 0.65, 0.02, 0.05, 0.85, 0.1])
 shoot(Episode("reach-v3", 3, goal, "v2", np.zeros((4, 4), np.float32), np.ones(39), path), "corner", 16, 2)
@@ -131,7 +131,7 @@ shoot(Episode("reach-v3", 3, goal, "v2", np.zeros((4, 4), np.float32), np.ones(3
 
 
 def test_the_drawing_processes_do_without_torch() -> None:
-    code = "import sys; import mtrl.cli.film; print('torch' in sys.modules)"
+    code = "import sys; import mtrl.envs.metaworld.film; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from mtrl.agents import Config, train
+from mtrl.agents.groups import Layout, layout, needed_memory
 from mtrl.cli.arguments import load_config
-from mtrl.cli.layout import Layout, layout, needed_memory
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
 from mtrl.runs.identity import identity

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mtrl.cli.main import main
-from mtrl.cli.run_state import read_state
 from mtrl.runs.errors import UserError
 from mtrl.runs.lock import locked
+from mtrl.runs.run_state import read_state
 from tests.cli.conftest import POINTS
 from tests.report.run_folders import evaluation, result, start, train, write_run
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtrl.cli.run_state import read_state
 from mtrl.report import write_report
 from mtrl.report.metric_runs import read_metric_run
 from mtrl.report.success_runs import read_run
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import MetricsLog
 from mtrl.runs.metrics_file import read_lines
+from mtrl.runs.run_state import read_state
 from tests.fuzz.hostile import damaged_bytes, damaged_tree, fuzz, one_line
 from tests.report import run_folders, test_metric_report
 from tests.runs.small_runs import trained

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.regular_files import unpacked
+from mtrl.runs.files import unpacked
 
 SIDE = 28
 CLASSES = 10

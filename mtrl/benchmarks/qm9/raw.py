@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.regular_files import unpacked
+from mtrl.runs.files import unpacked
 
 ELEMENTS = {b"H": 1, b"C": 6, b"N": 7, b"O": 8, b"F": 9}
 CSV_HEADER = "mol_id,A,B,C,mu,alpha,homo,lumo,gap,r2,zpve,u0,u298,h298,g298,cv,u0_atom,u298_atom,h298_atom,g298_atom"

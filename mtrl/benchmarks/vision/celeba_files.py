@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.regular_files import read_regular
+from mtrl.runs.files import read_regular
 
 NAMES = [
     "5_o_Clock_Shadow",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mtrl.extras import install
 from mtrl.runs.errors import UserError
-from mtrl.runs.regular_files import check_regular
+from mtrl.runs.files import check_regular
 
 _MOST_BYTES = 1 << 30
 """Of a file."""

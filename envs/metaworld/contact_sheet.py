@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mtrl.cli.film import Film
+from mtrl.envs.metaworld.film import Film
 
 _LABEL_WIDTH, _MARGIN, _TITLE_HEIGHT = 270, 6, 40
 _STILL_SIZE = 160

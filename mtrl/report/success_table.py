@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.markdown import NOTHING, markdown
-from mtrl.report.parts import Scores, Section
+from mtrl.report.parts import Division, Scores
 from mtrl.report.success_runs import Evaluation
-from mtrl.report.table import Table
+from mtrl.report.table import NOTHING, Table, markdown
 from mtrl.runs.reading import Record
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Estimate, Summary, summarize
 
@@ -66,10 +65,10 @@ def no_interval(seeds: Mapping[str, int]) -> Iterator[str]:
         )
 
 
-def success_table(section: Section) -> SuccessTable:
-    """The table of a section's evaluations."""
-    first = section.reference
-    columns = tuple(_column(scores) for scores in section.scores)
+def success_table(division: Division) -> SuccessTable:
+    """The table of a division's evaluations."""
+    first = division.reference
+    columns = tuple(_column(scores) for scores in division.scores)
     return SuccessTable(first.tasks, first.episodes, caption(first.protocol, first.simulator), columns)
 
 

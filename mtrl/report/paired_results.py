@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.cli.success import warn
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY
-from mtrl.report import read_evaluation
-from mtrl.report.markdown import NOTHING
 from mtrl.report.metric_runs import read_metric_run
 from mtrl.report.runs import differences
+from mtrl.report.success_runs import read_evaluation
+from mtrl.report.table import NOTHING
+from mtrl.runs.reading import Warn
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, compare_pairs
 
 _RESAMPLING_SEED = 0  # the same runs give the same interval, always
@@ -45,7 +45,7 @@ Results = Mapping[int, Result]
 """By seed."""
 
 
-def success(folders: Mapping[int, Path], protocol: str) -> dict[int, Result]:
+def success_by_seed(folders: Mapping[int, Path], protocol: str) -> dict[int, Result]:
     """Any-step success under one protocol, of the seeds that have it."""
     found = {}
     for seed, folder in folders.items():
@@ -56,7 +56,7 @@ def success(folders: Mapping[int, Path], protocol: str) -> dict[int, Result]:
     return found
 
 
-def metrics(folders: Mapping[int, Path]) -> dict[int, Result]:
+def metrics_by_seed(folders: Mapping[int, Path], warn: Warn) -> dict[int, Result]:
     """Metrics of the supervised seeds that are evaluated."""
     found = {}
     for seed, folder in folders.items():
@@ -66,7 +66,7 @@ def metrics(folders: Mapping[int, Path]) -> dict[int, Result]:
     return found
 
 
-def compare(names: Sequence[str], one: Results, other: Results, protocol: str | None) -> Comparison | str:
+def compare_results(names: Sequence[str], one: Results, other: Results, protocol: str | None) -> Comparison | str:
     """Both runs' results side by side, or why they are not.
 
     Args:
