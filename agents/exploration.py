@@ -3,6 +3,8 @@
 import torch
 from torch import Generator, Tensor
 
+from mtrl.runs.loading import copy_checked
+
 
 class CorrelatedNoise:
     """A stationary first-order autoregressive process with standard normal marginals.
@@ -38,5 +40,5 @@ class CorrelatedNoise:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Inverse of `state_dict`."""
-        self.current = state["current"].to(self.current.device)
+        copy_checked("exploration noise", [self.current], [state["current"]])
         self.generator.set_state(state["generator"].cpu())

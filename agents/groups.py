@@ -1,6 +1,5 @@
 """Which seeds of a run train together in one process, how many such processes there are at once, and what one does."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,8 @@ from mtrl.agents.config import Config
 from mtrl.agents.final_evaluation import evaluate
 from mtrl.agents.training import seeds_per_process, train
 from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
+from mtrl.runs.errors import UserError
+from mtrl.runs.reading import read_evaluation_record
 
 Seeds = tuple[int, ...]
 Event = dict[str, Any]
@@ -103,9 +104,9 @@ def _is_evaluated(folder: Path, config: Config, step: int) -> bool:
     if config.evaluation.protocol == LEGACY:
         return False  # it is read off the log, in no time
     try:
-        record: Mapping[str, Any] = json.loads((folder / EVALUATION_FILES[MODERN]).read_text())
+        record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
         protocol = record["protocol"]
         wanted = (step, config.evaluation.episodes, config.evaluation.horizon)
         return (record["checkpoint"]["step"], protocol["episodes"], protocol["horizon"]) == wanted
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, KeyError):
         return False

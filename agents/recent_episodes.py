@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 
 from mtrl import envs
+from mtrl.runs.loading import finite
 
 EPISODES_PER_TASK = 20
 
@@ -40,5 +41,6 @@ class RecentEpisodes:
     def load_state_dict(self, state: list[list[tuple[bool, float]]]) -> None:
         """Inverse of `state_dict`."""
         for task, saved in zip(self._episodes, state, strict=True):
+            episodes = [(bool(success), finite("a recent return", total)) for success, total in saved]
             task.clear()
-            task.extend(saved)
+            task.extend(episodes)

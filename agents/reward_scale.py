@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mtrl.agents.config import AgentConfig
+from mtrl.runs.loading import copied_array, finite
 
 
 class RewardScale(Protocol):
@@ -94,8 +95,11 @@ class ReturnScale:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.largest = state["largest"].copy()
-        self._episodes = [[list(e) for e in task] for task in state["episodes"]]
+        self.largest = copied_array("largest returns", self.largest, state["largest"], least=0)
+        episodes = [[[finite("a reward", r) for r in e] for e in task] for task in state["episodes"]]
+        if (shape := [len(task) for task in episodes]) != [len(task) for task in self._episodes]:
+            raise ValueError(f"rewards must be of {len(self._episodes)} tasks' environments, got {shape}")
+        self._episodes = episodes
 
 
 class DeviationScale:
@@ -128,4 +132,5 @@ class DeviationScale:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.mean, self.variance = state["mean"].copy(), state["variance"].copy()
+        self.mean = copied_array("mean rewards", self.mean, state["mean"])
+        self.variance = copied_array("variances of rewards", self.variance, state["variance"], least=0)

@@ -11,7 +11,9 @@ from mtrl.agents.config import Config
 from mtrl.agents.precision import Precision, choose, with_precision
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import disk_errors, load_config, write_atomically
+from mtrl.runs.json_text import parse_json
 from mtrl.runs.lock import taking_turns
+from mtrl.runs.reading import parse_file
 
 FILE = "precision.json"
 """In the folder that a run's seeds lie in: what `auto` became."""
@@ -72,7 +74,7 @@ def _of_seed(folder: Path) -> Precision | None:
 
 def _of_file(path: Path) -> Precision | None:
     """None if there is no such file, or none that was written here."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        precision: Precision = json.loads(path.read_text(encoding="utf-8"))["precision"]
+    with contextlib.suppress(UserError, KeyError, TypeError):
+        precision: Precision = parse_file(path, parse_json)["precision"]
         return precision if precision in ("float32", "bfloat16") else None
     return None

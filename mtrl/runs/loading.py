@@ -1,8 +1,10 @@
 """What was saved into what is there: of the same shape and finite, or not at all."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -23,6 +25,32 @@ def copy_checked(name: str, tensors: Iterable[Tensor], saved: Iterable[Tensor]) 
     with torch.no_grad():
         for tensor, value in pairs:
             tensor.copy_(value)
+
+
+def copied_array(name: str, like: np.ndarray, saved: object, least: float = -np.inf) -> np.ndarray:
+    """A copy of a saved array that takes the place of another one.
+
+    Raises:
+        ValueError: it has another shape or kind of number, or one that is not finite or below the least.
+    """
+    if not isinstance(saved, np.ndarray) or saved.shape != like.shape or saved.dtype != like.dtype:
+        got = f"{saved.dtype} {list(saved.shape)}" if isinstance(saved, np.ndarray) else type(saved).__name__
+        raise ValueError(f"{name} must be {like.dtype} {list(like.shape)}, got {got}")
+    if not (np.isfinite(saved).all() and (saved >= least).all()):
+        rule = "" if least == -np.inf else f" and at least {least:g}"
+        raise ValueError(f"{name} must be finite{rule}, got {saved.tolist()}")
+    return saved.copy()
+
+
+def finite(name: str, value: object) -> float:
+    """A number.
+
+    Raises:
+        ValueError: it is none, or not finite.
+    """
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return value  # type: ignore[return-value]
 
 
 def whole(name: str, value: object) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -150,6 +151,21 @@ OF_TRAINING: dict[str, Callable[[State], object]] = {
     "actions": set_to(torch.zeros(3), "env", "actions"),
     "lengths": set_to(None, "env", "length"),
     "list": set_to([1], "scale"),
+    "largest returns of other tasks": set_to(np.ones(9), "scale", "largest"),
+    "largest returns NaN": set_to(np.full(4, np.nan), "scale", "largest"),
+    "largest returns below 0": set_to(np.full(4, -1.0), "scale", "largest"),
+    "largest returns integers": set_to(np.ones(4, np.int64), "scale", "largest"),
+    "rewards of other environments": set_to([[[]]] * 4, "scale", "episodes"),
+    "rewards no numbers": set_to([[["x"], []]] * 4, "scale", "episodes"),
+    "rewards infinite": set_to([[[], [np.inf]]] * 4, "scale", "episodes"),
+    "recent episodes no pairs": set_to([[3]] * 4, "recent"),
+    "recent episodes no numbers": set_to([[(True, "x")]] * 4, "recent"),
+    "recent episodes infinite": set_to([[(True, np.inf)]] * 4, "recent"),
+    "exploration of another shape": set_to(torch.zeros(3), "noise", "current"),
+    "exploration of another precision": lambda state: state["noise"].update(
+        current=state["noise"]["current"].bfloat16()
+    ),
+    "exploration NaN": lambda state: state["noise"]["current"].fill_(torch.nan),
 }
 
 
