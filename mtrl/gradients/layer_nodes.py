@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 from torch.nn import functional
 
+from mtrl.gradients.torch_nodes import ADDMM, CONVOLUTION, EMBEDDING, MM, is_plainly_saved, kind
+
 
 class Layer(Protocol):
     """A use of a weight: outputs `x W`, with a row of `x` per sample and position."""
@@ -194,18 +196,13 @@ def layer_at(node: Node, slot: int, transposed: bool) -> Layer | None:
         slot: which of the node's inputs.
         transposed: the parameter is transposed on its way there.
     """
-    weight_slot, saved, read = _KNOWN.get(type(node).__name__, (None, "", _mm))
+    weight_slot, saved, read = _KNOWN.get(kind(node), (None, "", _mm))
     return read(node, transposed) if slot == weight_slot and is_plainly_saved(node, saved) else None
 
 
 def is_convolution_bias(node: Node, slot: int) -> bool:
     """Whether the input `slot` of a node is a convolution's bias."""
-    return type(node).__name__ == "ConvolutionBackward0" and slot == 2
-
-
-def is_plainly_saved(node: Any, name: str) -> bool:
-    """False where reading would run a hook, as under checkpointing, which computes the tensor anew."""
-    return getattr(getattr(node, f"_raw_saved_{name}"), "unpack_hook", True) is None
+    return kind(node) == CONVOLUTION and slot == 2
 
 
 def _addmm(node: Any, transposed: bool) -> Layer | None:
@@ -232,9 +229,9 @@ def _embedding(node: Any, transposed: bool) -> Layer | None:
 
 
 _KNOWN: dict[str, tuple[int, str, Callable[[Any, bool], Layer | None]]] = {
-    "AddmmBackward0": (2, "mat1", _addmm),
-    "MmBackward0": (1, "self", _mm),
-    "ConvolutionBackward0": (1, "input", _convolution),
-    "EmbeddingBackward0": (0, "indices", _embedding),
+    ADDMM: (2, "mat1", _addmm),
+    MM: (1, "self", _mm),
+    CONVOLUTION: (1, "input", _convolution),
+    EMBEDDING: (0, "indices", _embedding),
 }
 """By a node's name: which of its inputs is the weight, which saved tensor the layer's inputs, and what reads it."""

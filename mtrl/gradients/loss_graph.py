@@ -21,7 +21,8 @@ from mtrl.gradients.parameters import Trainable, check_bare, trained
 from mtrl.gradients.sample_passes import sample_passes
 from mtrl.gradients.shared_forward import task_passes, vector_jacobian
 from mtrl.gradients.size import by_task, power_of_two
-from mtrl.gradients.walk import check_groups, check_node, has_sparse, leaves, reached
+from mtrl.gradients.torch_nodes import check_node
+from mtrl.gradients.walk import check_groups, has_sparse, leaves, reached
 
 Gradients = Sequence[Tensor | None]
 """Of a list of tensors; None where no loss depends on one."""

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from mtrl.gradients.torch_nodes import MULTIPLY, STACK, kind
+
 LEAST_SCALE = 8
 """A factor of this power of two and more is taken for a `GradScaler`'s."""
 
@@ -111,7 +113,7 @@ def mask(present: Sequence[bool] | Tensor | None, number: int) -> list[bool]:
 
 def _edges(losses: Tensor | Sequence[Tensor | None], kept: Sequence[Tensor | None]) -> list[GradientEdge | None]:
     stack = losses.grad_fn if isinstance(losses, Tensor) else None
-    if stack is not None and type(stack).__name__ == "StackBackward0":
+    if stack is not None and kind(stack) == STACK:
         return [
             None if loss is None or node is None else GradientEdge(node, output)
             for loss, (node, output) in zip(kept, stack.next_functions, strict=True)
@@ -140,7 +142,7 @@ def _check_unscaled(losses: Sequence[Tensor | None]) -> None:
 def _factor(loss: Tensor) -> Tensor | None:
     """The scalar tensor that the loss is a product with, if it is one, as `scaler.scale` makes it."""
     node: Any = loss.grad_fn
-    if type(node).__name__ != "MulBackward0":
+    if kind(node) != MULTIPLY:
         return None
     try:
         other = node._saved_other

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node
 
+from mtrl.gradients.torch_nodes import CAST, TRANSPOSE, kind, leaf_at
+
 
 class Use(NamedTuple):
     """Of a parameter."""
@@ -64,13 +66,13 @@ def _leaf(node: Node) -> tuple[Tensor | None, bool]:
     """The leaf that a node only transposes or casts, and whether it transposes; None if there is more to it."""
     transposed = False
     while True:
-        name = type(node).__name__  # a user's function may have its own `name`
-        if name == "AccumulateGrad":
-            return node.variable, transposed  # type: ignore[attr-defined]
-        following = node.next_functions[0][0] if name in ("TBackward0", "ToCopyBackward0") else None
+        leaf = leaf_at(node)
+        if leaf is not None:
+            return leaf, transposed
+        following = node.next_functions[0][0] if kind(node) in (TRANSPOSE, CAST) else None
         if following is None:
             return None, False
-        node, transposed = following, transposed ^ (name == "TBackward0")
+        node, transposed = following, transposed ^ (kind(node) == TRANSPOSE)
 
 
 def _plain(x: Tensor) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
-from mtrl.gradients.layer_nodes import is_plainly_saved
 from mtrl.gradients.own_rows import Order
+from mtrl.gradients.torch_nodes import ADD, ADDMM, CONVOLUTION, LAYER_NORM, is_plainly_saved, kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,16 +53,16 @@ class RowWise:
 def row_wise_at(node: Node, slot: int, parameter: Tensor) -> RowWise | None:
     """What a node of the graph does with a parameter as its input `slot`; None if that is not known."""
     function: Any = node
-    edge, name = GradientEdge(node, 0), type(node).__name__
-    if name == "ConvolutionBackward0" and slot == 2:
+    edge, name = GradientEdge(node, 0), kind(node)
+    if name == CONVOLUTION and slot == 2:
         return RowWise(edge, parameter, None, channels_second=True)
-    if name == "AddmmBackward0" and slot == 0 and function._saved_beta == 1:
+    if name == ADDMM and slot == 0 and function._saved_beta == 1:
         return RowWise(edge, parameter, None)
-    if name == "AddBackward0" and (slot == 0 or function._saved_alpha == 1):
+    if name == ADD and (slot == 0 or function._saved_alpha == 1):
         return RowWise(edge, parameter, None)
-    if name == "NativeLayerNormBackward0" and slot == 2:
+    if name == LAYER_NORM and slot == 2:
         return RowWise(edge, parameter, None)
-    if name == "NativeLayerNormBackward0" and slot == 1:
+    if name == LAYER_NORM and slot == 1:
         saved = all(is_plainly_saved(node, tensor) for tensor in ("input", "result1", "result2"))
         return RowWise(edge, parameter, _normalised(node)) if saved else None
     return None

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
-from mtrl.gradients.compiled import check_compiled
+from mtrl.gradients.torch_nodes import UNBIND, kind, leaf_at
 
 BEFORE = "mtrl.gradients: shared parameters and heads of an earlier call"
 """Key of a node's metadata."""
@@ -29,29 +29,14 @@ def reached(starts: Iterable[GradientEdge], stop: Iterable[Tensor]) -> dict[Node
 
 
 def leaves(nodes: Iterable[Node]) -> list[Tensor]:
-    return [node.variable for node in nodes if node_name(node) == "AccumulateGrad"]  # type: ignore[attr-defined]
+    """The parameters among the nodes."""
+    return [leaf for leaf in map(leaf_at, nodes) if leaf is not None]
 
 
 def has_sparse(roots: Sequence[GradientEdge | None]) -> bool:
     """Whether an embedding with sparse gradients is in the graph: these have no batched backward pass."""
     nodes = reached([root for root in roots if root is not None], ())
-    return any(node_name(node).startswith("Embedding") and getattr(node, "_saved_sparse", False) for node in nodes)
-
-
-def node_name(node: Node) -> str:
-    """Of a function of torch, or of a user, who may have given his own attributes any name."""
-    return type(node).__name__
-
-
-def check_node(node: Node) -> None:
-    name = node_name(node)
-    if name == "CompiledFunctionBackward":
-        check_compiled(node)
-    if name == "CheckpointFunctionBackward":
-        raise ValueError(
-            "checkpoint(use_reentrant=True) fills .grad by itself and cannot be differentiated task by task: "
-            "use_reentrant=False can"
-        )
+    return any(kind(node).startswith("Embedding") and getattr(node, "_saved_sparse", False) for node in nodes)
 
 
 def check_groups(roots: Sequence[GradientEdge], shared: set[int], found: set[int] | None, again: bool) -> None:
@@ -68,7 +53,7 @@ def check_groups(roots: Sequence[GradientEdge], shared: set[int], found: set[int
     """
     for root in roots:
         node: Any = root.node
-        if node_name(node) == "UnbindBackward0":  # of this call alone
+        if kind(node) == UNBIND:  # of this call alone
             node = node.next_functions[0][0]
         before = node.metadata.get(BEFORE, (set(), set()))
         if (found or set()) & before[0] or shared & before[1]:
