@@ -31,7 +31,7 @@ class ExcessMTL(Method, GradientMethod):
     first_risks: Tensor | None
     """`[..., T]`; 0 as long as there was none."""
     roots: Tensor | None
-    """Of the sums of squares: `[..., T, P]` of the coordinates, or `[..., T]` of the norms."""
+    """Roots of the sums of squares: `[..., T, P]` of the coordinates, or `[..., T]` of the norms."""
 
     def __init__(self, step_size: float = 0.01) -> None:
         super().__init__()

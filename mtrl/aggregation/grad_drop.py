@@ -49,7 +49,7 @@ class GradDrop(CoordinateMethod):
         return torch.where(size.isfinite(), update, torch.nan)
 
     def _leak(self, gradients: Tensor) -> Tensor:
-        """`[..., 1, T]`"""
+        """Each task's leak, `[..., 1, T]`."""
         # One number on a command line reads as a list of one.
         given = self.leak if isinstance(self.leak, tuple) else (self.leak,)
         values, default = (None, given[0]) if len(given) == 1 else (given, 0.0)

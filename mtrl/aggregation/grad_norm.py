@@ -70,7 +70,7 @@ class GradNorm(Method):
 
 
 def _renormalised(weights: Tensor, gradient: Tensor) -> Tensor:
-    """At least 0 and of sum `T`; untouched where the gradient is not finite and no step was made."""
+    """Weights `[..., T]`, at least 0 and of sum `T`; untouched where the gradient is not finite and made no step."""
     positive = weights.clamp(min=0)
     total = positive.sum(-1, keepdim=True)
     scaled = torch.where(total > 0, positive * (weights.shape[-1] / torch.where(total > 0, total, 1.0)), 1.0)

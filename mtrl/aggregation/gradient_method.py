@@ -19,20 +19,20 @@ class Gradients(Protocol):
     """The tasks' gradients leaf by leaf, as `mtrl.gradients.TaskGradients` has them."""
 
     def whole(self) -> Mapping[str, Tensor]:
-        """By parameter name, `[..., T, *shape]`."""
+        """The gradients by parameter name, `[..., T, *shape]`."""
 
     def with_leaves(self, leaves: Mapping[str, Tensor], /) -> "Gradients":
-        """Other gradients in the same form."""
+        """Gradients in the same form, with other leaves `[..., T, *shape]` by parameter name."""
 
     def gram(self) -> Tensor:
-        """Inner products, `[..., T, T]`."""
+        """The inner products of the tasks' gradients, `[..., T, T]`."""
 
     def combine(self, weights: Tensor, /) -> dict[str, Tensor]:
         """`sum_i w_i g_i` by parameter name, of weights `[..., T]`."""
 
 
 class GradientMethod(ABC):
-    """A rule that reads gradients."""
+    """A rule that is given the tasks' gradients and makes the update of them itself."""
 
     @abstractmethod
     def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:

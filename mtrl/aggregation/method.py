@@ -148,7 +148,7 @@ class Method(AnyMethod):
         return losses
 
     def extra_repr(self) -> str:
-        """The constructor's arguments."""
+        """The constructor's arguments, as `print` and error texts show them."""
         names = inspect.signature(type(self)).parameters
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
@@ -183,7 +183,7 @@ class LossMethod(Method):
         return self.weigh_losses(self.given(losses) if self.needs_losses else gram[..., 0])
 
     def forward(self, gram: Tensor | None, losses: Tensor | None = None, eps: float | None = None) -> Tensor:
-        """See `Method.forward`."""
+        """The weights, as `Method.forward` gives them; `gram` may be None if there are losses."""
         if gram is not None:
             return super().forward(gram, losses, eps)
         losses = self._losses_alone(losses)
@@ -191,7 +191,7 @@ class LossMethod(Method):
         return (spoiled(weights, _exact(losses)) if self.needs_losses else weights).to(losses.dtype)
 
     def solve(self, gram: Tensor | None, losses: Tensor | None = None) -> Solution:
-        """See `Method.solve`; gradients that nobody gave count as zero."""
+        """The weights and their certificate, as `Method.solve` gives them; gradients that nobody gave count as zero."""
         if gram is None:
             losses = self._losses_alone(losses)
             gram = losses.new_zeros(()).expand(*losses.shape, losses.shape[-1])

@@ -19,7 +19,7 @@ class TaskState(nn.Module):
     """
 
     task_axes: dict[str, tuple[int, ...]]
-    """By name of an open buffer, the axes that go over the tasks, without leading axes."""
+    """The axes of each open buffer, by name, that go over the tasks, without leading axes."""
     task_names: tuple[str, ...] | None
     """Names of the tasks that the state is of, in its order; None if they go by their places."""
     held_weights: Tensor | None
@@ -197,7 +197,7 @@ def _make_room(state: TaskState, state_dict: dict[str, Any], prefix: str, *_: An
 
 
 def _grown(value: Tensor, axes: Sequence[int], total: int) -> Tensor:
-    """With room for so many tasks, NaN for new ones."""
+    """The state with room for `total` tasks along these axes; NaN for new ones."""
     shape = list(value.shape)
     for axis in axes:
         shape[axis] = max(total, shape[axis])

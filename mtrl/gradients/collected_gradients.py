@@ -28,15 +28,15 @@ class CollectedGradients:
 
     parameters: Mapping[str, Tensor]
     reached: Mapping[str, bool]
-    """By name of a parameter, whether a loss depends on it."""
+    """Whether a loss depends on a parameter, by its name."""
     gradients: TaskGradients
-    """Over `unit`, task by task."""
+    """The gradients divided by `unit`, task by task."""
     unit: Tensor
     """`[T]`, float64."""
     losses: Tensor
     """`[T]`"""
     sparse: Mapping[str, bool]
-    """By name of a parameter, whether its gradient is to be a sparse tensor."""
+    """Whether a parameter's gradient is to be a sparse tensor, by its name."""
     check: bool
     """Whether to look if a method was solved."""
 
@@ -84,7 +84,7 @@ class CollectedGradients:
         return weights.to(self.losses.dtype)
 
     def __add__(self, other: CollectedGradients) -> CollectedGradients:
-        """Of the sums of the losses, task by task."""
+        """The gradients of the sums of two losses per task: of two parts of a batch, say."""
         unit = torch.maximum(self.unit, other.unit)
         gradients = self.gradients.scaled(self.unit / unit) + other.gradients.scaled(other.unit / unit)
         reached = {name: here or other.reached[name] for name, here in self.reached.items()}

@@ -63,7 +63,7 @@ class Watch:
             handle.remove()
 
     def sums(self, like: Tensor) -> Tensor:
-        """Of each task's gradient where it was watched, `[T]`: not finite where the gradient is not."""
+        """Sums of each task's gradient where it was watched, `[T]`: not finite where the gradient is not."""
         sums = [like.new_zeros(()) for _ in self._roots]
         for task, one in self._seen:
             sums[task] = sums[task] + one.to(like)
@@ -80,7 +80,7 @@ class Watch:
 
 
 def _sum(gradient: Tensor) -> Tensor:
-    """Scalar; cheaper than the largest entry."""
+    """The sum of all entries, scalar: not finite if one is not, and cheaper than the largest entry."""
     entries = gradient._values() if gradient.is_sparse else gradient
     entries = torch.view_as_real(entries.resolve_conj()) if entries.is_complex() else entries
     return entries.sum(dtype=torch.float32 if entries.dtype.itemsize < 4 else None)

@@ -31,15 +31,15 @@ class Layer(Protocol):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """Of the outputs; None: the weight's."""
+        """The dtype of the outputs; None: the weight's."""
 
     @property
     def num_rows(self) -> int:
-        """`N`"""
+        """Number of rows, `N`: samples times positions."""
 
     @property
     def num_inputs(self) -> int:
-        """`I`"""
+        """Number of inputs of a row, `I`."""
 
     def inputs(self) -> Tensor:
         """`[N, I]`; of an embedding `[N]`, which rows of the table are looked up."""
@@ -111,7 +111,7 @@ class Convolution:
 
     @property
     def positions(self) -> list[int]:
-        """Of the outputs, along each dimension."""
+        """Numbers of output positions along each dimension."""
         settings = zip(self.x.shape[2:], self.weight.shape[2:], self.stride, self.padding, self.dilation, strict=True)
         return [(size + 2 * pad - apart * (window - 1) - 1) // step + 1 for size, window, step, pad, apart in settings]
 

@@ -31,17 +31,17 @@ class LayerPlan:
     parameters: Mapping[str, Tensor]
     """Those of `weights` and `biases`."""
     weights: Mapping[str, Sequence[Layer]]
-    """By parameter name: the layers that apply it."""
+    """The layers that apply each weight, by parameter name."""
     biases: Mapping[str, Sequence[Layer]]
-    """As `weights`; each layer's weight is there, too."""
+    """The layers that add each bias, by parameter name; each layer's weight is in `weights`."""
 
     @property
     def layers(self) -> list[Layer]:
-        """All of them, each once."""
+        """All layers that apply one of the weights, each once."""
         return [layer for layers in self.weights.values() for layer in layers]
 
     def zeros(self, num_tasks: int) -> dict[Layer, Tensor]:
-        """By layer `[T, N, O]`, for the gradients at its outputs."""
+        """Room for the gradients at each layer's outputs, `[T, N, O]`: zeros."""
         zeros: dict[Layer, Tensor] = {}
         for name, layers in self.weights.items():
             weight = self.parameters[name]
@@ -68,7 +68,7 @@ class LayerPlan:
 
 
 def plan_layers(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]) -> LayerPlan:
-    """Of a loss per task with these roots; parameters that are not in the plan are to be differentiated by as ever."""
+    """The plan for a loss per task with these roots; parameters that are not in it are differentiated by as ever."""
     found = parameter_uses(roots, parameters)
     known = {name: _layers(uses) for name, uses in found.items()}
     weights = {name: layers for name, layers in known.items() if _pays(layers, parameters[name], len(roots))}

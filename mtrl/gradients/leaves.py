@@ -78,7 +78,7 @@ class Aggregate(NamedTuple):
     """A step's direction and where it comes from."""
 
     direction: dict[str, Tensor]
-    """By parameter name, in the shape of the parameter: what takes the gradient's place."""
+    """What takes the gradient's place, by parameter name, in the shape of the parameter."""
     weights: Tensor
     """`[..., T]`; NaN from a coordinate-wise rule, which has none."""
     gram: Tensor | None
@@ -90,7 +90,7 @@ class TaskGradients:
     """Gradients of every task with respect to the same parameters, leaf by leaf; no Jacobian is concatenated."""
 
     leaves: Mapping[str, Leaf]
-    """By parameter name: `[..., T, *shape]`, or the factors of a weight matrix."""
+    """Gradients by parameter name: `[..., T, *shape]`, or the factors of a weight matrix."""
     leading: int = 0
     """Number of leading axes."""
 
@@ -114,7 +114,7 @@ class TaskGradients:
         return {name: _leaf_combine(leaf, weights) for name, leaf in self.leaves.items()}
 
     def whole(self) -> dict[str, Tensor]:
-        """By parameter name: `[..., T, *shape]`, factors multiplied out."""
+        """The gradients by parameter name, `[..., T, *shape]`, factors multiplied out."""
         return {name: _whole(leaf, self.leading) for name, leaf in self.leaves.items()}
 
     def with_leaves(self, leaves: Mapping[str, Leaf]) -> TaskGradients:
@@ -122,11 +122,11 @@ class TaskGradients:
         return TaskGradients(leaves, self.leading)
 
     def __add__(self, other: TaskGradients) -> TaskGradients:
-        """Of the sum of two losses per task, for instance of two parts of a batch."""
+        """The gradients of the sum of two losses per task, for instance of two parts of a batch."""
         return self.with_leaves({name: _leaf_sum(leaf, other.leaves[name]) for name, leaf in self.leaves.items()})
 
     def scaled(self, factors: Tensor) -> TaskGradients:
-        """Of each task times its factor, `[T]`."""
+        """The gradients of each task times its factor, `[T]`."""
         return self.with_leaves({name: _leaf_scaled(leaf, factors) for name, leaf in self.leaves.items()})
 
     def aggregate(

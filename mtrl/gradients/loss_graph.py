@@ -25,7 +25,7 @@ from mtrl.gradients.torch_nodes import check_node
 from mtrl.gradients.walk import check_groups, has_sparse, leaves, reached
 
 Gradients = Sequence[Tensor | None]
-"""Of a list of tensors; None where no loss depends on one."""
+"""Gradients by a list of tensors; None where no loss depends on one."""
 
 
 class Average(Protocol):
@@ -33,7 +33,7 @@ class Average(Protocol):
 
     @property
     def size(self) -> int:
-        """How many ranks there are."""
+        """Number of ranks that take part."""
 
     def __call__(self, tensors: Sequence[Tensor]) -> None:
         """Replaces each tensor in place by its mean over the ranks."""
@@ -49,7 +49,7 @@ class Collected(NamedTuple):
     """Per-task gradients of a graph, where they are compared."""
 
     gradients: TaskGradients
-    """Over `unit`, task by task."""
+    """The gradients divided by `unit`, task by task."""
     unit: Tensor
     """`[T]`, float64."""
     gram: Tensor
@@ -76,7 +76,7 @@ class LossGraph:
     features: list[Tensor]
     """The representation where the tasks' gradients are compared; empty: at the shared parameters."""
     average: Average | None
-    """Over the ranks of a distributed run; all gradients that the methods give are averaged."""
+    """Takes means over the ranks of a distributed run: of all gradients that this class gives; None for one rank."""
     present: list[bool]
     """Per task, whether it is there; with ranks, on any of them."""
     behind: frozenset[int]
@@ -174,11 +174,11 @@ class LossGraph:
         return self.mean_of(gradients, at), watched
 
     def of_tasks(self, tasks: Sequence[int]) -> LossGraph:
-        """Of some of the losses."""
+        """The graph of some of the tasks' losses."""
         return replace(self, losses=self.losses.of(tasks), present=[self.present[task] for task in tasks])
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
-        """Average over the ranks, in place."""
+        """Averages tensors over the ranks, in place; without ranks leaves them."""
         if self.average is not None:
             self.average(tensors)
 
@@ -273,7 +273,7 @@ def apart(features: Sequence[Tensor]) -> Iterator[None]:
 
 
 def _features(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
-    """Each once."""
+    """The places in the graph where gradients are compared, each once."""
     points = [features] if isinstance(features, Tensor) else list(features or ())
     if not all(z.requires_grad for z in points):
         raise ValueError("features need a graph that leads to the shared parameters, got a tensor without one")

@@ -22,7 +22,7 @@ LEAST_SCALE = 8
 
 @dataclass(frozen=True)
 class Losses:
-    """Of the tasks of a step, in the order that the user gave them."""
+    """The losses of a step's tasks, in the order that the user gave them."""
 
     values: Tensor
     """`[T]`, without their graph, in float32 at least; 0 for an absent one."""
@@ -33,11 +33,11 @@ class Losses:
 
     @property
     def present(self) -> list[bool]:
-        """Per task."""
+        """Whether each task is there."""
         return [root is not None for root in self.roots]
 
     def of(self, tasks: Sequence[int]) -> Losses:
-        """Of some of the tasks."""
+        """The losses of some of the tasks."""
         places = torch.tensor(tasks, device=self.values.device, dtype=torch.long)
         return Losses(self.values[places], [self.roots[task] for task in tasks], self.dtype)
 

@@ -132,7 +132,7 @@ def linear_task_gradients(
     num_tasks: int,
     num_rows: int,
 ) -> tuple[TaskGradients, dict[str, Tensor], Tensor, Any]:
-    """As `task_gradients`, for networks whose linear layers are made by `linear`: about the cost of a plain backward.
+    """What `task_gradients` gives, at about the cost of a plain backward pass, if linear layers are made by `linear`.
 
     Args:
         losses: of all tasks, with a tape: `losses(tape, shared, own, *arguments) -> ([T], auxiliary tensors)`, with

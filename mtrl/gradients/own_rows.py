@@ -16,19 +16,19 @@ from torch import Tensor
 from mtrl.gradients.layer_nodes import Embedding, Layer
 
 ENTRIES = 2**22
-"""Of the largest intermediate result."""
+"""Most numbers in an intermediate result."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """Which rows are whose."""
+    """How the rows of a layer belong to the tasks."""
 
     num_tasks: int
     together: bool
     """A task's rows follow each other; else each `T` rows in a row are one of every task."""
 
     def by_task(self, rows: Tensor) -> Tensor:
-        """`[N, ...]` as `[T, B, ...]`."""
+        """Rows `[N, ...]` put together by task, `[T, B, ...]`."""
         if self.together:
             return rows.reshape(self.num_tasks, -1, *rows.shape[1:])
         return rows.reshape(-1, self.num_tasks, *rows.shape[1:]).transpose(0, 1)
@@ -41,16 +41,16 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class OwnRows:
-    """Of a layer's weight: `inputs_t^T deltas_t`, summed over the uses of the weight."""
+    """Gradients of a layer's weight, `inputs_t^T deltas_t`, summed over the uses of the weight."""
 
     uses: Sequence[Layer]
     deltas: Sequence[Tensor]
-    """Of each use `[N, O]`: gradients with respect to its outputs."""
+    """Gradients with respect to the outputs of each use, `[N, O]`."""
     orders: Sequence[Order]
-    """Of the rows of each use."""
+    """The order of the rows of each use."""
 
     def gram(self) -> Tensor:
-        """`[T, T]`"""
+        """The inner products of the tasks' gradients, `[T, T]`."""
         ordered = zip(self.uses, self.deltas, self.orders, strict=True)
         inputs, deltas = zip(*[(o.by_task(use.inputs()), o.by_task(d)) for use, d, o in ordered], strict=True)
         x, d = _wide(torch.cat(inputs, 1)), _wide(torch.cat(deltas, 1))
@@ -71,18 +71,18 @@ class OwnRows:
         return sum(parts[1:], parts[0])
 
     def product(self) -> Tensor:
-        """`[T, *shape]`"""
+        """The tasks' gradients, `[T, *shape]`."""
         tasks = torch.eye(self.orders[0].num_tasks, device=self.deltas[0].device)
         return torch.stack([self.combine(task) for task in tasks])
 
     def scaled(self, factors: Tensor) -> OwnRows:
-        """Of each task times its factor, `[T]`."""
+        """The gradients of each task times its factor, `[T]`."""
         ordered = zip(self.deltas, self.orders, strict=True)
         deltas = [delta * order.by_row(factors, len(delta)).to(delta.dtype) for delta, order in ordered]
         return replace(self, deltas=deltas)
 
     def __add__(self, other: OwnRows) -> OwnRows:
-        """Of the sum of two losses per task."""
+        """The gradients of the sum of two losses per task."""
         return OwnRows([*self.uses, *other.uses], [*self.deltas, *other.deltas], [*self.orders, *other.orders])
 
 

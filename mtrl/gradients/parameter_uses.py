@@ -13,7 +13,7 @@ from mtrl.gradients.torch_nodes import CAST, TRANSPOSE, kind, leaf_at
 
 
 class Use(NamedTuple):
-    """Of a parameter."""
+    """A place in the graph where a parameter is an input."""
 
     node: Node
     slot: int
@@ -23,7 +23,7 @@ class Use(NamedTuple):
 
 
 def parameter_uses(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]) -> dict[str, list[Use]]:
-    """By name, all that losses with these roots do with the parameters.
+    """All that losses with these roots do with the parameters, by parameter name.
 
     Left out are parameters whose gradient is not told by their uses: subclasses of tensors, as shards are, complex
     ones, and those with a hook.
@@ -38,7 +38,7 @@ def parameter_uses(roots: Sequence[GradientEdge], parameters: Mapping[str, Tenso
 
 
 def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use]]:
-    """Of every leaf of the graph."""
+    """Every leaf of the graph with each of its uses."""
     met: set[Node] = set()
     waiting = []
     for root in roots:

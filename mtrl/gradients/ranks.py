@@ -13,7 +13,7 @@ from mtrl.gradients.loss_graph import Average, LossGraph
 
 Plan = tuple[LossGraph, list[int], int]
 ENTRIES = 1024
-"""Of a parameter, that tell it from another."""
+"""Most entries of a parameter that are looked at to tell it from another."""
 
 
 def agreed(plan: Callable[[], Plan], method: AnyMethod, average: Average, check: bool) -> Plan:

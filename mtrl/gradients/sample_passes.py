@@ -33,7 +33,7 @@ Place = Layer | RowWise
 
 
 class _Seen(NamedTuple):
-    """By use of a parameter."""
+    """What a pass has shown of each use of a parameter."""
 
     deltas: dict[Place, Tensor]
     """`[N, O]`, of the sum of the losses at the outputs."""
@@ -48,7 +48,7 @@ def sample_passes(
     heads: Sequence[Tensor],
     factor: Tensor,
 ) -> Passes | None:
-    """As `task_passes`; None if the tasks are not samples that go through the model by themselves. Keeps the graph."""
+    """What `task_passes` gives; None if tasks are not samples that go through the model alone. Keeps the graph."""
     there = [root for root in roots if root is not None]
     plan = plan_samples(there, {str(i): x for i, x in enumerate(shared)}) if len(there) == len(roots) else None
     if plan is None:
@@ -103,7 +103,7 @@ def _looked_at(
 def _by_row(
     plan: SamplePlan, edges: Sequence[GradientEdge], found: Sequence[Tensor | None], num_tasks: int
 ) -> dict[Place, Tensor] | None:
-    """By use `[N, O]`; None if one has no gradient, or not as many rows of each task."""
+    """The gradient at each use's outputs, `[N, O]`; None if one has none, or not as many rows of each task."""
     at = {edge.node: gradient for edge, gradient in zip(edges, found, strict=False)}
     rows: dict[Place, Tensor] = {}
     for use in plan.uses:

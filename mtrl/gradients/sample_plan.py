@@ -30,7 +30,7 @@ class SamplePlan:
 
     @property
     def uses(self) -> list[Layer | RowWise]:
-        """All of them."""
+        """All uses of the parameters."""
         layers = [layer for layers in self.weights.values() for layer in layers]
         return [*layers, *(row for rows in self.row_wise.values() for row in rows)]
 

@@ -28,7 +28,7 @@ class Passes(NamedTuple):
     """
 
     leaves: list[Leaf]
-    """Of each shared tensor, `[T, *shape]`, over the unit; complex ones as pairs of real numbers, a last axis more."""
+    """Gradients by each shared tensor, `[T, *shape]`, over the unit; complex ones as pairs of real numbers."""
     unit: Tensor
     """`[T]`, float64; not finite where a gradient is not."""
     sparse: list[bool]
@@ -41,7 +41,7 @@ class Passes(NamedTuple):
 
     @property
     def formed(self) -> list[Tensor]:
-        """The leaves that are tensors."""
+        """The leaves that are tensors, not factors."""
         return [leaf for leaf in self.leaves if isinstance(leaf, Tensor)]
 
 
@@ -164,7 +164,7 @@ def _received(inputs: Sequence[Tensor | GradientEdge]) -> Iterator[dict[Node, Te
 def _batched(
     roots: Sequence[GradientEdge | None], one: Tensor, inputs: Sequence[Tensor | GradientEdge], keep: bool
 ) -> list[Tensor | None]:
-    """Of several tasks in one pass, `[len(roots), *shape]`."""
+    """The gradients of several tasks from one pass, `[len(roots), *shape]` by each input."""
     one_each = torch.eye(len(roots), device=one.device) * one
     here = [(root, row) for root, row in zip(roots, one_each.unbind(), strict=True) if root is not None]
     return list(_grad([root for root, _ in here], inputs, [row for _, row in here], keep, is_grads_batched=True))

@@ -27,15 +27,15 @@ PARTS = 16
 
 @dataclass(frozen=True, eq=False)
 class SharedInputs:
-    """Of a linear layer's or a convolution's weight: `inputs^T deltas_t`, summed over the uses of the weight."""
+    """Gradients of a linear layer's or convolution's weight, `inputs^T deltas_t`, summed over the weight's uses."""
 
     uses: Sequence[Layer]
     """The layers that apply the weight."""
     deltas: Sequence[Tensor]
-    """Of each use `[T, N, O]`: gradients with respect to its outputs."""
+    """Gradients with respect to the outputs of each use, `[T, N, O]`."""
 
     def gram(self) -> Tensor:
-        """`[T, T]`"""
+        """The inner products of the tasks' gradients, `[T, T]`."""
         x = _joined([_wide(use.inputs()) for use in self.uses], 0)
         kernel = x @ x.mT
         del x
@@ -50,21 +50,21 @@ class SharedInputs:
         return sum(parts[1:], parts[0])
 
     def product(self) -> Tensor:
-        """`[T, *shape]`"""
+        """The tasks' gradients, `[T, *shape]`."""
         return torch.stack([self.combine(task) for task in torch.eye(len(self.deltas[0])).to(self.deltas[0])])
 
     def scaled(self, factors: Tensor) -> SharedInputs:
-        """Of each task times its factor, `[T]`."""
+        """The gradients of each task times its factor, `[T]`."""
         return SharedInputs(self.uses, [delta * by_task(factors, delta) for delta in self.deltas])
 
     def __add__(self, other: SharedInputs) -> SharedInputs:
-        """Of the sum of two losses per task."""
+        """The gradients of the sum of two losses per task."""
         return SharedInputs([*self.uses, *other.uses], [*self.deltas, *other.deltas])
 
 
 @dataclass(frozen=True, eq=False)
 class TableRows:
-    """Of an embedding table: the rows that were looked up and their gradients, each row once."""
+    """Gradients of an embedding table: the rows that were looked up and what each has, each row once."""
 
     rows: Tensor
     """`[U]`"""
@@ -77,14 +77,14 @@ class TableRows:
 
     @staticmethod
     def summed(indices: Tensor, deltas: Tensor, size: int, sparse: bool) -> TableRows:
-        """Of the rows looked up, `[N]`, and the gradients there, `[T, N, O]`: equal rows are added up."""
+        """Made of the rows looked up, `[N]`, and the gradients there, `[T, N, O]`: equal rows are added up."""
         rows, place = indices.unique(return_inverse=True)
         wide = _wide(deltas)
         values = wide.new_zeros(len(wide), len(rows), wide.shape[-1]).index_add_(1, place, wide)
         return TableRows(rows, values, size, sparse)
 
     def gram(self) -> Tensor:
-        """`[T, T]`"""
+        """The inner products of the tasks' gradients, `[T, T]`."""
         return _inner(self.values, self.values)
 
     def combine(self, weights: Tensor) -> Tensor:
@@ -96,16 +96,16 @@ class TableRows:
         return values.new_zeros(shape).index_copy_(0, self.rows, values)
 
     def product(self) -> Tensor:
-        """`[T, size, O]`"""
+        """The tasks' gradients, `[T, size, O]`."""
         shape = (len(self.values), self.size, self.values.shape[-1])
         return self.values.new_zeros(shape).index_copy_(1, self.rows, self.values)
 
     def scaled(self, factors: Tensor) -> TableRows:
-        """Of each task times its factor, `[T]`."""
+        """The gradients of each task times its factor, `[T]`."""
         return replace(self, values=self.values * by_task(factors, self.values))
 
     def __add__(self, other: TableRows) -> TableRows:
-        """Of the sum of two losses per task."""
+        """The gradients of the sum of two losses per task."""
         rows, values = torch.cat([self.rows, other.rows]), torch.cat([self.values, other.values], 1)
         return TableRows.summed(rows, values, self.size, self.sparse)
 
@@ -127,6 +127,6 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _weighted(weights: Tensor, deltas: Tensor) -> Tensor:
-    """`[N, O]`"""
+    """The tasks' deltas `[T, N, O]` summed with weights `[T]`, `[N, O]`."""
     wide = _wide(deltas)
     return (weights.to(wide.dtype) @ wide.flatten(1)).view(wide.shape[1:])

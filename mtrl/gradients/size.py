@@ -55,7 +55,7 @@ def length(gradients: Iterable[Tensor | None]) -> Tensor:
 
 
 def entries_of(gradient: Tensor) -> Tensor:
-    """As real numbers; of a sparse tensor, those that it has."""
+    """The gradient's entries as real numbers; of a sparse tensor, those that it has."""
     if gradient.is_sparse:
         gradient = gradient.coalesce().values()
     return torch.view_as_real(gradient.resolve_conj()) if gradient.is_complex() else gradient

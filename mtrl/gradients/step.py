@@ -22,11 +22,11 @@ from mtrl.gradients.size import by_task, largest_entry, length
 from mtrl.gradients.update_length import Scale, length_factor
 
 RESIDUAL = 1e-3
-"""Of a method's optimality condition, from which on its weights are no solution."""
+"""A larger residual of a method's optimality condition says that its weights are no solution."""
 
 
 class Options(NamedTuple):
-    """Of `backward`."""
+    """What a user asks of `backward`'s step."""
 
     chunk_size: int
     scale: Scale
@@ -97,7 +97,7 @@ def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor 
 def _weighted(
     graph: LossGraph, method: Method | CoordinateMethod, weights: Tensor, factor: Tensor, options: Options
 ) -> _Made:
-    """With weights that are known: a plain backward pass."""
+    """The gradients of weights that are known: a plain backward pass."""
     keep, watch = options.retain_graph, options.check
     mean = None
     if options.scale == "mean":
@@ -113,7 +113,7 @@ def _weighted(
 def _aggregated(
     graph: LossGraph, method: Method | CoordinateMethod, values: Tensor, factor: Tensor, options: Options
 ) -> _Made:
-    """With the weights that the method makes of per-task gradients; these first."""
+    """The gradients of weights that the method makes of per-task gradients, which are collected first."""
     later = options.retain_graph or method.weighs_heads
     heads = [] if method.weighs_heads else graph.heads
     factored, later_or_features = not isinstance(method, GradientMethod), later or bool(graph.features)
@@ -162,7 +162,7 @@ def _direction(
 
 
 def _lengthened(made: _Made, factor: Tensor, options: Options, fixed: bool) -> Taken:
-    """With the length that was asked for.
+    """The step with the length that was asked for.
 
     Args:
         made: the gradients.

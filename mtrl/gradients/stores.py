@@ -17,7 +17,7 @@ from mtrl.gradients.size import by_task, largest_entry, power_of_two
 
 
 class Stores:
-    """Of every shared tensor: its gradients of all tasks, or those at the outputs of the layers that apply it."""
+    """The gradients of all tasks by every shared tensor, or those at the outputs of the layers that apply it."""
 
     def __init__(self, roots: Sequence[GradientEdge], shared: Sequence[Tensor], num_tasks: int, factored: bool) -> None:
         names = {str(i): x for i, x in enumerate(shared)}
@@ -57,11 +57,11 @@ class Stores:
 
     @property
     def sparse(self) -> list[bool]:
-        """Of each shared tensor, whether autograd gave sparse gradients, which are kept as dense ones here."""
+        """Whether autograd gave sparse gradients of each shared tensor, which are kept as dense ones here."""
         return [name in self._sparse for name in self._names]
 
     def leaves(self) -> list[Leaf]:
-        """Of each shared tensor."""
+        """The leaves of the shared tensors, in their order."""
         leaves = {**self._formed, **self._plan.leaves(self._deltas)}
         return [leaves[name] for name in self._names]
 

@@ -30,7 +30,7 @@ class Scaled(NamedTuple):
 
 
 def scaled(gram: Tensor, eps: float) -> Scaled:
-    """The problem of `definite(gram, eps)`."""
+    """CAGrad's problem in unit gradients, of the matrix `definite(gram, eps)`, `[..., T, T]`."""
     xp = library(gram)
     gram = definite(gram, eps)
     norms, live = lengths(gram)

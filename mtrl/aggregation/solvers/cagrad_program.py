@@ -13,7 +13,7 @@ from mtrl.aggregation.solvers.nonnegative_qp import nonnegative_qp
 ITERATIONS = 24
 """Ten to fifteen but for a small `c` among gradients of very different norms."""
 PATIENCE = 60
-"""On the host, which stops when done: for norms that spread over 1e16."""
+"""Iterations on the host, which stops when done: for norms that spread over 1e16."""
 FLOOR = 1e-10
 """Last complementarity aimed at; the data are of order one. Lower, and the distance to the cone's boundary
 drowns in rounding; the support found by then gives the rest of the digits."""
@@ -139,11 +139,11 @@ class _Newton:
         self.border = self.kappa * dot(b, self.from_b)
 
     def predictor(self) -> Iterate:
-        """Towards complementarity 0."""
+        """The step towards complementarity 0 (Mehrotra's predictor)."""
         return self._direction(-self.at.w * self.at.s, (-self.lam[0], -self.lam[1]))
 
     def corrector(self, predictor: Iterate, target: Tensor) -> Iterate:
-        """Towards complementarity `target`, with the predictor's second-order term."""
+        """The step towards complementarity `target`, `[..., 1]`, with the predictor's second-order term."""
         dh, dz = (
             self._unscale((torch.zeros_like(target), predictor.v)),
             self._scale((predictor.r, -predictor.w)),
@@ -186,12 +186,12 @@ class _Newton:
         return x[0] * y[0] + bilinear(x[1], self.C, y[1])
 
     def _scale(self, x: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """`W x`."""
+        """`W x` for an element `x = (head, tail)` of the cone's space, `[..., 1]` and `[..., T]`."""
         along = dot(self.Cp, x[1])
         return self.eta * (self.a * x[0] + along), self.eta * (x[1] + self.p * (x[0] + along / (1 + self.a)))
 
     def _unscale(self, x: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """`W^-1 x`."""
+        """`W^-1 x`, the inverse of `_scale`."""
         along = dot(self.Cp, x[1])
         return (self.a * x[0] - along) / self.eta, (x[1] + self.p * (along / (1 + self.a) - x[0])) / self.eta
 

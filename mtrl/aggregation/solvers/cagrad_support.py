@@ -73,7 +73,7 @@ def _on_sphere(w: Tensor, C: Tensor, c: float) -> Tensor:
 
 
 def duality_gap(C: Tensor, f: Tensor, b: Tensor, c: float, v: Tensor) -> Tensor:
-    """Of `v >= 0` with `|sum_i v_i u_i| = c`, which is also, but for a factor, the dual's variable; `[..., 1]`.
+    """The duality gap of `v >= 0` with `|sum_i v_i u_i| = c`, `[..., 1]`; but for a factor `v` is the dual's variable.
 
     By how much a task's gain falls short of the dual's bound of the smallest gain, in units of `|g_0| |g_i|`; the most
     over the tasks.

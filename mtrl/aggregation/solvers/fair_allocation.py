@@ -77,7 +77,7 @@ def fair_allocation(gram: Tensor, alpha: float, eps: float, worst: Tensor | None
 
 
 def _mean_length(sizes: Tensor, live: Tensor) -> Tensor:
-    """Of the gradients that are not zero; 1 if all are. `[..., 1]`."""
+    """The mean length of the gradients that are not zero, `[..., 1]`; 1 if all are."""
     total, count = (live * sizes).sum(-1), live.sum(-1)
     return (total + (count == 0))[..., None] / (count + (count == 0))[..., None]
 

@@ -25,7 +25,7 @@ def known(condition: Tensor) -> bool:
 
 
 def multiply(matrix: Tensor, vector: Tensor) -> Tensor:
-    """`[..., T, T]` times `[..., T]`."""
+    """The matrix `[..., T, T]` times the vector `[..., T]`."""
     return (matrix @ vector[..., None])[..., 0]
 
 
@@ -65,7 +65,7 @@ def add_rows(total: Any, factors: Any, matrix: Any, rows: Any) -> Any:
 
 
 def identity(vector: Tensor) -> Tensor:
-    """`[T, T]` for `[..., T]`."""
+    """The identity `[T, T]` for vectors `[..., T]`, in their dtype and on their device."""
     T = vector.shape[-1]
     return torch.eye(T, dtype=vector.dtype, device=vector.device) if isinstance(vector, Tensor) else _identity(T)
 

@@ -59,7 +59,7 @@ def _certified(matrix: Any, linear: Any) -> Any:
 
 
 def _rows(matrix: Any, chosen: Any) -> Any:
-    """Of `[N, T, T]`, or the one that all share, `[1, T, T]`."""
+    """The chosen matrices of `[N, T, T]`, or the one that all programs share, `[1, T, T]`."""
     return matrix if len(matrix) == 1 else matrix[chosen]
 
 

@@ -12,7 +12,7 @@ class Numbers(tuple[float, ...]):
 
 
 def numbers(values: Sequence[float] | None) -> Numbers | None:
-    """As a method keeps them."""
+    """The numbers that a user gives, as a method keeps them."""
     return None if values is None else Numbers(float(value) for value in values)
 
 

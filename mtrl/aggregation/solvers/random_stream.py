@@ -27,7 +27,7 @@ def checked_seed(method: str, seed: int) -> int:
 
 
 def random_key(seed: int) -> Tensor:
-    """Starts a stream: int64, scalar."""
+    """The key of the stream that a seed starts: int64, scalar."""
     seed = operator.index(seed)
     return _mix(_mix(torch.tensor(seed & MASK) + 1) ^ (seed >> 32 & MASK))
 
