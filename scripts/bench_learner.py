@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from learner_bench import end_to_end
-from learner_bench.updates import EVERY, Row, Setting, compare
+from learner_bench.updates import EVERY, MODES, Row, Setting, compare
 from machine import machine_line
 
 from mtrl.aggregation import METHODS
@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=max(1, available_cores() - 1))
     parser.add_argument("--tasks", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--eager", action="store_true", help="without torch.compile")
+    parser.add_argument("--mode", choices=MODES, help="of the update; graphs on a GPU and compiled on a CPU by default")
     parser.add_argument("--vector-steps", type=int, default=300, help="of a whole run; 0 for none")
     parser.add_argument("--json", type=Path, help="also write the rows here")
     parser.add_argument("--out", type=Path, help="also write the tables here")
@@ -79,7 +79,8 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
                     everything = precision == OWN_PRECISION[network] and num_seeds == 1
                     methods = [m for m in options.methods if everything or m in MAIN]
                     torch._dynamo.reset()
-                    setting = Setting(network, precision, num_seeds, device, not options.eager, options.tasks)
+                    mode = options.mode or ("graphs" if device == "cuda" else "compiled")
+                    setting = Setting(network, precision, num_seeds, device, mode, options.tasks)
                     yield from compare(methods, setting, options.rounds)
         if options.vector_steps:
             for num_seeds in options.seeds:

