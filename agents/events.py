@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +15,12 @@ from mtrl.agents.evaluation import EvaluationResult
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.runs import devices, versions
+from mtrl.runs.events import Evaluation, Start, Train
 
-Event = dict[str, Any]
 
-
-def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, step: int) -> Event:
+def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, step: int) -> Start:
     """What the run is made of and made on; written again when it is resumed."""
-    event = {
+    event: Start = {
         "kind": "start",
         "step": step,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -36,16 +34,18 @@ def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, 
         "simulator": asdict(env.simulator),
         "git_commit": versions.git_commit(),
     }
-    return event | ({"resumed_at_step": step} if step else {})
+    if step:
+        event["resumed_at_step"] = step
+    return event
 
 
 def train(
-    counters: Event,
+    counters: Train,
     tasks: tuple[str, ...],
     recent: RecentEpisodes,
     reward_factor: np.ndarray,
     metrics: Metrics | None,
-) -> Event:
+) -> Train:
     """How training stands.
 
     Args:
@@ -59,8 +59,7 @@ def train(
     def per_task(values: Iterable[float | None] | Tensor | np.ndarray) -> dict[str, float | None]:
         return {task: _known(value) for task, value in zip(tasks, values, strict=True)}
 
-    event = {
-        "kind": "train",
+    event: Train = {
         **counters,
         "success": per_task(recent.success()),
         "return": per_task(recent.mean_return()),
@@ -94,7 +93,7 @@ def _known(value: float | Tensor | None) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def evaluation(step: int, wall_s: float, horizon: int, episodes: int, result: EvaluationResult) -> Event:
+def evaluation(step: int, wall_s: float, horizon: int, episodes: int, result: EvaluationResult) -> Evaluation:
     """An evaluation of the deterministic policy during training."""
     rows = result.per_task()
     return {

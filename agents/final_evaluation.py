@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ from mtrl.agents.standing import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Evaluation, Logged, Told
 from mtrl.runs.folder import load_config, write_atomically
 from mtrl.runs.metrics_file import read_events
 
 _GOALS, _REWARD = 50, "v2"  # of protocol modern
 
-Event = dict[str, Any]
+Record = dict[str, Any]
 
 
 def evaluate(
@@ -33,8 +33,8 @@ def evaluate(
     episodes: int | None = None,
     device: str = "auto",
     cores: int = 0,
-    on_event: Callable[[Event], None] = lambda event: None,
-) -> Event:
+    on_event: Told = lambda event: None,
+) -> Record:
     """Evaluates a run and writes `evaluation.json`, or `evaluation-legacy.json`.
 
     Protocol `modern`: the newest checkpoint; the run's tasks on the reference backend, V2 rewards, the benchmark's 50
@@ -67,7 +67,7 @@ def evaluate(
     return evaluation
 
 
-def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event: Callable[[Event], None]) -> Event:
+def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event: Told) -> Record:
     """Under protocol `modern`."""
     on_event(phase_event(LOADING))
     saved = load_policy(folder, device)
@@ -117,7 +117,7 @@ def _modern(config: Config) -> Config:
     return config.model_copy(update={"env": env, "evaluation": settings})
 
 
-def _best_logged(folder: Path, config: Config) -> Event:
+def _best_logged(folder: Path, config: Config) -> Record:
     """Under protocol `legacy`; where several are best, the first of them."""
     if different := legacy_rules.differences(config):
         raise UserError(f"{folder} has no score under protocol legacy: {'; '.join(different)}")
@@ -131,7 +131,7 @@ def _best_logged(folder: Path, config: Config) -> Event:
         raise UserError(f"{folder} has no score under protocol legacy: its log lacks {error}") from error
 
 
-def _score(config: Config, events: list[Event], logged: list[Event]) -> Event:
+def _score(config: Config, events: list[Logged], logged: list[Evaluation]) -> Record:
     """The best of the evaluations that a run has logged."""
     started = [event for event in events if event["kind"] == "start"][-1]
     means = [float(np.mean([*event["success_any"].values()])) for event in logged]
@@ -167,5 +167,5 @@ def _score(config: Config, events: list[Event], logged: list[Event]) -> Event:
     }
 
 
-def _mean(rows: list[Event]) -> dict[str, float]:
+def _mean(rows: list[Record]) -> dict[str, float]:
     return {key: float(np.mean([row[key] for row in rows])) for key in ("success_any", "success_final", "mean_return")}

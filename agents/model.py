@@ -23,10 +23,11 @@ from mtrl.agents.interface import act_alone
 from mtrl.agents.precision import choose, with_precision
 from mtrl.agents.preflight import check
 from mtrl.agents.seeds import streams
-from mtrl.agents.training import Listener, Training
+from mtrl.agents.training import Training
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.configs import find
+from mtrl.runs.events import Event, Listener
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import config_of, identity
 from mtrl.runs.stop_signals import stop_signals
@@ -236,7 +237,7 @@ class MultiTaskSAC:
             self._training, self._learner, self._state = training, training.learner, None
         return self._training
 
-    def _tell(self, event: dict[str, Any], seed: int | None) -> None:
+    def _tell(self, event: Event, seed: int | None) -> None:
         self._on_event(event, seed)
 
     def _by_task(self, observation: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 Axes: `T` tasks, `E` environments, `O` observation, `A` action.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.agents.reward_scale import make_reward_scale
 from mtrl.agents.seeds import streams
 from mtrl.agents.side_by_side import take
+from mtrl.runs.events import Told, Train
 from mtrl.runs.folder import MetricsLog
-
-Event = dict[str, Any]
 
 
 class Replica:
@@ -61,7 +59,7 @@ class Replica:
             self.batches.set_state(state["batches"])
             self.observation = self.env.load_state_dict(state["env"])
 
-    def announce(self, device: torch.device, on_event: Callable[[Event], None], step: int | None) -> None:
+    def announce(self, device: torch.device, on_event: Told, step: int | None) -> None:
         """Write the start event: of a run that begins, or goes on from a step."""
         keep = -1 if step is None else step
         in_folder = None if self.folder is None else MetricsLog(self.folder / "metrics.jsonl", keep, on_event)
@@ -85,11 +83,14 @@ class Replica:
         """The training episodes' any-step success, by task; None before the first has ended."""
         return dict(zip(self.env.tasks, self.recent.success(), strict=True))
 
-    def log_train(self, counters: Event, metrics: Metrics | None, index: int) -> None:
+    def log_train(self, counters: Train, metrics: Metrics | None, index: int) -> None:
         """Write how training stands, with this replica's part of the metrics."""
         own = None if metrics is None else take(metrics, index)
-        counters = counters | {"success_mean": self.success()}
-        self._write(events.train(counters, self.env.tasks, self.recent, self.scale.factor(), own))
+        self._write(
+            events.train(
+                {**counters, "success_mean": self.success()}, self.env.tasks, self.recent, self.scale.factor(), own
+            )
+        )
 
     def log_evaluation(self, step: int, wall_s: float, policy: Policy) -> None:
         """Evaluate a policy and write how it does."""

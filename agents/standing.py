@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from mtrl.agents.pace import Budget, Pace
+from mtrl.runs.events import Phase, Progress
 
 PROGRESS_EVERY_S = 0.5
 
@@ -17,10 +17,8 @@ EVALUATING, SAVING = "evaluating", "writing the checkpoint"
 
 _COMPILED_FROM = 2  # the first update runs as it is written, the second compiles
 
-Event = dict[str, Any]
 
-
-def phase_event(phase: str) -> Event:
+def phase_event(phase: str) -> Phase:
     """Says that a phase begins."""
     return {"kind": "phase", "phase": phase}
 
@@ -34,7 +32,7 @@ class Standing:
         tell: told when another phase begins.
     """
 
-    def __init__(self, budget: Budget, is_compiled: bool, tell: Callable[[Event], None]) -> None:
+    def __init__(self, budget: Budget, is_compiled: bool, tell: Callable[[Phase], None]) -> None:
         self.pace = Pace(budget)
         self._is_compiled, self._tell = is_compiled, tell
         self._phase = ""
@@ -80,13 +78,14 @@ class Standing:
             self._last_progress = time.monotonic()
         return due
 
-    def progress(self, step: int, updates_per_vector_step: int) -> Event:
+    def progress(self, step: int, updates_per_vector_step: int) -> Progress:
         """Speeds, in steps and updates of each replica a second, and seconds left; None for what is not known yet."""
         pace = self.pace
         learns = self._phase != WARMUP
         seconds = (pace.learning if learns else pace.warmup).mean()
         updates = updates_per_vector_step if learns else 0
         return {
+            "kind": "progress",
             "steps": pace.budget.steps,
             "steps_per_s": pace.budget.steps_per_vector_step / seconds if seconds else None,
             "updates_per_s": updates / seconds if seconds else None,

@@ -23,7 +23,7 @@ from mtrl.agents.factory import make_learner
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.pace import budget
 from mtrl.agents.replay import Replay
-from mtrl.agents.replica import Event, Replica, stack_noise
+from mtrl.agents.replica import Replica, stack_noise
 from mtrl.agents.run_precision import settled
 from mtrl.agents.standing import EVALUATING, LOADING, SAVING, STARTING, Standing, phase_event
 from mtrl.agents.stopwatch import Stopwatch
@@ -31,14 +31,12 @@ from mtrl.cores import available_cores
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Listener, Progress, Told, Train
 from mtrl.runs.folder import check_may_train, disk_errors, save_config
 from mtrl.runs.identity import identity
 from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
-
-Listener = Callable[[Event, int | None], None]
-"""Told of an event and the seed that it is of; None for phases and progress, which are of all."""
 
 
 @dataclass(frozen=True)
@@ -317,7 +315,7 @@ class Training:
         state["pace"] = self.standing.pace.state_dict()
         return state | self.replicas[index].state_dict()
 
-    def _listener(self, seed: int) -> Callable[[Event], None]:
+    def _listener(self, seed: int) -> Told:
         return lambda event: self.on_event(event, seed)
 
     def _update(self) -> None:
@@ -373,7 +371,7 @@ class Training:
         """Whether the last checkpoint was written so long ago; never with 0."""
         return bool(minutes) and time.monotonic() - self.saved_at >= 60 * minutes
 
-    def _progress(self) -> Event:
+    def _progress(self) -> Progress:
         rates = [rate for rate in (replica.success() for replica in self.replicas) if rate is not None]
         return {
             "kind": "progress",
@@ -388,10 +386,11 @@ class Training:
     def _now(self) -> float:
         return self.wall_s + time.monotonic() - self.clock
 
-    def _counters(self, since: tuple[int, int, float]) -> Event:
+    def _counters(self, since: tuple[int, int, float]) -> Train:
         step, updates, wall_s = since
         elapsed = max(self._now() - wall_s, 1e-9)
         return {
+            "kind": "train",
             "step": self.step,
             "updates": self.learner.num_updates,
             "wall_s": self._now(),

@@ -8,11 +8,12 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from mtrl.agents.config import Config
-from mtrl.agents.groups import Event, Seeds
+from mtrl.agents.groups import Seeds
 from mtrl.cli.progress import Progress
 from mtrl.cli.promise import Promise
 from mtrl.cli.tracking import Tracker
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Event
 
 
 class End(NamedTuple):

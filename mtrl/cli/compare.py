@@ -66,7 +66,8 @@ def _without_place(config: Tree) -> Tree:
 def _made_with(folder: Path) -> Tree:
     """Of the last start; nothing before the first."""
     starts = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "start"]
-    return {name: starts[-1][name] for name in _MADE_WITH if name in starts[-1]} if starts else {}
+    last: Tree = starts[-1] if starts else {}
+    return {name: last[name] for name in _MADE_WITH if name in last}
 
 
 def _show_differences(console: Console, title: str, names: list[str], trees: list[Tree]) -> None:

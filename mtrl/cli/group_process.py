@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mtrl.agents.config import Config
-from mtrl.agents.groups import Event, Layout, Seeds, train_and_evaluate
+from mtrl.agents.groups import Layout, Seeds, train_and_evaluate
 from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
+from mtrl.runs.events import Event
 from mtrl.runs.follow_parent import follow_parent
 
 _ASKED_EVERY_S = 0.2  # whether a signal has come

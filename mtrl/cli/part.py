@@ -1,12 +1,11 @@
 """One of the things that go on at once, a process with its seeds say: its phase, and the last that it told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Literal, Self
 
 from mtrl.cli.screen import duration
-
-Event = Mapping[str, Any]
+from mtrl.runs.events import Progress
 
 _STARTING = "starting"
 _UNSAID = ("training", "")  # go without saying where it is said how far they are
@@ -21,7 +20,7 @@ class Part:
     since: float
     """When the phase began."""
     phase: str = _STARTING
-    progress: Event | None = None
+    progress: Progress | None = None
     """The last one of this phase, or of training where it has come back to that."""
     heard: float = 0.0
     """When it was told."""
@@ -32,13 +31,13 @@ class Part:
         """In another phase."""
         return replace(self, phase=phase, since=now)
 
-    def progressed(self, event: Event, now: float) -> Self:
+    def progressed(self, event: Progress, now: float) -> Self:
         """After a progress event; what tells no phases has begun with the first."""
         phase = "" if self.phase == _STARTING else self.phase
         return replace(self, phase=phase, progress=event, heard=now, told_in=phase)
 
     @property
-    def current(self) -> Event | None:
+    def current(self) -> Progress | None:
         """The progress, if it is of this phase."""
         return self.progress if self.told_in == self.phase else None
 
@@ -66,27 +65,31 @@ def text(parts: Sequence[Part], now: float, later_s: float = 0.0) -> str:
     )
 
 
-def merged(events: Sequence[Event]) -> Event:
+def merged(events: Sequence[Progress]) -> Progress:
     """One progress for those of several parts: the least step, mean speeds, the longest time left."""
     if len(events) == 1:
         return events[0]
     if "share" in events[0]:
-        return {"share": _mean(events, "share"), "wall_s": max(e["wall_s"] for e in events), "left_s": left_s(events)}
+        share, wall_s = sum(e["share"] for e in events) / len(events), max(e["wall_s"] for e in events)
+        return {"kind": "progress", "share": share, "wall_s": wall_s, "left_s": left_s(events)}
     return {
+        "kind": "progress",
         "step": min(event["step"] for event in events),
         "left_s": left_s(events),
-        **{name: _mean(events, name) for name in ("steps_per_s", "updates_per_s", "success_mean")},
+        "steps_per_s": _mean(events, "steps_per_s"),
+        "updates_per_s": _mean(events, "updates_per_s"),
+        "success_mean": _mean(events, "success_mean"),
         "steps": events[0]["steps"],
     }
 
 
-def left_s(events: Sequence[Event]) -> float | None:
+def left_s(events: Sequence[Progress]) -> float | None:
     """Until the last is done; None if that is not known."""
     left = [event.get("left_s") for event in events]
     return None if None in left else max(left)  # type: ignore[type-var]
 
 
-def detail(event: Event, num_parts: int = 1, later_s: float = 0.0) -> str:
+def detail(event: Progress, num_parts: int = 1, later_s: float = 0.0) -> str:
     """How far, how fast, success, and the time left; what is not known is left out."""
     left = event.get("left_s")
     if "share" in event:
@@ -95,10 +98,10 @@ def detail(event: Event, num_parts: int = 1, later_s: float = 0.0) -> str:
         return f"{event['share']:.0%}, {duration(left + later_s)} left"
     each = " each" if num_parts > 1 else ""
     parts = [f"step {event['step']:,} ({event['step'] / event['steps']:.0%})"]
-    if event.get("steps_per_s") is not None:
-        parts.append(f"{event['steps_per_s']:,.0f} steps/s{each}")
-    if event.get("updates_per_s"):
-        parts.append(f"{_rate(event['updates_per_s'])} updates/s{each}")
+    if (steps_per_s := event.get("steps_per_s")) is not None:
+        parts.append(f"{steps_per_s:,.0f} steps/s{each}")
+    if updates_per_s := event.get("updates_per_s"):
+        parts.append(f"{_rate(updates_per_s)} updates/s{each}")
     success = event.get("success_mean")
     parts.append("no episode yet" if success is None else f"success {success:.2f}")
     if left is not None:
@@ -110,6 +113,6 @@ def _rate(per_s: float) -> str:
     return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.2g}"
 
 
-def _mean(events: Sequence[Event], name: str) -> float | None:
-    known = [event[name] for event in events if event.get(name) is not None]
+def _mean(events: Sequence[Progress], name: Literal["steps_per_s", "updates_per_s", "success_mean"]) -> float | None:
+    known = [value for event in events if (value := event.get(name)) is not None]
     return sum(known) / len(known) if known else None

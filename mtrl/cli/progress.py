@@ -13,8 +13,10 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from mtrl.cli.live_table import Success, success_table
-from mtrl.cli.part import Event, Part, detail, text
+from mtrl.cli.part import Part, detail, text
 from mtrl.cli.screen import print_plain
+from mtrl.runs.events import Event
+from mtrl.runs.events import Progress as Told
 from mtrl.runs.stop_signals import is_asked_to_stop
 
 QUIET_S = 25.0
@@ -85,20 +87,28 @@ class Progress:
         """
         label, part, now = label or self._label, part or self._label, time.monotonic()
         current = self._parts.get(part) or Part(part, now)
-        kind = event["kind"]
-        if kind == "progress":
+        if event["kind"] == "progress":
             self._progressed(current.progressed(event, now), event)
-        elif kind == "phase":
+        elif event["kind"] == "phase":
             self._parts[part] = current.entered(event["phase"], now)
             if event["phase"] not in _UNSAID and not self._live:
                 self._print(label, event["phase"])
-        elif kind == "train" and not self._live:
+        elif event["kind"] == "train" and not self._live:
             # Its own speeds are those since the last such line, whatever came in between.
-            known = {name: (current.current or event).get(name) for name in ("steps_per_s", "updates_per_s", "left_s")}
-            self._print(label, detail({**event, **known, "steps": self._steps}))
-        elif kind == "note":
+            now_told: Told = current.current or {"kind": "progress"}
+            stands: Told = {
+                "kind": "progress",
+                "step": event["step"],
+                "steps": self._steps,
+                "steps_per_s": now_told.get("steps_per_s", event.get("steps_per_s")),
+                "updates_per_s": now_told.get("updates_per_s", event.get("updates_per_s")),
+                "success_mean": event.get("success_mean"),
+                "left_s": now_told.get("left_s"),
+            }
+            self._print(label, detail(stands))
+        elif event["kind"] == "note":
             self._print(label, event["text"])
-        elif kind == "evaluation":
+        elif event["kind"] == "evaluation":
             any_step, final_step = _mean(event["success_any"]), _mean(event["success_final"])
             self._print(label, f"step {event['step']:,}, evaluation: any-step {any_step}, final-step {final_step}")
 
@@ -113,12 +123,12 @@ class Progress:
         stopping = ["stopping, with a checkpoint, after this step"] if is_asked_to_stop() else []
         return "; ".join([*stopping, *words]) or ("ending" if self._shares else "starting")
 
-    def _progressed(self, part: Part, event: Event) -> None:
+    def _progressed(self, part: Part, event: Told) -> None:
         self._parts[part.label] = part
         self._shares[part.label] = event["share"] if "share" in event else event["step"] / self._steps
         self._success |= event.get("success", {})
-        if "share" not in event and event.get("left_s") is not None:
-            self._whole_s = event["wall_s"] + event["left_s"]
+        if "share" not in event and (left_s := event.get("left_s")) is not None:
+            self._whole_s = event["wall_s"] + left_s
 
     def _print(self, label: str, line: str) -> None:
         self._printed = time.monotonic()

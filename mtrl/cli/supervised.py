@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -11,6 +10,7 @@ from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.progress import Progress
 from mtrl.cli.seeds import Outcome, train_seeds
 from mtrl.cli.tracking import Tracker
+from mtrl.runs.events import Event
 from mtrl.runs.folder import check_may_train
 from mtrl.supervised import train
 
@@ -38,7 +38,7 @@ def _train_seed(config: SupervisedConfig, seed: int, folder: Path, resume: bool,
         tracker = stack.enter_context(Tracker(config, seed, folder)) if config.track else None
         progress = stack.enter_context(Progress(console, f"{config.name}/seed_{seed}"))
 
-        def on_event(event: dict[str, Any]) -> None:
+        def on_event(event: Event) -> None:
             if event["kind"] == "progress":
                 progress.update(event)
             elif line := _line(event, config.epochs, quiet=console.is_terminal):
@@ -53,7 +53,7 @@ def _train_seed(config: SupervisedConfig, seed: int, folder: Path, resume: bool,
     return not result.interrupted
 
 
-def _line(event: dict[str, Any], epochs: int, quiet: bool) -> str:
+def _line(event: Event, epochs: int, quiet: bool) -> str:
     """What is told of an event; empty for nothing. The bar of a terminal says how far the run is."""
     if event["kind"] == "start":
         return f"data: {event['data']['source']}"
@@ -61,10 +61,12 @@ def _line(event: dict[str, Any], epochs: int, quiet: bool) -> str:
         return ""
     if event["kind"] == "train":
         return f"epoch {event['epoch']}/{epochs}, loss {_numbers(event['loss'])}"
-    return f"epoch {event['epoch']}/{epochs}, {event['split']} {_numbers(event['metrics'])}"
+    if event["kind"] == "evaluation":
+        return f"epoch {event['epoch']}/{epochs}, {event['split']} {_numbers(event['metrics'])}"
+    return ""
 
 
-def _numbers(values: dict[str, float | None]) -> str:
+def _numbers(values: Mapping[str, float | None]) -> str:
     shown = [f"{name} {value:.4g}" for name, value in values.items() if value is not None]
     more = f" and {len(shown) - _SHOWN_METRICS} more" if len(shown) > _SHOWN_METRICS else ""
     return ", ".join(shown[:_SHOWN_METRICS]) + more

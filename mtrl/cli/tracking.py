@@ -9,6 +9,7 @@ from typing import Any, Self
 from mtrl.extras import install
 from mtrl.protocols import LEGACY
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Event, Start
 from mtrl.runs.section import RunConfig
 
 _PROJECT = "mtrl"
@@ -49,14 +50,13 @@ class Tracker:
         if self._run is not None:
             self._run.finish(exit_code=0 if error is None else 1)
 
-    def update(self, event: Mapping[str, Any]) -> None:
+    def update(self, event: Event) -> None:
         """Take one event of `mtrl.agents.train`."""
-        kind = event["kind"]
-        if kind == "start":
+        if event["kind"] == "start":
             self._start(event)
-        elif kind == "train":
+        elif event["kind"] == "train":
             self._run.log(dict(flat(event)))
-        elif kind == "evaluation":
+        elif event["kind"] == "evaluation":
             values = {f"evaluation/{name}": value for name, value in flat(event) if name != "step"}
             self._run.log({"step": event["step"], **values})
 
@@ -69,7 +69,7 @@ class Tracker:
         for name, value in flat({"mean": result["mean"], **tasks}):
             self._run.summary[f"{place}/{name}"] = value
 
-    def _start(self, event: Mapping[str, Any]) -> None:
+    def _start(self, event: Start) -> None:
         name, method = self._config.name, self._config.method.name
         chosen = {name: event[name] for name in ("precision",) if name in event}  # where the configuration says auto
         self._run = self._wandb.init(

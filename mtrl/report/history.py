@@ -5,13 +5,14 @@ Axes: `N` events, `T` tasks. What an event does not tell is NaN.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Record = Mapping[str, Any]
 Array = NDArray[np.float64]
+Counted = Literal["step", "epoch"]
 
 SHARED = "shared"
 """The one component of supervised learning."""
@@ -47,7 +48,7 @@ class History:
     """Of the whole wall time; empty where it is not logged."""
 
 
-def read_history(records: Sequence[Record], tasks: tuple[str, ...], step: str = "step") -> History:
+def read_history(records: Sequence[Record], tasks: tuple[str, ...], step: Counted = "step") -> History:
     """Of the `train` events.
 
     Args:

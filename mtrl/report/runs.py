@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mtrl.nested import flat
-from mtrl.report.history import History, read_history
+from mtrl.report.history import Counted, History, read_history
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Record, RunFiles, Warn
 
@@ -80,7 +80,7 @@ class Group(Generic[Outcome]):
 
 
 def read_seed(
-    folder: Path, files: RunFiles, outcome: Outcome, versions: Record, tasks: tuple[str, ...], counted: str
+    folder: Path, files: RunFiles, outcome: Outcome, versions: Record, tasks: tuple[str, ...], counted: Counted
 ) -> Run[Outcome]:
     """The run of one seed, with an outcome that was read before.
 
@@ -90,7 +90,7 @@ def read_seed(
         outcome: see `Run`.
         versions: of packages.
         tasks: names, of the history.
-        counted: `step` or `epoch`, what a `train` event counts.
+        counted: by a `train` event.
 
     Raises:
         KeyError, TypeError, ValueError: a file is not as a run writes it.

@@ -3,6 +3,7 @@
 Axes: N logged points, T tasks. Steps are environment steps summed over tasks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def parse_evaluation(record: Record) -> Evaluation:
     )
 
 
-def _curve(records: list[Record], key: str, tasks: tuple[str, ...]) -> Curve:
+def _curve(records: Sequence[Record], key: str, tasks: tuple[str, ...]) -> Curve:
     rows = [[record[key][task] for task in tasks] for record in records]
     return Curve(
         steps=np.array([record["step"] for record in records], dtype=np.int64),

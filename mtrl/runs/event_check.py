@@ -6,10 +6,11 @@ steps, and its values are those of critic and actor.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from mtrl.runs.events import Logged
 from mtrl.runs.json_text import LARGEST
 
 Check = Callable[[Any], bool]
@@ -132,7 +133,7 @@ _METRIC: Mapping[str, tuple[Check, str]] = {
 }
 
 
-def check_event(event: Any) -> dict[str, Any]:
+def check_event(event: Any) -> Logged:
     """The event, if it is one.
 
     Raises:
@@ -145,7 +146,7 @@ def check_event(event: Any) -> dict[str, Any]:
         if name not in event:
             raise ValueError(f"{name} is missing")
     _check_fields(event, {**_FIELDS, **_OF_KIND[supervised]})
-    return event
+    return cast(Logged, event)
 
 
 def check_evaluation(record: Any) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 import contextlib
 import errno
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from mtrl.protocols import EVALUATION_FILES
 from mtrl.runs import checkpoint
 from mtrl.runs.claim import check_claim
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Logged, Told
 from mtrl.runs.files import replacing
 from mtrl.runs.identity import differences
 from mtrl.runs.metrics_file import read_events, read_lines
@@ -92,7 +93,7 @@ class MetricsLog:
         on_event: also told of every event.
     """
 
-    def __init__(self, path: Path, keep_until_step: int, on_event: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, path: Path, keep_until_step: int, on_event: Told) -> None:
         self.path, self.on_event = path, on_event
         if path.exists():
             bad: list[str] = []
@@ -101,7 +102,7 @@ class MetricsLog:
             for text in bad:
                 on_event({"kind": "note", "text": text})
 
-    def write(self, event: dict[str, Any]) -> None:
+    def write(self, event: Logged) -> None:
         """Appends one event."""
         check_claim(self.path)
         with self.path.open("a", encoding="utf-8") as file:

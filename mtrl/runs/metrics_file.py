@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mtrl.runs.event_check import check_event
+from mtrl.runs.events import Logged
 from mtrl.runs.files import read_regular
 from mtrl.runs.json_text import parse_json
 
 Warn = Callable[[str], None]
-Event = dict[str, Any]
 
 _MOST_BYTES = 1 << 30
 _NAMED = 3  # lines that are named before the others are only counted
@@ -21,7 +21,7 @@ class Line(NamedTuple):
 
     number: int
     text: bytes
-    event: Event
+    event: Logged
 
 
 def read_lines(path: Path, warn: Warn) -> list[Line]:
@@ -55,7 +55,7 @@ def read_lines(path: Path, warn: Warn) -> list[Line]:
     return lines
 
 
-def read_events(path: Path, warn: Warn = lambda line: None) -> list[Event]:
+def read_events(path: Path, warn: Warn = lambda line: None) -> list[Logged]:
     """The events of the lines that are whole; none if there is no file, or none that can be read."""
     try:
         return [line.event for line in read_lines(path, warn)]
@@ -69,7 +69,8 @@ def read_events(path: Path, warn: Warn = lambda line: None) -> list[Event]:
 
 def _of_one_run(lines: Sequence[Line], bad: dict[int, str]) -> list[Line]:
     """Without those that lack a task of the run, or a metric of the first line of their kind."""
-    tasks = next((set(line.event["tasks"]) for line in lines if "tasks" in line.event), None)
+    events: list[Mapping[str, Any]] = [line.event for line in lines]
+    tasks = next((set(event["tasks"]) for event in events if "tasks" in event), None)
     wanted: dict[tuple[str, str], set[str]] = {}
     for line in lines:
         found = _named(line.event)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mtrl.runs.errors import UserError
 from mtrl.runs.event_check import check_evaluation
+from mtrl.runs.events import Evaluation, Start, Train
 from mtrl.runs.files import read_regular
 from mtrl.runs.json_text import parse_json
 from mtrl.runs.metrics_file import Warn, read_lines
@@ -24,10 +25,10 @@ class RunFiles:
     """What `config.yaml` and `metrics.jsonl` of a run hold."""
 
     config: Record
-    start: Record
+    start: Start
     """The last `start` event: a resumed run has several."""
-    train: list[Record]
-    evaluations: list[Record]
+    train: list[Train]
+    evaluations: list[Evaluation]
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -80,10 +81,10 @@ def read_run_files(folder: Path, warn: Warn) -> RunFiles:
     config = read_config(folder)
     metrics = folder / "metrics.jsonl"
     with _read(metrics):
-        records: list[Record] = [line.event for line in read_lines(metrics, warn)]
-    starts, train, evaluations = (
-        [record for record in records if record["kind"] == kind] for kind in ("start", "train", "evaluation")
-    )
+        events = [line.event for line in read_lines(metrics, warn)]
+    starts = [event for event in events if event["kind"] == "start"]
+    train = [event for event in events if event["kind"] == "train"]
+    evaluations = [event for event in events if event["kind"] == "evaluation"]
     if not starts:
         raise UserError(f"{metrics} has no start line yet")
     return RunFiles(config, starts[-1], train, evaluations)

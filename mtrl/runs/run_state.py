@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtrl.protocols import EVALUATION_FILES, LEGACY
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Logged, Train
 from mtrl.runs.lock import is_locked
 from mtrl.runs.metrics_file import read_events
 from mtrl.runs.reading import Warn, find_runs, read_config, read_evaluation_record
@@ -17,8 +17,6 @@ from mtrl.runs.reading import Warn, find_runs, read_config, read_evaluation_reco
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
 _SHOWN_METRICS, _SHOWN_LENGTH = 3, 60
-
-Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
         raise UserError(f"{folder} is not as a run writes it: {error!r}"[:200]) from error
 
 
-def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Event]) -> str:
+def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Train]) -> str:
     held = is_locked(folder)
     if held:
         return RUNNING
@@ -121,14 +119,14 @@ def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Event])
     return RUNNING if held is None and is_fresh else INTERRUPTED
 
 
-def _success(events: list[Event]) -> str:
+def _success(events: list[Logged]) -> str:
     """Mean success of the recent training episodes, over the tasks that have some."""
     lines = [event["success"] for event in events if event["kind"] == "train"]
     known = [rate for rates in lines[-1:] for rate in rates.values() if rate is not None]
     return f"success {np.mean(known):.2f}" if known else ""
 
 
-def _metrics(events: list[Event]) -> str:
+def _metrics(events: list[Logged]) -> str:
     """The metrics of the last evaluated epoch; before the first, the losses."""
     tests = [event["metrics"] for event in events if event["kind"] == "evaluation" and event["split"] == "test"]
     losses = [event["loss"] for event in events if event["kind"] == "train"]
@@ -138,7 +136,7 @@ def _metrics(events: list[Event]) -> str:
     return ("" if tests or not known else "loss ") + ", ".join(known[:count]) + more
 
 
-def _epochs_per_s(train: list[Event]) -> float | None:
+def _epochs_per_s(train: list[Train]) -> float | None:
     if len(train) < 2:
         return None
     first, last = train[-min(5, len(train))], train[-1]

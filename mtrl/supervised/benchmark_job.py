@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Logged, Subject, Train
 from mtrl.runs.loading import copy_checked
 from mtrl.runs.method_trial import try_method
 from mtrl.supervised.benchmark import Benchmark, Data, Metric, Split
 from mtrl.supervised.config import SINGLE_TASK, SupervisedRunConfig
-from mtrl.supervised.job import Event
 from mtrl.supervised.learner import Learner, Measured, Taken
 from mtrl.supervised.measuring import measure
 from mtrl.supervised.selection import Selection
@@ -53,7 +53,7 @@ class BenchmarkJob:
         self.measured: list[Measured] = []
         self._drawn: tuple[int, Tensor] | None = None
 
-    def description(self) -> Event:
+    def description(self) -> Subject:
         return {"benchmark": self.benchmark.name, "tasks": list(self.benchmark.tasks), "data": self._described_data()}
 
     def step(self, epoch: int, index: int) -> None:
@@ -70,8 +70,8 @@ class BenchmarkJob:
         self.losses += torch.cat([step.losses for step in taken])
         self.weights += torch.cat([step.weights for step in taken])
 
-    def end_epoch(self, epoch: int) -> list[Event]:
-        events = [self._train_event(epoch)]
+    def end_epoch(self, epoch: int) -> list[Logged]:
+        events: list[Logged] = [self._train_event(epoch)]
         scores: list[float | None] = [None] * len(self.learners)
         if self._needs_validation:
             assert self.data.validation is not None  # see `_check`
@@ -89,7 +89,7 @@ class BenchmarkJob:
         self.losses, self.weights, self.measured = self._zeros(), self._zeros(), []
         return events
 
-    def result(self) -> Event:
+    def result(self) -> dict[str, Any]:
         values = {name: value for selection in self.selections for name, value in selection.result().items()}
         rule = self.config.evaluation
         published = self.benchmark.published_single_task
@@ -171,8 +171,8 @@ class BenchmarkJob:
     def _zeros(self) -> Tensor:
         return torch.zeros(len(self.benchmark.tasks), device=self.device)
 
-    def _train_event(self, epoch: int) -> Event:
-        event = {
+    def _train_event(self, epoch: int) -> Train:
+        event: Train = {
             "kind": "train",
             "epoch": epoch,
             "learning_rate": min(learner.learning_rate for learner in self.learners),
@@ -181,17 +181,16 @@ class BenchmarkJob:
         }
         if not self.measured:
             return event
-        return event | {
-            "gradient_norm": self._per_task(torch.cat([measured.gradient_norm for measured in self.measured])),
-            "conflict_rate": float(torch.stack([measured.conflict_rate for measured in self.measured]).mean()),
-        }
+        event["gradient_norm"] = self._per_task(torch.cat([measured.gradient_norm for measured in self.measured]))
+        event["conflict_rate"] = float(torch.stack([measured.conflict_rate for measured in self.measured]).mean())
+        return event
 
     def _per_task(self, values: Tensor) -> dict[str, float | None]:
         """None for what is not finite: a coordinate-wise rule has no weights."""
         named = zip(self.benchmark.tasks, values.tolist(), strict=True)
         return {task: value if math.isfinite(value) else None for task, value in named}
 
-    def _described_data(self) -> Event:
+    def _described_data(self) -> dict[str, Any]:
         validation = self.data.validation
         return {
             "source": self.data.source,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-Event = dict[str, Any]
+from mtrl.runs.events import Logged, Subject
 
 
 class Job(Protocol):
@@ -17,7 +17,7 @@ class Job(Protocol):
     def stopped(self) -> bool:
         """Whether training has ended before its epochs are over."""
 
-    def description(self) -> Event:
+    def description(self) -> Subject:
         """What is trained on what, for the first line of `metrics.jsonl`."""
 
     def step(self, epoch: int, index: int) -> None:
@@ -27,10 +27,10 @@ class Job(Protocol):
             UserError: it cannot be made; training stops.
         """
 
-    def end_epoch(self, epoch: int) -> list[Event]:
+    def end_epoch(self, epoch: int) -> list[Logged]:
         """What the epoch's lines in `metrics.jsonl` say, `kind` included; step and time are added to them."""
 
-    def result(self) -> Event:
+    def result(self) -> dict[str, Any]:
         """What `evaluation.json` says of the finished job."""
 
     def state_dict(self) -> Mapping[str, Any]:

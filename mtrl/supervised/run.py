@@ -2,27 +2,25 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices, versions
+from mtrl.runs.events import Logged, Start, Told
 from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config, write_atomically
 from mtrl.runs.identity import identity
 from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.supervised.config import SupervisedRunConfig
-from mtrl.supervised.job import Event, Job
+from mtrl.supervised.job import Job
 
 PROGRESS_EVERY_S = 0.5
-
-Listener = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class TrainResult:
     """Of the optimizer, over all epochs."""
     interrupted: bool
     """A signal asked to stop; a checkpoint was written."""
-    evaluation: Event | None
+    evaluation: dict[str, Any] | None
     """As in `evaluation.json`; None if interrupted."""
 
 
@@ -44,7 +42,7 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
-    on_event: Listener = lambda event: None,
+    on_event: Told = lambda event: None,
 ) -> TrainResult:
     """Trains one seed in a run folder, or goes on with it, and writes `evaluation.json` at the end.
 
@@ -90,7 +88,7 @@ class _Run:
         device: torch.device,
         job: Job,
         state: dict[str, Any] | None,
-        on_event: Listener,
+        on_event: Told,
     ) -> None:
         self.config, self.seed, self.folder, self.job, self.on_event = config, seed, folder, job, on_event
         self.total_steps, self.wall_s = 0, 0.0
@@ -123,7 +121,8 @@ class _Run:
         self.total_steps += 1
         if self.epochs > finished:
             for event in self.job.end_epoch(self.epochs):
-                self.log.write({"kind": event["kind"], "step": self.total_steps, "wall_s": self._now(), **event})
+                line = {"kind": event["kind"], "step": self.total_steps, "wall_s": self._now(), **event}
+                self.log.write(cast(Logged, line))
             if self.epochs % self.config.checkpoint_every_epochs == 0:
                 self.save()
         minutes = self.config.checkpoint_every_minutes
@@ -144,7 +143,7 @@ class _Run:
             checkpoint.save(self.folder / "checkpoints", self.total_steps, state, run)
             self.saved_step = self.total_steps
 
-    def evaluate(self) -> Event:
+    def evaluate(self) -> dict[str, Any]:
         """Writes `evaluation.json`."""
         evaluation = {
             **self.job.result(),
@@ -157,9 +156,9 @@ class _Run:
         write_atomically(self.folder / "evaluation.json", json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
         return evaluation
 
-    def _start(self, device: torch.device) -> Event:
+    def _start(self, device: torch.device) -> Start:
         """What the run is made of and made on; written again when it is resumed."""
-        event = {
+        event: Start = {
             "kind": "start",
             "step": self.total_steps,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -171,7 +170,9 @@ class _Run:
             "versions": versions.packages(),
             "git_commit": versions.git_commit(),
         }
-        return event | ({"resumed_at_step": self.total_steps} if self.total_steps else {})
+        if self.total_steps:
+            event["resumed_at_step"] = self.total_steps
+        return event
 
     def _now(self) -> float:
         return self.wall_s + time.monotonic() - self.clock

@@ -99,8 +99,8 @@ def test_train_resume_and_report(
 
     assert main(words) == 2
     assert capsys.readouterr().err == (
-        "mtrl supervised: error: run runs/multimnist/seed_0 exists: "
-        "--resume continues it, --name or --out make another\n"
+        "mtrl supervised: error: run runs/multimnist/seed_0 exists and is never overwritten: "
+        "add --resume, or choose another --name or --out\n"
     )
     before = Path("runs/multimnist/seed_0/metrics.jsonl").read_bytes()
     assert main([*words, "--resume"]) == 0

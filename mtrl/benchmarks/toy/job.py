@@ -13,10 +13,10 @@ from mtrl import aggregation
 from mtrl.benchmarks.toy.descent import Descent
 from mtrl.benchmarks.toy.problem import STARTS, pareto_set, toy_losses
 from mtrl.benchmarks.toy.section import Toy
+from mtrl.runs.events import Logged, Subject
 from mtrl.runs.loading import check_finite, whole
 from mtrl.runs.method_trial import try_method
 from mtrl.supervised.config import SupervisedRunConfig
-from mtrl.supervised.job import Event
 
 TASKS = ("loss_1", "loss_2")
 KEPT_EVERY = 50
@@ -45,7 +45,7 @@ class ToyJob:
         self.path = self.descent.points.clone().unsqueeze(0)
         self.taken = 0
 
-    def description(self) -> Event:
+    def description(self) -> Subject:
         starts = f"{len(STARTS)} starts, first loss times {' and '.join(f'{scale:g}' for scale in self.toy.scales)}"
         return {"benchmark": "toy", "tasks": list(TASKS), "data": {"source": f"two variables, {starts}"}}
 
@@ -55,7 +55,7 @@ class ToyJob:
         self.path = torch.cat((self.path, points[numbers % KEPT_EVERY == 0]))
         self.taken += len(points)
 
-    def end_epoch(self, epoch: int) -> list[Event]:
+    def end_epoch(self, epoch: int) -> list[Logged]:
         losses = (toy_losses(self.descent.points) * self.descent.factors).mean((0, 1))
         metrics = {row["name"]: row["value"] for row in self._metrics()}
         return [
@@ -63,7 +63,7 @@ class ToyJob:
             {"kind": "evaluation", "epoch": epoch, "split": "test", "metrics": metrics},
         ]
 
-    def result(self) -> Event:
+    def result(self) -> dict[str, Any]:
         return {
             **self.description(),
             "protocol": {"adam_steps": self.taken, "scales": list(self.toy.scales), "starts": [*STARTS]},
@@ -79,9 +79,9 @@ class ToyJob:
         self.path, self.taken = state["path"], whole("taken", state["taken"])
         check_finite("the path", self.path)
 
-    def _metrics(self) -> list[Event]:
+    def _metrics(self) -> list[dict[str, Any]]:
         """Of each run, how far it is from the Pareto front, and where it is."""
-        rows: list[Event] = []
+        rows: list[dict[str, Any]] = []
         for scale, points in zip(self.toy.scales, self.descent.points, strict=True):
             gaps = gap_to_front(points, torch.tensor([scale, 1.0], dtype=torch.float64))
             for start, (x1, x2), gap in zip(STARTS, points.tolist(), gaps.tolist(), strict=True):
