@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What each choice of a recipe is worth: the recipe with one change at a time, several seeds each.
 
-    python scripts/ablate.py [--base FILE] [--steps N] [--seeds 0 1 2] [--jobs 3] [--only NAME ...]
+    python -m scripts.ablate [--base FILE] [--steps N] [--seeds 0 1 2] [--jobs 3] [--only NAME ...]
 
 Every run is a `mtrl train` of its own on one thread, `--jobs` at a time; seeds outermost, so that all variants are
 there early. Stopped and called again, it goes on where it was. The table is of all runs that are finished; none is left
@@ -18,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from jobs import Job, run_all, slug
-from machine import machine_line
 
 from mtrl.runs.metrics_file import read_events
+from scripts.jobs import Job, run_all, slug
+from scripts.machine import machine_line
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Milliseconds and error of every aggregation method beside TorchJD's and Nash-MTL's published procedure (cvxpy).
 
-    python scripts/bench_aggregation.py [--tasks 2 10 50] [--batch 256] [--seconds 0.3] [--out FILE.md|FILE.json]
+    python -m scripts.bench_aggregation [--tasks 2 10 50] [--batch 256] [--seconds 0.3] [--out FILE.md|FILE.json]
 
 One process, one thread, the same float64 matrices for everybody, of two families: `independent` normal gradients, and
 `spread`, their norms spread over 1e4. Nothing is warm-started: a solver is built anew before each call, untimed. Times
@@ -17,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from aggregation_bench.measure import Cell, measure_all
-from aggregation_bench.table import document
-from machine import machine_line
+
+from scripts.aggregation_bench.measure import Cell, measure_all
+from scripts.aggregation_bench.table import document
+from scripts.machine import machine_line
 
 
 def installed_peers() -> set[str]:

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What an update of the agent costs at another commit and here: two processes that take turns.
 
-    python scripts/bench_commits.py COMMIT [--configs mt10/quick mt10/laptop] [--precisions float32 bfloat16] ...
+    python -m scripts.bench_commits COMMIT [--configs mt10/quick mt10/laptop] [--precisions float32 bfloat16] ...
 
 Each process makes updates of a shipped configuration on made-up batches of ten tasks, compiled, on one thread; a turn
 is twenty updates in one, then in the other, in processor time, so that both meet the same load. The ratio is the median
@@ -18,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import machine_line
-from turns import median_ratio
+from scripts.machine import machine_line
+from scripts.turns import median_ratio
 
 ROOT = Path(__file__).resolve().parents[1]
 UPDATES = 20
@@ -104,8 +103,8 @@ def compare(old: Path, config: str, precision: str, rounds: int) -> str:
 def started(tree: Path, config: str, precision: str) -> "subprocess.Popen[str]":
     environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, "-W", "ignore", "-c", WORKER, config, precision, str(UPDATES)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    return subprocess.Popen(arguments, cwd=tree, env=environment, text=True, **pipes)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(arguments, cwd=tree, env=environment, text=True, stdin=pipe, stdout=pipe)
 
 
 def turn(worker: "subprocess.Popen[str]") -> float:
@@ -122,4 +121,4 @@ def answer(worker: "subprocess.Popen[str]") -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """How fast Meta-World's MT10 is stepped: gymnasium, stable-baselines3, `mtrl.envs.make` and EnvPool beside the C limit.
 
-    python scripts/bench_envs.py [--envs 10 40] [--workers 4] [--seconds 1.5] [--rounds 5] [--rows ...] [--out FILE]
+    python -m scripts.bench_envs [--envs 10 40] [--workers 4] [--seconds 1.5] [--rounds 5] [--rows ...] [--out FILE]
 
 Every row lives in a process of its own. Start-up is from its first import to the end of its first step; memory is that
 of its process tree then. After that the rows of one size take turns, so that they meet the same load: steps/s are
@@ -18,12 +17,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from envs_bench.catalog import LIMIT, ONE_CORE, REFERENCE, ROWS
-from envs_bench.memory import available_gib
-from envs_bench.served import RowError, Served
-from machine import machine_line
-
 from mtrl.cores import available_cores
+from scripts.envs_bench.catalog import LIMIT, ONE_CORE, REFERENCE, ROWS
+from scripts.envs_bench.memory import available_gib
+from scripts.envs_bench.served import RowError, Served
+from scripts.machine import machine_line
 
 _SHARE_OF_MEMORY = 0.7  # that the rows of one size may take together
 _WARM_UP_S = 0.3

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What collecting per-task gradients costs beside one plain backward pass, and beside TorchJD's autojac and autogram.
 
-    python scripts/bench_gradients.py [--tasks 10] [--rows 128] [--width 400] [--threads 1] [--rounds 15] [--out FILE]
+    python -m scripts.bench_gradients [--tasks 10] [--rows 128] [--width 400] [--threads 1] [--rounds 15] [--out FILE]
         [--models 0 1 ... | --no-models] [--model-rounds 5]
 
 Two settings, a trunk of three layers each: every task has rows of its own (reinforcement learning), and all tasks have
@@ -19,17 +18,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from gradients_bench.floor import floor
-from gradients_bench.models import MODELS, Model
-from gradients_bench.own_data import OwnData
-from gradients_bench.price import Price
-from gradients_bench.samples import Samples
-from gradients_bench.shared_forward import SharedForward
-from machine import machine_line
-from peak_memory import peak
-from turns import median_ratio, take_turns
 
-SETTINGS = {"rows of its own for each task": OwnData, "the same rows for all tasks": SharedForward}
+from scripts.gradients_bench.floor import floor
+from scripts.gradients_bench.models import MODELS, Model
+from scripts.gradients_bench.own_data import OwnData
+from scripts.gradients_bench.price import Price
+from scripts.gradients_bench.samples import Samples
+from scripts.gradients_bench.shared_forward import SharedForward
+from scripts.machine import machine_line
+from scripts.peak_memory import peak
+from scripts.turns import median_ratio, take_turns
+
+SETTINGS: dict[str, type[OwnData] | type[SharedForward]] = {
+    "rows of its own for each task": OwnData,
+    "the same rows for all tasks": SharedForward,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parts.append(f"{size}\n\n{table(chosen, options.rounds, device)}")
     if options.models:
         parts.append(prices([MODELS[i] for i in options.models], options.model_rounds, device, bool(peers)))
-        workload = Samples(options.rows, options.width, device)
-        samples = {name: run for name, run in workload.variants().items() if peers or "TorchJD" not in name}
-        size = f"3x{options.width}, {options.rows} samples, each a task; {workload.jacobian_mib:.0f} MiB of gradients"
-        parts.append(f"{size}\n\n{table(samples, options.model_rounds, device)}")
+        samples = Samples(options.rows, options.width, device)
+        chosen = {name: run for name, run in samples.variants().items() if peers or "TorchJD" not in name}
+        size = f"3x{options.width}, {options.rows} samples, each a task; {samples.jacobian_mib:.0f} MiB of gradients"
+        parts.append(f"{size}\n\n{table(chosen, options.model_rounds, device)}")
     parts.append(machine_line(peers, [device]))
     text = "\n\n".join(parts)
     print(text)

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What an update costs with every aggregation method, alone and for seeds side by side; and whole runs.
 
-    python scripts/bench_learner.py [--methods all] [--seeds 1 5] [--threads N] [--json FILE] [--out FILE] ...
+    python -m scripts.bench_learner [--methods all] [--seeds 1 5] [--threads N] [--json FILE] [--out FILE] ...
 
 Updates are measured on made-up batches of ten tasks, for the networks and rows a task of shipped configurations
 (`learner_bench/updates.py`). Each method takes turns with a plain update: one backward pass of the mean loss, compiled,
@@ -13,18 +12,17 @@ time goes to the update, to waiting for the simulators and to the rest, beside s
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from learner_bench import end_to_end
-from learner_bench.updates import EVERY, MODES, Row, Setting, compare
-from machine import machine_line
 
 from mtrl.aggregation import METHODS
 from mtrl.cores import available_cores
+from scripts.learner_bench import end_to_end
+from scripts.learner_bench.updates import EVERY, MODES, Row, Setting, compare
+from scripts.machine import machine_line
 
 MAIN = ["mean", "mgda", "pcgrad", "cagrad", "nash_mtl", "nash_mtl, every 50"]
 OWN_PRECISION = {"quick": "bfloat16", "ablations": "bfloat16", "laptop": "bfloat16", "3x400": "float32"}
@@ -135,4 +133,4 @@ def run_line(row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What a step of MGDA and of MGDA-UB costs beside one of the mean, by the number of tasks, at CelebA's shapes.
 
-    python scripts/bench_mgda_ub.py [--tasks 2 5 10 20 40] [--batch N] [--rounds 3] [--json FILE] [--smoke]
+    python -m scripts.bench_mgda_ub [--tasks 2 5 10 20 40] [--batch N] [--rounds 3] [--json FILE] [--smoke]
 
 ResNet-18 at 64x64, two outputs per task (Sener and Koltun 2018, section 5.2; by them MGDA-UB costs hardly more than the
 mean). A step is the forward pass, the losses, all backward passes, the method and Adam. The variants take turns, so
@@ -16,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import machine_line
-from turns import median_ratio, take_turns
 
 from mtrl import backward
 from mtrl.aggregation import MGDA, LinearScalarization, Method
 from mtrl.benchmarks.vision import CelebA
 from mtrl.benchmarks.vision.models import AttributeNetwork, SmallResNet18
 from mtrl.supervised import Batch
+from scripts.machine import machine_line
+from scripts.turns import median_ratio, take_turns
 
 SIZE, OUTPUTS = 64, 2
 TARGET = "MGDA-UB within 1.3 times the mean at 40 tasks"

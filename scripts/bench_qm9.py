@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What QM9's network costs: molecules per second, and a step with a gradient per task beside a plain one.
 
-    python scripts/bench_qm9.py [DATA] [--batch 120] [--threads 1] [--rounds 5] [--json FILE] [--smoke]
+    python -m scripts.bench_qm9 [DATA] [--batch 120] [--threads 1] [--rounds 5] [--json FILE] [--smoke]
 
 DATA is the folder of QM9's files; without it, made-up molecules of QM9's sizes. The variants take turns, so that they
 meet the same load: ms is the median over rounds, and a ratio the median of the rounds' ratios. The peer is the same
@@ -19,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import machine_line
-from qm9_bench.peer import Peer
-from qm9_bench.work import Work
-from turns import median_ratio, take_turns
+
+from scripts.machine import machine_line
+from scripts.qm9_bench.peer import Peer
+from scripts.qm9_bench.work import Work
+from scripts.turns import median_ratio, take_turns
 
 MIB_KIB = 1024
 

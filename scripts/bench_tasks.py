@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What an environment step of each MT10 task takes on one core: physics alone, together (thin), and one by one.
 
-    python scripts/bench_tasks.py [--counts 1 4 16] [--rounds 5]
+    python -m scripts.bench_tasks [--counts 1 4 16] [--rounds 5]
 
 Microseconds per environment step, resets left out, random actions; the least of the rounds, in which the three take
 turns so that they meet the same load. `mtrl.envs.metaworld.simulators` chooses between the last two by these figures.
@@ -16,12 +15,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import mujoco
 import numpy as np
-from machine import machine_line
 
 from mtrl.envs.goals import NUM_GOALS, benchmark_goals
 from mtrl.envs.metaworld.simulators import OneByOne
 from mtrl.envs.metaworld.thin import Group, ThinSimulators
 from mtrl.envs.tasks import task_names
+from scripts.machine import machine_line
 
 _STEPS = 400
 """Of all environments together, in a round."""

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Whether `mtrl.envs.make` is Meta-World: every backend beside stock metaworld, all fifty tasks.
 
-    python scripts/check_fidelity.py [--tasks ...] [--steps 1000] [--episodes 50] [--processes 4] [--out FILE.md]
+    python -m scripts.check_fidelity [--tasks ...] [--steps 1000] [--episodes 50] [--processes 4] [--out FILE.md]
 
 Differences: a backend and stock metaworld take the same actions for two episodes, random ones and those of metaworld's
 scripted policy; the largest difference and the first step that has one. EnvPool draws its own goals, with its own
@@ -17,16 +16,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
-from fidelity_check.backends import BACKENDS, is_missing
-from fidelity_check.differences import KINDS, Differences, differences
-from fidelity_check.scripted import Outcome, outcome
-
 from mtrl.cores import available_cores
 from mtrl.envs import MT10, task_names
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import MAX_HORIZON
 from mtrl.runs.follow_parent import follow_parent
+from scripts.fidelity_check.backends import BACKENDS, is_missing
+from scripts.fidelity_check.differences import KINDS, Differences, differences
+from scripts.fidelity_check.scripted import Outcome, outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    from machine import machine_line  # takes torch, which the processes do without
+    from scripts.machine import machine_line  # takes torch, which the processes do without
 
     packages = {"gymnasium", "metaworld", "mujoco", *({"envpool"} & set(backends))}
     text = "\n\n".join([*parts, machine_line(packages, ["cpu"])])

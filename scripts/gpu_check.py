@@ -131,7 +131,7 @@ def benchmarks(check: Check) -> None:
         if mode == "graphs" and check.device == "cpu":
             continue
         part = check.out / "part.json"
-        words = [*bench(check, mode, seeds, rounds=1 if check.smoke else 5), "--json", part]
+        words: list[str | Path] = [*bench(check, mode, seeds, rounds=1 if check.smoke else 5), "--json", part]
         check.run(f"updates, {mode}, seeds {seeds}", words, "learner.txt", until - time.monotonic())
         if part.exists():
             rows += [row | {"mode": mode} for row in json.loads(part.read_text())]
@@ -149,7 +149,7 @@ def benchmarks(check: Check) -> None:
 def bench(check: Check, mode: str, seeds: int, rounds: int) -> list[str]:
     """The command that measures the main methods."""
     methods = METHODS[:2] if check.smoke else METHODS
-    words = [sys.executable, "scripts/bench_learner.py", "--devices", check.device, "--mode", mode]
+    words = [sys.executable, "-m", "scripts.bench_learner", "--devices", check.device, "--mode", mode]
     words += ["--networks", "quick", *([] if check.smoke else ["laptop"]), "--methods", *methods, "--vector-steps", "0"]
     words += ["--precisions", "float32" if check.smoke else "bfloat16"]
     return [*words, "--rounds", str(rounds), "--seeds", str(seeds)]
@@ -158,8 +158,9 @@ def bench(check: Check, mode: str, seeds: int, rounds: int) -> list[str]:
 def training(check: Check) -> None:
     """The configuration for a GPU, for the rest of the time, and its curve."""
     run = check.out / "runs" / "mt10-gpu"
-    words = [*MTRL, "train", "configs/mt10/gpu.yaml", "--device", check.device, "--out", run.parent, "--name", run.name]
-    words += ["--training.eval_every_steps", "200000", *(SMOKE_TRAIN.split() if check.smoke else [])]
+    words: list[str | Path] = [*MTRL, "train", "mt10/gpu", "--device", check.device]
+    words += ["--out", run.parent, "--name", run.name, "--training.eval_every_steps", "200000"]
+    words += SMOKE_TRAIN.split() if check.smoke else []
     check.run("configs/mt10/gpu.yaml", words, "train.txt", check.left() - WRITING_S)
     if (run / "seed_0" / "metrics.jsonl").exists():
         shutil.copy(run / "seed_0" / "metrics.jsonl", check.out)

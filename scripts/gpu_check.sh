@@ -18,4 +18,4 @@ if compgen -G "$root/wheels/*.whl" > /dev/null; then
   export PYTHONPATH="$PYTHONPATH:$site"
 fi
 cd "$root"
-"$python" scripts/gpu_check.py "$@"
+"$python" -m scripts.gpu_check "$@"

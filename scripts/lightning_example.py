@@ -1,9 +1,11 @@
 """Nash-MTL in a PyTorch Lightning module: manual optimization, and `backward` in place of `manual_backward`.
 
-    python scripts/lightning_example.py
+    python -m scripts.lightning_example
 
 Two tasks on the same inputs, whose losses differ a thousandfold in scale. Needs `pip install lightning`.
 """
+
+from typing import Any
 
 import lightning
 import torch
@@ -33,7 +35,7 @@ class TwoTasks(lightning.LightningModule):
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> None:
         losses = self.losses(batch)
-        optimizer = self.optimizers()
+        optimizer: Any = self.optimizers()  # one, no list of them
         optimizer.zero_grad()
         backward(losses, self.method, shared=self.trunk.parameters())
         # The Nash direction has a fixed length; the paper clips it.

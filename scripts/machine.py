@@ -26,4 +26,11 @@ def machine_line(packages: Iterable[str], devices: Iterable[str]) -> str:
     parts += [f"{threads} thread" + "s" * (threads > 1)]
     parts += [f"{name} {metadata.version(name)}" for name in ("torch", *sorted(packages))]
     parts += [torch.cuda.get_device_name()] if "cuda" in devices else []
-    return f"{', '.join(parts)}; {datetime.date.today()}; `{shlex.join(['python', *sys.argv])}`"
+    return f"{', '.join(parts)}; {datetime.date.today()}; `{_command()}`"
+
+
+def _command() -> str:
+    """As it was typed: `python -m scripts.bench_envs ...`."""
+    spec = sys.modules["__main__"].__spec__
+    program = [sys.argv[0]] if spec is None else ["-m", spec.name]
+    return shlex.join(["python", *program, *sys.argv[1:]])

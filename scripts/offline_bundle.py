@@ -15,7 +15,8 @@ from pathlib import Path
 from pip._vendor.packaging.markers import default_environment
 from pip._vendor.packaging.requirements import Requirement
 from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
-from prune_wheel import prune_wheel
+
+from scripts.prune_wheel import prune_wheel
 
 ROOT = Path(__file__).parent.parent
 THERE = ("torch", "numpy")
@@ -28,6 +29,7 @@ METAWORLD = (
     r"|envpool_assets/(__init__\.py|mujoco/metaworld/.*)"
 )
 """EnvPool's files that Meta-World needs: one of its compiled parts, one folder of its assets."""
+PYTHONS = ("3.11", "3.12", "3.13")
 GLIBC_MINORS = range(17, 29)
 
 
@@ -42,8 +44,8 @@ def main() -> None:
     parser.add_argument("--no-envpool", action="store_true", help="without the fast simulator, which is most of it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="a new folder; dist/offline-py<XY> by default")
     arguments = parser.parse_args()
-    if not re.fullmatch(r"3\.\d+", arguments.python) or int(arguments.python[2:]) < 11:
-        sys.exit(f"offline_bundle: --python must be 3.11 or newer, as in 3.12, got {arguments.python}")
+    if arguments.python not in PYTHONS:
+        sys.exit(f"offline_bundle: --python must be one of {', '.join(PYTHONS)}, got {arguments.python}")
     out = arguments.out or ROOT / "dist" / f"offline-py{arguments.python.replace('.', '')}"
     if out.exists():
         sys.exit(f"offline_bundle: {out} exists: remove it, or choose another --out")
@@ -68,12 +70,11 @@ def make_bundle(bundle: Path, python: str, there: frozenset[str], *, envpool: bo
         there: packages that the other machine has, with all that they need.
         envpool: whether to take the fast simulator along.
     """
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     if envpool:
-        download([*extras["envpool"], "envpool-assets"], bundle, python, there, with_dependencies=False)
+        download([*requirements("envpool"), "envpool-assets"], bundle, python, there, with_dependencies=False)
         for wheel in bundle.glob("envpool*.whl"):
             prune_wheel(wheel, metaworlds_part)
-    download(extras["rl"], bundle, python, there)
+    download(requirements("rl"), bundle, python, there)
     while lacking := sorted({what for wheel in bundle.glob("*.whl") for what in _lacking(wheel, python, there)}):
         download(lacking, bundle, python, there)
     build_own(bundle)
@@ -82,6 +83,13 @@ def make_bundle(bundle: Path, python: str, there: frozenset[str], *, envpool: bo
         f"mtrl for Python {python} without a network; what must be there: {', '.join(sorted(there))}.\n\n"
         f"    {install_line(Path('.'))}\n    mtrl train configs/mt10/quick.yaml\n"
     )
+
+
+def requirements(extra: str) -> list[str]:
+    """What an extra of pyproject.toml asks for; of the project's own extras that it names, what they ask for."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    own = {line: re.fullmatch(r"mtrl-torch\[(\w+)\]", line) for line in extras[extra]}
+    return [word for line, inner in own.items() for word in (requirements(inner[1]) if inner else [line])]
 
 
 def metaworlds_part(path: str, content: bytes) -> bytes | None:
@@ -132,8 +140,13 @@ def download(
             wheel.unlink()
 
 
-def build_own(folder: Path) -> None:
-    """This project's wheel, built from a copy: building leaves files behind."""
+def build_own(folder: Path, *options: str) -> None:
+    """This project's wheel, built from a copy: building leaves files behind.
+
+    Args:
+        folder: that it is written into.
+        options: of pip.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         ignore = shutil.ignore_patterns("__pycache__")
         for name in ("mtrl", "envs", "agents", "configs"):
@@ -141,7 +154,7 @@ def build_own(folder: Path) -> None:
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, temporary)
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
-        subprocess.run([*command, "--wheel-dir", str(folder), temporary], check=True)
+        subprocess.run([*command, *options, "--wheel-dir", str(folder), temporary], check=True)
 
 
 def install_line(folder: Path) -> str:
@@ -154,7 +167,7 @@ def _lacking(wheel: Path, python: str, there: frozenset[str]) -> Iterator[str]:
     with zipfile.ZipFile(wheel) as file:
         (metadata,) = (name for name in file.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         lines = file.read(metadata).decode().partition("\n\n")[0].splitlines()
-    there = {_name(other) for other in wheel.parent.glob("*.whl")} | there
+    there = there | {_name(other) for other in wheel.parent.glob("*.whl")}
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     for line in lines:
         if line.startswith("Requires-Dist:"):

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # For machines without a network: one folder with everything that `mtrl train` needs beyond torch and numpy, and the
 # line that installs it. Run where there is a network: `scripts/offline_bundle.sh [--python 3.12] [--out DIR]`.
-# Needs Python 3.11 with pip, nothing installed. PYTHON=... names another interpreter; --python is the one over there.
+# Needs Python 3.11 or newer with pip, nothing installed; PYTHON=... names another. --python is the one over there.
 set -euo pipefail
-exec "${PYTHON:-python3}" "$(dirname "${BASH_SOURCE[0]}")/offline_bundle.py" "$@"
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+PYTHONPATH="$root" exec "${PYTHON:-python3}" -m scripts.offline_bundle "$@"

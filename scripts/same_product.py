@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Whether this tree's product is another commit's: the same commands in both, and what came out side by side.
 
-    python scripts/same_product.py COMMIT
+    python -m scripts.same_product COMMIT
 
 Short runs of two seeds of MT10, of MultiMNIST on scikit-learn's digits and of the toy problem, their reports, and
 commands that are refused. Losses, evaluations, tables and messages must be equal to the last bit, on any one machine;

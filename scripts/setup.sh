@@ -6,9 +6,9 @@ set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 python="${PYTHON:-python3}"
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+if ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
   found="$("$python" --version 2> /dev/null || echo "not there")"
-  echo "setup: Python 3.11 or newer is needed; $python is $found (PYTHON=... names another)" >&2
+  echo "setup: Python 3.11 to 3.13 is needed; $python is $found (PYTHON=... names another)" >&2
   exit 2
 fi
 "$python" "$root/scripts/install.py" "${1:-all}"

@@ -10,6 +10,7 @@ import pytest
 
 import mtrl
 from mtrl.extras import COMMANDS, DISTRIBUTION, PACKAGES, install_package
+from scripts.offline_bundle import requirements
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -25,13 +26,9 @@ def distribution(requirement: str) -> str:
 def brought(extra: str) -> set[str]:
     """The distributions that an extra brings, its other extras' and those that these ask for."""
     found = set()
-    for requirement in EXTRAS[extra]:
-        if inner := re.fullmatch(rf"{DISTRIBUTION}\[(\w+)\]", requirement):
-            found |= brought(inner[1])
-        else:
-            name = distribution(requirement)
-            asked = importlib.metadata.requires(name) or []
-            found |= {name} | {distribution(line) for line in asked if "extra ==" not in line}
+    for name in map(distribution, requirements(extra)):
+        asked = importlib.metadata.requires(name) or []
+        found |= {name} | {distribution(line) for line in asked if "extra ==" not in line}
     return found
 
 

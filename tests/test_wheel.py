@@ -5,7 +5,6 @@ The environment has what this one has beside the project: nothing is downloaded.
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from scripts.offline_bundle import build_own
 
 ROOT = Path(__file__).parent.parent
 TRAIN = shlex.split("""
@@ -41,19 +42,6 @@ class Installation(NamedTuple):
         return done.stdout
 
 
-def build(folder: Path) -> Path:
-    """The wheel, from a copy: building leaves files behind."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("mtrl", "envs", "agents", "configs"):
-        shutil.copytree(ROOT / name, folder / "source" / name, symlinks=True, ignore=ignore)
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, folder / "source")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "source")], check=True)
-    (wheel,) = folder.glob("mtrl_torch-*.whl")
-    return wheel
-
-
 def write_another(folder: Path) -> Path:
     """A package that owns `agents` and `envs`, as some on the index do."""
     files = {
@@ -73,7 +61,9 @@ def write_another(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     folder = tmp_path_factory.mktemp("wheel")
-    wheel, environment = build(folder), folder / "environment"
+    build_own(folder, "--no-index", "--no-build-isolation")
+    (wheel,) = folder.glob("mtrl_torch-*.whl")
+    environment = folder / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     (site,) = (environment / "lib").glob("python*/site-packages")
     pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from aggregation_bench.case import Case
-from aggregation_bench.solvers import ours
 from mtrl.aggregation import Method, hyperparameters, make
+from scripts.aggregation_bench.case import Case
+from scripts.aggregation_bench.solvers import ours
 
 EQUAL_PROJECTIONS = ("ConFIG", "IMTLG")
 OTHER_LENGTH = ("SDMGrad",)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
-from turns import synchronise
 
-from aggregation_bench.case import FAMILIES, Case, make_case
-from aggregation_bench.error import as_answer, error_of
-from aggregation_bench.solvers import Build, Solver, by_cvxpy, ours, torchjd_peer
 from mtrl.aggregation import METHODS, GradientMethod, Method
+from scripts.aggregation_bench.case import FAMILIES, Case, make_case
+from scripts.aggregation_bench.error import as_answer, error_of
+from scripts.aggregation_bench.solvers import Build, Solver, by_cvxpy, ours, torchjd_peer
+from scripts.turns import synchronise
 
 MATRICES = 5
 """Of a family, in turn."""

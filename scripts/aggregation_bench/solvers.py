@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from aggregation_bench.case import Case
 from mtrl.aggregation import METHODS, CoordinateMethod, GradientMethod, NashMTL, make
 from mtrl.gradients import TaskGradients
+from scripts.aggregation_bench.case import Case
 
 Solver = Callable[[Case], Tensor]
 """Weights, `[..., T]`, or the update, `[..., P]`."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from machine import machine_line
-
-from aggregation_bench.error import EQUAL_PROJECTIONS
-from aggregation_bench.measure import Cell
 from mtrl.aggregation import METHODS
+from scripts.aggregation_bench.error import EQUAL_PROJECTIONS
+from scripts.aggregation_bench.measure import Cell
+from scripts.machine import machine_line
 
 
 def document(cells: Sequence[Cell], tasks: Sequence[int], batch: int, peers: set[str], devices: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import importlib
 from importlib.util import find_spec
 from typing import NamedTuple, cast
 
-from envs_bench.row import Row
+from scripts.envs_bench.row import Row
 
 
 class Entry(NamedTuple):
@@ -21,7 +21,7 @@ class Entry(NamedTuple):
 
     def build(self, size: int, workers: int) -> Row:
         """Import what it needs and construct it."""
-        module = importlib.import_module(f"envs_bench.{self.module}")
+        module = importlib.import_module(f"scripts.envs_bench.{self.module}")
         return cast(Row, getattr(module, self.factory)(size, workers))
 
     @property

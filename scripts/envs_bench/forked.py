@@ -12,9 +12,9 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.types import Task
 
-from envs_bench.row import OneCall, Stepped, random_actions
 from mtrl.envs import MT10
 from mtrl.envs.goals import benchmark_goals
+from scripts.envs_bench.row import OneCall, Stepped, random_actions
 
 _HORIZON = 500
 _FRAME_SKIP = 5

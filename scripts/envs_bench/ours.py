@@ -1,6 +1,6 @@
 """`mtrl.envs.make`."""
 
-from envs_bench.row import OneCall, random_actions
+from scripts.envs_bench.row import OneCall, random_actions
 
 
 class Make(OneCall):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from envs_bench.row import OneCall, random_actions
+from scripts.envs_bench.row import OneCall, random_actions
 
 
 class AsyncVectorEnv(OneCall):

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import time
 
-from envs_bench.catalog import ROWS
-from envs_bench.memory import tree_mib
-from envs_bench.row import Stepped
+from scripts.envs_bench.catalog import ROWS
+from scripts.envs_bench.memory import tree_mib
+from scripts.envs_bench.row import Stepped
 
-_START = "import sys; sys.path[:] = {path!r}; from envs_bench.served import serve; serve(*sys.argv[1:])"
+_START = "import sys; sys.path[:] = {path!r}; from scripts.envs_bench.served import serve; serve(*sys.argv[1:])"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _EXIT_TIMEOUT_S = 20.0
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from metaworld.types import Task
 
-from fidelity_check.stock import as_task, benchmark
 from mtrl import envs
 from mtrl.envs.catalog import CATALOG
+from scripts.fidelity_check.stock import as_task, benchmark
 
 BACKENDS = ("metaworld", "envpool")
 

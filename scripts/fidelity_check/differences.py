@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fidelity_check.backends import goals, make
-from fidelity_check.stock import Script, Stock
 from mtrl.envs import ACTION_SIZE
 from mtrl.envs.interface import MAX_HORIZON
+from scripts.fidelity_check.backends import goals, make
+from scripts.fidelity_check.stock import Script, Stock
 
 KINDS = ("random", "scripted")
 

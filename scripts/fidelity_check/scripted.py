@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fidelity_check.backends import make
-from fidelity_check.stock import Script, Stock, benchmark
+from scripts.fidelity_check.backends import make
+from scripts.fidelity_check.stock import Script, Stock, benchmark
 
 _MOST_ENVS = 10
 

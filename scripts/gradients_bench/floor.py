@@ -31,7 +31,7 @@ def layers(trunk: nn.Module, batch: Tensor) -> list[tuple[int, int, int, bool]]:
     """Rows, inputs and outputs of each use of a layer, and whether the gradient by its inputs is asked for."""
     found: list[tuple[int, int, int, bool]] = []
 
-    def note(layer: nn.Module) -> Callable[[nn.Module, Any, Tensor], None]:
+    def note(layer: nn.Linear | nn.Conv2d) -> Callable[[nn.Module, Any, Tensor], None]:
         weight = layer.weight
         inputs, outputs = math.prod(weight.shape[1:]), len(weight)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gradients_bench.models import Model
 from mtrl.aggregation import UPGrad
 from mtrl.gradients import backward, loss_gradients
+from scripts.gradients_bench.models import Model
 
 
 class Price:
@@ -80,7 +80,7 @@ class Price:
         losses.backward(UPGradWeighting()(self.engine.compute_gramian(losses)))
 
     def _forget(self) -> None:
-        modules = [self.trunk, self.heads] + [self.hooked] * (self.hooked is not None)
-        for parameter in nn.ModuleList(modules).parameters():
+        hooked = [] if self.hooked is None else [self.hooked]
+        for parameter in nn.ModuleList([self.trunk, self.heads, *hooked]).parameters():
             parameter.grad = None
             vars(parameter).pop("jac", None)

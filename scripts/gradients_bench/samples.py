@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregation import MGDA, UPGrad
+from mtrl.aggregation import MGDA, Method, UPGrad
 from mtrl.gradients import backward
 
 INPUTS, LAYERS = 49, 3
@@ -47,7 +47,7 @@ class Samples:
     def plain(self) -> None:
         self.losses(self.model).mean().backward()
 
-    def step(self, method: nn.Module) -> None:
+    def step(self, method: Method) -> None:
         backward(self.losses(self.model), method, self.model)
 
     def autogram(self) -> None:

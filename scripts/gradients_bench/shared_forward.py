@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregation import MGDA, LinearScalarization, NashMTL
+from mtrl.aggregation import MGDA, LinearScalarization, Method, NashMTL
 from mtrl.gradients import backward, loss_gradients
 
 INPUTS, OUTPUTS, LAYERS = 49, 10, 3
@@ -53,7 +53,7 @@ class SharedForward:
         losses = self.losses(self.trunk(self.x))
         return loss_gradients(losses, dict(self.trunk.named_parameters()), heads, chunk_size=chunk_size)
 
-    def step(self, method: nn.Module, update_every: int = 1) -> None:
+    def step(self, method: Method, update_every: int = 1) -> None:
         self._forget()
         backward(self.losses(self.trunk(self.x)), method, self.trunk.parameters(), update_every=update_every)
 

@@ -14,6 +14,7 @@ from mtrl.agents.environments import training_env
 from mtrl.cli.arguments import load_config
 from mtrl.cores import available_cores
 from mtrl.envs import views
+from mtrl.runs.events import Event
 from mtrl.runs.section import MethodConfig
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def training(config_file: str, method: str, num_seeds: int, device: str, vector_
         "device": device,
         "steps": 3 * vector_steps * num_envs,
     }
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     with tempfile.TemporaryDirectory() as folder:
         folders = {seed: Path(folder) / str(seed) for seed in range(num_seeds)}
         train(config.model_copy(update=changes), folders, on_event=lambda event, seed: events.append(event))

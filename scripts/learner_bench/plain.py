@@ -31,8 +31,8 @@ class Plain(NamedTuple):
         self, critic: Tensor, frozen: Policies, batch: Batch, alpha: Tensor, noise: Tensor, *_: Any
     ) -> tuple[Direction, Tensor]:
         """The gradient of the mean loss; mean critic values `[S, T]`."""
-        parameters = self.critic_layout.views(critic), self.critic_layout.views(frozen.target)
-        parameters = *parameters, self.actor_layout.views(frozen.actor)
+        target, actor = self.critic_layout.views(frozen.target), self.actor_layout.views(frozen.actor)
+        parameters = self.critic_layout.views(critic), target, actor
         return self._direction(self.functions.critic_loss, self.critic_layout, parameters, (batch, alpha, noise))
 
     def actor(

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from turns import median_ratio, synchronise
 
-from learner_bench.plain import plain
 from mtrl.agents import Config, Learner
 from mtrl.agents.losses import Batch
+from scripts.learner_bench.plain import plain
+from scripts.turns import median_ratio, synchronise
 
 OBSERVATION, ACTION = 39, 4  # of Meta-World
 PLAIN, EVERY = "plain", ", every "

@@ -23,11 +23,11 @@ class Peer:
         if find_spec("torch_geometric"):
             from torch_geometric.nn import NNConv, Set2Set
 
-            self.messages = NNConv(width, width, self.matrices, aggr="mean")
-            self.messages.lin.weight, self.messages.bias = network.root.weight, network.root.bias
-            self.set2set = Set2Set(width, processing_steps=ROUNDS)
+            self.messages = messages = NNConv(width, width, self.matrices, aggr="mean")
+            messages.lin.weight, messages.bias = network.root.weight, network.root.bias
+            self.set2set = set2set = Set2Set(width, processing_steps=ROUNDS)
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                setattr(self.set2set.lstm, f"{name}_l0", getattr(network.lstm, name))
+                setattr(set2set.lstm, f"{name}_l0", getattr(network.lstm, name))
 
     def represent(self, graphs: Graphs) -> Tensor:
         """`[B, 64]`, of the graphs as lists of atoms and edges."""

@@ -12,7 +12,7 @@ from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.benchmarks.qm9.molecules import COLUMNS, Molecules
 from mtrl.benchmarks.qm9.raw import ELEMENTS
 from mtrl.gradients import backward
-from qm9_bench.peer import Peer
+from scripts.qm9_bench.peer import Peer
 
 MEAN_ATOMS, STD_ATOMS, MAX_ATOMS = 18.0, 3.0, 29
 

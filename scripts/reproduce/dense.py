@@ -1,8 +1,7 @@
-#!/usr/bin/env python
 """Cityscapes (both), NYUv2 and CelebA, tables of Navon et al. 2022 and Sener and Koltun 2018: every method.
 
-    python scripts/reproduce/dense.py nyuv2 --data DIR [--seeds 0 1 2] [--epochs N] [--smoke]
-    python scripts/reproduce/dense.py            # all four on small made-up files in the real layout
+    python -m scripts.reproduce.dense nyuv2 --data DIR [--seeds 0 1 2] [--epochs N] [--smoke]
+    python -m scripts.reproduce.dense            # all four on small made-up files in the real layout
 
 With the real data in place the result is the paper's table, with the paper's network and number of epochs: days of a
 GPU. Without --data, files are made up, networks and pictures are small, and the results, in `<name>-stand-in`, show
@@ -15,16 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import page
-import plots
-import supervised
-from options import parse, parser
-from page import Claim
-from supervised import NAVON, SENER, Result, Study, Variant
-
-from jobs import run_all  # isort: skip
 from mtrl.benchmarks.standin import generate
 from mtrl.benchmarks.vision.celeba_files import NAMES
+from scripts.jobs import run_all
+from scripts.reproduce import page, plots, supervised
+from scripts.reproduce.options import parse, parser
+from scripts.reproduce.page import Claim
+from scripts.reproduce.supervised import NAVON, SENER, Result, Study, Variant
 
 
 class Dense(NamedTuple):

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """What MGDA-UB saves, table 2 of Sener and Koltun 2018: time per step of MGDA and MGDA-UB by the number of tasks.
 
-    python scripts/reproduce/mgda_ub_speed.py [--tasks 2 3 5 10 20 40] [--rounds 5] [--threads 1] [--smoke]
+    python -m scripts.reproduce.mgda_ub_speed [--tasks 2 3 5 10 20 40] [--rounds 5] [--threads 1] [--smoke]
 
 ResNet-18 at CelebA's shapes, one number of tasks after another by `scripts/bench_mgda_ub.py`, each kept once it is
 measured. Other work on the machine lengthens times; ratios are medians over rounds in which the variants take turns.
@@ -11,12 +10,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import page
-import plots
-from options import parse, parser
-from page import Claim, Page, Table
-
-from jobs import Job, run_all, unfinished  # isort: skip
+from scripts.jobs import Job, run_all, unfinished
+from scripts.reproduce import page, plots
+from scripts.reproduce.options import parse, parser
+from scripts.reproduce.page import Claim, Reproduction, text_table
 
 SHOWN = ("mean", "MGDA-UB", "MGDA")
 
@@ -34,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs, out = options.runs / "mgda_ub_speed", options.out / "mgda_ub_speed"
     jobs = []
     for tasks in options.tasks:
-        words = ["python", "scripts/bench_mgda_ub.py", "--tasks", str(tasks), "--rounds", str(options.rounds)]
+        words = ["python", "-m", "scripts.bench_mgda_ub", "--tasks", str(tasks), "--rounds", str(options.rounds)]
         words += ["--threads", str(options.threads), "--json", str(runs / f"tasks_{tasks}.json")]
         words += ["--batch", str(options.batch)] if options.batch else []
         words += ["--width", "2"] if options.smoke else []
@@ -58,7 +55,7 @@ def make_page(
     commands: Sequence[str],
     missing: tuple[str, ...],
     smoke: bool,
-) -> Page:
+) -> Reproduction:
     by_tasks: dict[int, dict[str, float]] = {}
     for row in rows:
         by_tasks.setdefault(row["tasks"], {})[row["variant"]] = row["median_s"]
@@ -66,7 +63,7 @@ def make_page(
         (str(tasks), *(f"{1000 * s[name]:.0f}" for name in SHOWN), f"{s['MGDA'] / s['MGDA-UB']:.1f}")
         for tasks, s in by_tasks.items()
     ]
-    tables = [Table("", ("tasks", *(f"{name}, ms" for name in SHOWN), "MGDA over MGDA-UB"), tuple(cells))]
+    tables = [text_table("", ("tasks", *(f"{name}, ms" for name in SHOWN), "MGDA over MGDA-UB"), tuple(cells))]
     size = f"width {measured[0]['width']}, batch {measured[0]['batch']}"
     if not smoke:
         published, source = page.published("mgda_ub_speed")
@@ -75,8 +72,8 @@ def make_page(
             for name, row in published.items()
         ]
         header = ("training", "tasks", "MGDA, hours", "MGDA-UB, hours", "MGDA over MGDA-UB")
-        tables.append(Table(f"Published ({source}): whole trainings on a GPU", header, tuple(theirs)))
-    return Page(
+        tables.append(text_table(f"Published ({source}): whole trainings on a GPU", header, tuple(theirs)))
+    return Reproduction(
         title="Time of MGDA-UB (Sener & Koltun 2018, table 2)",
         made_of=(
             f"A step of training, forward pass to Adam, of ResNet-18 ({size}) on made-up pictures of 64x64, two "

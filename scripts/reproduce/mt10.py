@@ -1,10 +1,9 @@
-#!/usr/bin/env python
 """MT10, success table of Navon et al. 2022: every method under protocol modern, three seeds, and its time per update.
 
-    python scripts/reproduce/mt10.py                # configs/mt10/quick.yaml, four hours on four cores
-    python scripts/reproduce/mt10.py --steps 800000 # the same for longer: overnight
-    python scripts/reproduce/mt10.py --budget gpu   # configs/mt10/gpu.yaml, seeds of a method side by side
-    python scripts/reproduce/mt10.py [--jobs 4] [--steps N] [--seeds 0 1 2] [--only NAME ...] [--smoke]
+    python -m scripts.reproduce.mt10                # configs/mt10/quick.yaml, four hours on four cores
+    python -m scripts.reproduce.mt10 --steps 800000 # the same for longer: overnight
+    python -m scripts.reproduce.mt10 --budget gpu   # configs/mt10/gpu.yaml, seeds of a method side by side
+    python -m scripts.reproduce.mt10 [--jobs 4] [--steps N] [--seeds 0 1 2] [--only NAME ...] [--smoke]
 
 On a CPU every run is a process of one thread, about a quarter of an hour each (60 runs). Seeds are outermost, so that
 all methods are there early. Nothing is tuned for any method: all share the configuration.
@@ -19,14 +18,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import page
-import plots
-from options import parse, parser
-from page import NOTHING, Claim, Page, Table
-from supervised import cell
 
-from jobs import Job, run_all, slug, unfinished  # isort: skip
+from mtrl.report.table import NOTHING, Table
 from mtrl.runs.metrics_file import read_events
+from scripts.jobs import Job, run_all, slug, unfinished
+from scripts.reproduce import page, plots
+from scripts.reproduce.options import parse, parser
+from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.supervised import cell
 
 BLIND = "--agent.conditioning.encoding none --agent.conditioning.heads false"
 MEAN = "--method.name mean"
@@ -157,13 +156,13 @@ def make_page(
     jobs: Sequence[Job],
     options: argparse.Namespace,
     budget: Budget,
-) -> Page:
+) -> Reproduction:
     published, source = page.published("mt10")
     tables = [table(found, {} if options.smoke else published), per_task(found)]
     if not options.smoke:
         rows = tuple((label, row["success"], row["seconds per episode"] or NOTHING) for label, row in published.items())
         title = f"Published ({source}); another protocol and size, not to be compared number by number"
-        tables.append(Table(title, ("method", "success", "seconds per episode"), rows))
+        tables.append(text_table(title, ("method", "success", "seconds per episode"), rows))
     updates = {result.evaluation["checkpoint"]["updates"] for result in found}
     steps = {result.evaluation["checkpoint"]["step"] for result in found}
     about = [
@@ -176,7 +175,7 @@ def make_page(
     ]
     if options.smoke:
         about.append("**A smoke run: these numbers show that everything runs, and nothing else.**")
-    return Page(
+    return Reproduction(
         title=f"MT10 (Navon et al. 2022, tables 4 and 5), budget {options.budget}",
         made_of=" ".join(about),
         tables=tuple(tables),
@@ -231,7 +230,7 @@ def table(found: Sequence[Result], published: Mapping[str, Mapping[str, str]]) -
         cells = (cell(any_step, True, ".2f"), " ".join(f"{x:.2f}" for x in any_step), f"{final:.2f}")
         rows.append((label, *cells, f"{spent[label]:.1f}", times_mean, *([theirs] if published else [])))
     header = ("method", "any-step success", "of each seed", "final-step", "ms per update", "times the mean")
-    return Table("", (*header, *(["paper: s per episode (times plain)"] if published else [])), tuple(rows))
+    return text_table("", (*header, *(["paper: s per episode (times plain)"] if published else [])), tuple(rows))
 
 
 def per_task(found: Sequence[Result]) -> Table:
@@ -241,7 +240,7 @@ def per_task(found: Sequence[Result]) -> Table:
         means = np.mean([[task["success_any"] for task in r.evaluation["tasks"]] for r in runs], axis=0)
         rows.append((label, *(f"{mean:.2f}" for mean in means)))
     names = [task["name"].removesuffix("-v3") for task in found[0].evaluation["tasks"]]
-    return Table("Any-step success of each task, mean over seeds", ("method", *names), tuple(rows))
+    return text_table("Any-step success of each task, mean over seeds", ("method", *names), tuple(rows))
 
 
 def times(found: Sequence[Result]) -> dict[str, float]:

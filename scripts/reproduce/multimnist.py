@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """MultiMNIST, table 3 and figure of accuracies of Sener and Koltun 2018: every method, several seeds.
 
-    python scripts/reproduce/multimnist.py --data data/mnist [--seeds 0 1 2] [--jobs 4] [--epochs 100] [--smoke]
+    python -m scripts.reproduce.multimnist --data data/mnist [--seeds 0 1 2] [--jobs 4] [--epochs 100] [--smoke]
 
 The grid search trains with every weight; the weight of its row is that with the best mean accuracy on 10,000 held-out
 training pairs, in runs of their own with seed 0. 45 runs and 9 for the search, of 6 to 18 minutes on one thread each:
@@ -12,15 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import page
-import plots
-import supervised
-from options import parse, parser
-from page import Claim
-from supervised import SENER, Result, Study, Variant
-
-from jobs import run_all  # isort: skip
 from mtrl.runs.metrics_file import read_events
+from scripts.jobs import run_all
+from scripts.reproduce import page, plots, supervised
+from scripts.reproduce.options import parse, parser
+from scripts.reproduce.page import Claim
+from scripts.reproduce.supervised import SENER, Result, Study, Variant
 
 METRICS = ("top_left_accuracy", "bottom_right_accuracy")
 BEST = "Grid search"
@@ -135,7 +131,8 @@ def held_out_accuracy(runs: Path, variant: Variant, seed: int) -> float | None:
     folder = supervised.run_folder(runs, variant, seed)
     if not (folder / "evaluation.json").exists():
         return None
-    last = [event for event in read_events(folder / "metrics.jsonl") if event.get("split") == "validation"][-1]
+    evaluations = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "evaluation"]
+    last = [event for event in evaluations if event["split"] == "validation"][-1]
     return sum(last["metrics"][name] for name in METRICS) / len(METRICS)
 
 

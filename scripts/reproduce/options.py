@@ -2,13 +2,11 @@
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "scripts"))  # jobs, machine
 
 
 def parser(doc: str | None, *, seeds: Sequence[int] = (0, 1, 2), jobs: int = 1) -> argparse.ArgumentParser:

@@ -13,22 +13,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from options import ROOT  # first: it makes `machine` importable
 
-from machine import machine_line  # isort: skip
-from mtrl.report import markdown
+from mtrl.report.table import Column, Table, markdown
+from scripts.machine import machine_line
+from scripts.reproduce.options import ROOT
 
 PUBLISHED = Path(__file__).parent / "published"
-NOTHING = "–"
 
 
-@dataclass(frozen=True)
-class Table:
-    """Cells as text."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+def text_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table whose cells are text."""
+    return Table("", title, [Column(name, name) for name in header], rows)
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Page:
+class Reproduction:
     """One table or figure of a paper."""
 
     title: str
@@ -62,16 +57,16 @@ class Page:
     """Runs that are not finished."""
 
 
-def write(page: Page, folder: Path) -> None:
+def write(page: Reproduction, folder: Path) -> None:
     """`table.md`, `table.csv`, `rows.json` and `commands.txt`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text(f"# {text(page)}")
     (folder / "table.csv").write_text(_csv(page.records))
-    (folder / "rows.json").write_text(json.dumps(dataclasses.asdict(page), indent=1) + "\n")
+    (folder / "rows.json").write_text(json.dumps(_plain(page), indent=1) + "\n")
     (folder / "commands.txt").write_text("\n".join(page.commands) + "\n")
 
 
-def text(page: Page, prefix: str = "", level: int = 1) -> str:
+def text(page: Reproduction, prefix: str = "", level: int = 1) -> str:
     """Markdown, without the `#` of the title.
 
     Args:
@@ -83,7 +78,7 @@ def text(page: Page, prefix: str = "", level: int = 1) -> str:
     if page.missing:
         parts.append(f"**Not finished: {'; '.join(page.missing)}.**")
     for table in page.tables:
-        parts += [*([f"**{table.title}**"] if table.title else []), markdown(table.header, table.rows)]
+        parts += [*([f"**{table.title}**"] if table.title else []), markdown(table.header, table.texts)]
     parts += [f"![{page.title}]({prefix}{name})" for name in page.pictures]
     if page.claims:
         head = "#" * (level + 1)
@@ -135,6 +130,12 @@ def compare(better: Sequence[float], worse: Sequence[float], higher: bool = True
     if min(len(ours), len(theirs)) == 1:
         return f"{word} (of one of them there is one seed)"
     return word if apart else f"{word} on average, within the spread of the seeds"
+
+
+def _plain(page: Reproduction) -> dict[str, Any]:
+    """As JSON has it; tables as the arguments of `text_table`."""
+    tables = [{"title": table.title, "header": table.header, "rows": table.texts} for table in page.tables]
+    return dataclasses.asdict(page) | {"tables": tables}
 
 
 def _csv(records: Sequence[Mapping[str, Any]]) -> str:

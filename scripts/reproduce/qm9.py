@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """QM9, table of Navon et al. 2022: MAE of 11 targets, mean rank and delta_m of every method, several seeds.
 
-    python scripts/reproduce/qm9.py --data DIR [--molecules N] [--epochs 30] [--seeds 0 1] [--jobs 4] [--smoke]
+    python -m scripts.reproduce.qm9 --data DIR [--molecules N] [--epochs 30] [--seeds 0 1] [--jobs 4] [--smoke]
 
 `--molecules` takes every so-many-th of the folder's (the raw files), so that large and small molecules keep their
 shares; a tenth each is for validation and test, or 10,000 each of all 130,831. A step of 120 molecules takes about
@@ -17,17 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import page
-import plots
-import supervised
-from options import parse, parser
-from page import Claim
-from supervised import NAVON, Result, Study
-
-from jobs import run_all  # isort: skip
 from mtrl.benchmarks.qm9.files import RAW_NAMES
 from mtrl.benchmarks.qm9.raw import CSV_HEADER, find, read_bytes
 from mtrl.benchmarks.qm9.section import TASKS
+from scripts.jobs import run_all
+from scripts.reproduce import page, plots, supervised
+from scripts.reproduce.options import parse, parser
+from scripts.reproduce.page import Claim
+from scripts.reproduce.supervised import NAVON, Result, Study
 
 PAPER_EPOCHS = 300
 SDF, CSV, UNCHARACTERIZED = RAW_NAMES

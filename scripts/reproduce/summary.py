@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Writes results/README.md from what the other scripts have left in results/.
 
-python scripts/reproduce/summary.py [--results results]
+python -m scripts.reproduce.summary [--results results]
 """
 
 import argparse
@@ -9,17 +8,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import page
-from options import ROOT
-from page import Claim, Page, Table
-
 from mtrl.report import markdown
+from scripts.reproduce import page
+from scripts.reproduce.options import ROOT
+from scripts.reproduce.page import Claim, Reproduction, text_table
 
 HEAD = """# Results
 
 The tables and figures of Sener & Koltun 2018 (MGDA) and Navon et al. 2022 (Nash-MTL), trained again. Each section is
 made by one script of [`scripts/reproduce`](../scripts/reproduce), which goes on where it was stopped; this page by
-`python scripts/reproduce/summary.py`. Published numbers stand beside ours where data, size and protocol are the same,
+`python -m scripts.reproduce.summary`. Published numbers stand beside ours where data, size and protocol are the same,
 below them where they are not, and nowhere near made-up data. Seeds were fixed before the first run; none is left out.
 """
 
@@ -43,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(options.results / "README.md")
 
 
-def at_a_glance(pages: Sequence[tuple[str, Page]]) -> str:
+def at_a_glance(pages: Sequence[tuple[str, Reproduction]]) -> str:
     """How the claims of each page fared."""
     header = ("what the papers say", "claims", "hold", "do not", "within the spread of the seeds", "not decided")
     rows = []
@@ -67,12 +65,12 @@ def title(path: Path) -> str:
     return described.read_text().partition("\n")[0].removeprefix("# ") if described.exists() else f"`{path.name}`"
 
 
-def read(path: Path) -> Page:
+def read(path: Path) -> Reproduction:
     """A page from its JSON."""
     fields = json.loads(path.read_text())
-    tables = tuple(Table(**table) for table in fields.pop("tables"))
+    tables = tuple(text_table(**table) for table in fields.pop("tables"))
     claims = tuple(Claim(**claim) for claim in fields.pop("claims"))
-    return Page(**fields, tables=tables, claims=claims)
+    return Reproduction(**fields, tables=tables, claims=claims)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import page
-from page import NOTHING, Claim, Page, Table
 
-from jobs import Job, slug, unfinished  # isort: skip
+from mtrl.report.table import NOTHING, Table
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, delta_m, mean_rank
+from scripts.jobs import Job, slug, unfinished
+from scripts.reproduce import page
+from scripts.reproduce.page import Claim, Reproduction, text_table
 
 
 class Variant(NamedTuple):
@@ -183,7 +184,7 @@ def table(study: Study, found: Sequence[Result], beside: bool) -> Table:
         if label in theirs:
             row = theirs[label]
             rows.append(("– published", "", *(row.get(name) or NOTHING for name in (*study.columns, *extra)), ""))
-    return Table("", ("method", "seeds", *study.columns, *extra, "minutes"), tuple(rows))
+    return text_table("", ("method", "seeds", *study.columns, *extra, "minutes"), tuple(rows))
 
 
 def cell(values: Sequence[float], interval: bool, form: str = ".4g") -> str:
@@ -199,7 +200,7 @@ def published_table(study: Study) -> Table:
     rows, source = page.published(study.name)
     header = list(next(iter(rows.values())))
     cells = tuple(tuple(row[name] or NOTHING for name in header) for row in rows.values())
-    return Table(f"Published ({source}); another size, not to be compared number by number", tuple(header), cells)
+    return text_table(f"Published ({source}); another size, not to be compared number by number", tuple(header), cells)
 
 
 def make_page(
@@ -209,7 +210,7 @@ def make_page(
     all_jobs: Sequence[Job],
     options: argparse.Namespace,
     data: Path | None,
-) -> Page:
+) -> Reproduction:
     """The page of what is finished; `found` holds one run at least, `data` is the user's folder, which is not shown."""
     beside, made_up = is_comparable(study, found, options), is_made_up(found, options)
     tables = [table(study, found, beside)]
@@ -228,7 +229,7 @@ def make_page(
     if made_up:
         about.append("**Made-up or replaced data: these numbers show that everything runs, and nothing else.**")
     reasons = [] if made_up else [*_size_reasons(study, epochs, data_of["is_full"]), *study.reasons]
-    return Page(
+    return Reproduction(
         title=study.title,
         made_of=" ".join(about),
         tables=tuple(tables),

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """The toy problem, figure 1 of Navon et al. 2022: where every method goes, from five starts, at two scales of loss 1.
 
-    python scripts/reproduce/toy.py [NAME ...] [--jobs 4] [--scales 0.1 1] [--steps 35000] [--smoke]
+    python -m scripts.reproduce.toy [NAME ...] [--jobs 4] [--scales 0.1 1] [--steps 35000] [--smoke]
 
 Pictures: plot.png, the losses against each other with the Pareto front, and paths.png, the points over the contours of
 the losses' sum; a run goes from light to dark, starts are black, ends open circles. Without names, every method but the
@@ -11,23 +10,21 @@ two that need three tasks.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import page
-import plots
-import supervised
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from options import parse, parser
-from page import Claim, Page, Table
-from supervised import Study, Variant
 from torch import Tensor
 
-from jobs import run_all, slug, unfinished  # isort: skip
 from mtrl.aggregation import METHODS
 from mtrl.benchmarks.toy import STARTS, pareto_set, toy_losses
 from mtrl.runs import checkpoint
+from scripts.jobs import run_all, slug, unfinished
+from scripts.reproduce import page, plots, supervised
+from scripts.reproduce.options import parse, parser
+from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.supervised import Study, Variant
 
 Draw = Callable[[Axes, Tensor, Tensor], None]
 UNABLE = ("krum", "trimmed_mean")
@@ -114,10 +111,10 @@ def read(folder: Any) -> Descended:
 
 def make_page(
     found: dict[str, Descended], steps: int, scales: Sequence[float], commands: Sequence[str], missing: tuple[str, ...]
-) -> Page:
+) -> Reproduction:
     columns = tuple(f"loss 1 x {scale:g}" for scale in scales)
     rows = [(name, *(summary(ends(run, scale)) for scale in range(len(scales)))) for name, run in found.items()]
-    return Page(
+    return Reproduction(
         title="Toy problem (Navon et al. 2022, figure 1)",
         made_of=(
             f"Two losses of two variables, {len(STARTS)} starts, {steps:,} steps of Adam at 1e-3; loss 1 times "
@@ -126,7 +123,7 @@ def make_page(
             f"{END_OF_FRONT}: all for one task); and between which x1 the others are (-7 is best for task 2, 7 for "
             "task 1)."
         ),
-        tables=(Table("", ("method", *columns), tuple(rows)),),
+        tables=(text_table("", ("method", *columns), tuple(rows)),),
         claims=claims(found, scales) if steps == PAPER_STEPS else (),
         reasons=(
             "The paper shows pictures and no numbers.",

@@ -10,14 +10,12 @@ import pytest
 
 from mtrl.agents.config import Config
 from mtrl.cli.arguments import parse_arguments
+from scripts import ablate
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_variant_changes_the_shipped_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import ablate
-
+def test_every_variant_changes_the_shipped_recipe() -> None:
     configs = [
         parse_arguments([f"{ROOT}/configs/mt10/ablations.yaml", *shlex.split(changes)], Config, "").config
         for changes in ablate.VARIANTS.values()
@@ -29,8 +27,8 @@ def test_every_variant_changes_the_shipped_recipe(monkeypatch: pytest.MonkeyPatc
 def test_the_table_is_of_the_runs(tmp_path: Path) -> None:
     words = ["--base", ROOT / "results/example-report/points.yaml", "--steps", 800, "--seeds", 4, 5, "--jobs", 1]
     words += ["--only", "batch of 16 a task", "--runs", tmp_path / "runs", "--out", tmp_path / "table.md"]
-    command = [sys.executable, ROOT / "scripts/ablate.py", *words]
-    subprocess.run([*map(str, command)], check=True, capture_output=True, timeout=300)
+    command = [sys.executable, "-m", "scripts.ablate", *words]
+    subprocess.run([*map(str, command)], check=True, capture_output=True, timeout=300, cwd=ROOT)
     (row,) = [line for line in (tmp_path / "table.md").read_text().splitlines() if "batch_per_task" in line]
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
     seeds = [

@@ -11,7 +11,7 @@ import pytest
 
 from mtrl.aggregation import METHODS
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_aggregation.py"
+ROOT = Path(__file__).parents[2]
 QUICK = ["--tasks", "4", "--batch", "3", "--seconds", "0.001"]
 
 
@@ -20,9 +20,9 @@ def bench(*arguments: str, without: tuple[str, ...] = ()) -> subprocess.Complete
     hide = f"import sys; sys.modules.update(dict.fromkeys({without!r})); "
     hide += "import importlib.util as u; find = u.find_spec; "
     hide += f"u.find_spec = lambda name, *rest: None if name in {without!r} else find(name, *rest); "
-    run = f"import runpy; sys.argv[0] = {str(SCRIPT)!r}; "
-    run += f"sys.path[0] = {str(SCRIPT.parent)!r}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
-    return subprocess.run([sys.executable, "-c", hide + run, *arguments], capture_output=True, text=True, timeout=300)
+    run = "import runpy; runpy.run_module('scripts.bench_aggregation', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", hide + run, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_envs.py"
+ROOT = Path(__file__).parents[2]
 QUICK = ["--envs", "10", "--seconds", "0.05", "--rounds", "1", "--workers", "2"]
 
 
@@ -16,9 +16,9 @@ def bench(*arguments: str, without: tuple[str, ...] = ()) -> subprocess.Complete
     """Runs the script, as if the packages `without` were not installed."""
     hide = "import sys, importlib.util as u; find = u.find_spec; "
     hide += f"u.find_spec = lambda name, *rest: None if name in {without!r} else find(name, *rest); "
-    run = f"import runpy; sys.argv[0] = {str(SCRIPT)!r}; "
-    run += f"sys.path[0] = {str(SCRIPT.parent)!r}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
-    return subprocess.run([sys.executable, "-c", hide + run, *arguments], capture_output=True, text=True, timeout=300)
+    run = "import runpy; runpy.run_module('scripts.bench_envs', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", hide + run, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 
 def test_rows_and_ratios(tmp_path: Path) -> None:

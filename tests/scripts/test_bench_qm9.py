@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+ROOT = Path(__file__).parents[2]
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / "bench_qm9.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "scripts.bench_qm9", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 
 def test_a_row_per_variant(tmp_path: Path) -> None:
@@ -38,8 +38,7 @@ def test_a_mistake_is_one_line() -> None:
 
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_peer_is_the_same_network(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from qm9_bench import peer, work
+    from scripts.qm9_bench import peer, work
 
     if installed:
         pytest.importorskip("torch_geometric")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-SCRIPT = SCRIPTS / "check_fidelity.py"
+ROOT = Path(__file__).parents[2]
 
 
 def check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "scripts.check_fidelity", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 
 def test_tables(tmp_path: Path) -> None:
@@ -40,8 +40,7 @@ def test_tables(tmp_path: Path) -> None:
 
 def test_another_goal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the reset of the second episode on, stock metaworld has another goal."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from fidelity_check import differences as module
+    from scripts.fidelity_check import differences as module
 
     goals = module.goals
     monkeypatch.setattr(module, "goals", lambda *arguments: [(g := goals(*arguments))[0], g[2], g[2]])

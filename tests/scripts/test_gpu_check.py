@@ -32,7 +32,7 @@ def test_smoke(tmp_path: Path) -> None:
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
-    words = [sys.executable, "scripts/gpu_check.py", "--device", "cuda", "--out", str(tmp_path / "out")]
+    words = [sys.executable, "-m", "scripts.gpu_check", "--device", "cuda", "--out", str(tmp_path / "out")]
     done = subprocess.run(
         words, cwd=ROOT, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True
     )

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.offline_bundle import metaworlds_part, requirements
+from scripts.prune_wheel import prune_wheel
+
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = ROOT / "scripts" / "offline_bundle.sh"
 TRAIN = shlex.split("""
@@ -21,11 +24,6 @@ TRAIN = shlex.split("""
   --agent.actor.width 16 --agent.critic.width 16 --evaluation.episodes 1 --evaluation.horizon 5
 """)
 THERE = "torch torch-* torchgen functorch sympy mpmath networkx jinja2 markupsafe filelock numpy numpy-* numpy.libs"
-
-
-@pytest.fixture(autouse=True)
-def scripts_are_importable(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
 
 
 def write_wheel(folder: Path) -> Path:
@@ -55,9 +53,6 @@ def write_wheel(folder: Path) -> Path:
 
 
 def test_pruned_wheel_installs_and_imports(tmp_path):
-    from offline_bundle import metaworlds_part
-    from prune_wheel import prune_wheel
-
     wheel = write_wheel(tmp_path)
     prune_wheel(wheel, metaworlds_part)
     with zipfile.ZipFile(wheel) as file:
@@ -85,10 +80,16 @@ def test_pruned_wheel_installs_and_imports(tmp_path):
     assert done.stdout.strip() == "['reach, v3']"
 
 
+def test_what_an_extra_asks_for_is_of_other_projects():
+    asked = requirements("rl")
+    assert {"metaworld==3.1.1", "rich>=13.9"} <= set(asked)
+    assert not [line for line in asked if line.startswith("mtrl")]
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--python", "3.10"], "offline_bundle: --python must be 3.11 or newer, as in 3.12, got 3.10"),
+        (["--python", "3.10"], "offline_bundle: --python must be one of 3.11, 3.12, 3.13, got 3.10"),
         (["--out", "."], "offline_bundle: . exists: remove it, or choose another --out"),
     ],
 )

@@ -15,12 +15,16 @@ import pytest
 
 from mtrl.agents.config import Config
 from mtrl.benchmarks import SupervisedConfig
+from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.cli.arguments import parse_arguments
 from mtrl.statistics import delta_m
+from scripts.reproduce import dense, mgda_ub_speed, mt10, multimnist, qm9, supervised
+from scripts.reproduce.multimnist import STUDY, equal
+from scripts.reproduce.page import Claim, Reproduction, compare, text, text_table, write
+from scripts.reproduce.summary import main
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ROOT / "scripts" / "reproduce"
-PUBLISHED = SCRIPTS / "published"
+PUBLISHED = ROOT / "scripts" / "reproduce" / "published"
 DENSE = ("nyuv2", "cityscapes2", "cityscapes3", "celeba")
 SMOKE = [
     ("toy", ["toy"], 1),
@@ -34,15 +38,9 @@ SMOKE = [
 """Script with its words, folders of results, and how many runs there are."""
 
 
-@pytest.fixture(autouse=True)
-def modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-
-
 def reproduce(script: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", f"scripts.reproduce.{script}", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
 
 
 def rows_of(page: str) -> dict[str, list[str]]:
@@ -83,7 +81,7 @@ def test_a_tiny_version(command: str, folders: list[str], count: int, tmp_path: 
 
 def test_what_is_stopped_goes_on(tmp_path: Path) -> None:
     words = ["mean", "mgda", "--steps", "300000", "--jobs", "1", "--runs", tmp_path / "runs", "--out", tmp_path]
-    command = [sys.executable, str(SCRIPTS / "toy.py"), *map(str, words)]
+    command = [sys.executable, "-m", "scripts.reproduce.toy", *map(str, words)]
     run = tmp_path / "runs" / "toy" / "mean"
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
@@ -99,12 +97,6 @@ def test_what_is_stopped_goes_on(tmp_path: Path) -> None:
 
 
 def test_every_published_method_is_run_and_every_command_is_valid() -> None:
-    import dense
-    import mt10
-    import multimnist
-    import qm9
-    import supervised
-
     studies = [qm9.STUDY, multimnist.STUDY, *(table.study for table in dense.DENSE.values())]
     for study in studies:
         assert {row["method"] for row in published(study.name)} <= {variant.label for variant in study.variants}
@@ -140,8 +132,6 @@ def test_published_rows_give_their_published_delta_m(name: str, within: float) -
 
 
 def test_verdicts() -> None:
-    from page import compare
-
     assert compare([3, 4], [1, 2]) == "holds"
     assert compare([3, 4], [1, 3.2]) == "holds on average, within the spread of the seeds"
     assert compare([1, 2], [3, 4]) == "does not hold"
@@ -162,20 +152,13 @@ def test_verdicts() -> None:
     ],
 )
 def test_as_accurate_means_that_no_seeds_are_apart(single: list[float], shared: list[float], verdict: str) -> None:
-    from multimnist import equal
-
     assert equal({"Single task": single, "MGDA-UB": shared}, str).verdict == verdict
 
 
 def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> None:
-    import supervised
-    from multimnist import STUDY
-
     options = argparse.Namespace(smoke=False, seeds=[0], threads=1)
 
     def page(epochs: int, is_full: bool, source: str) -> str:
-        from page import text
-
         kinds = [{"name": m, "value": 96.5, "higher_is_better": True} for m in STUDY.columns["top left"]]
         kinds += [{"name": m, "value": 95.0, "higher_is_better": True} for m in STUDY.columns["bottom right"]]
         evaluation = {
@@ -200,9 +183,6 @@ def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> No
 
 
 def test_a_whole_page_of_mgda_ub_has_the_published_hours_and_both_claims() -> None:
-    import mgda_ub_speed
-    from page import text
-
     seconds = {3: (1.0, 1.0, 1.7), 40: (1.0, 1.0, 20.0)}
     rows = [
         {"tasks": tasks, "variant": variant, "median_s": s, "seconds": [s]}
@@ -217,9 +197,6 @@ def test_a_whole_page_of_mgda_ub_has_the_published_hours_and_both_claims() -> No
 
 
 def test_a_whole_page_of_mt10_has_the_published_times_and_claims() -> None:
-    import mt10
-    from page import text
-
     def result(label: str, seed: int, success: float, ms: float) -> mt10.Result:
         mean = {"success_any": success, "success_final": success / 2}
         checkpoint = {"step": 1000, "updates": 100}
@@ -245,14 +222,11 @@ def test_a_whole_page_of_mt10_has_the_published_times_and_claims() -> None:
 
 
 def test_the_summary_has_every_page(tmp_path: Path) -> None:
-    from page import Claim, Page, Table, write
-    from summary import main
-
-    table = Table("", ("method", "error"), (("A", "1.0"),))
+    table = text_table("", ("method", "error"), (("A", "1.0"),))
     for name in ("first", "second"):
         verdicts = ("holds", "does not hold", "holds on average, within the spread of the seeds", "not run")
         claims = tuple(Claim("A is best", verdict) for verdict in (*verdicts, "not to be said of one seed"))
-        write(Page(f"The {name}", "Made so.", (table,), claims, ("Size.",), (), (), "m"), tmp_path / name)
+        write(Reproduction(f"The {name}", "Made so.", (table,), claims, ("Size.",), (), (), "m"), tmp_path / name)
     (tmp_path / "other").mkdir()
     (tmp_path / "told").mkdir()
     (tmp_path / "told" / "README.md").write_text("# Something else\n\nText.\n")
@@ -268,10 +242,6 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
 
 
 def test_a_part_of_the_molecules_is_a_valid_folder(tmp_path: Path) -> None:
-    import qm9
-
-    from mtrl.benchmarks.qm9.files import read_folder
-
     qm9.make_up(tmp_path / "all", 50)
     qm9.thin(tmp_path / "all", tmp_path / "few", 20)
     everything, few = read_folder(tmp_path / "all"), read_folder(tmp_path / "few")

@@ -1,0 +1,1 @@
+"""A module for each table or figure of both papers: `python -m scripts.reproduce.toy`."""
