@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import torch
 
 from mtrl.agents.config import Config
@@ -51,3 +52,18 @@ def test_training_commands_are_valid(monkeypatch):
     for command in re.findall(r"^mtrl supervised (.*?)(?: +#.*)?$", README, re.MULTILINE):
         parse_arguments(command.split(), SupervisedConfig, "")
     assert all((ROOT / script).is_file() for script in re.findall(r"^bash (\S+)", README, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *ROOT.glob("results/**/*.md")], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_links_lead_to_files_that_are_there(page):
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_example_report_has_what_its_page_links():
+    folder = ROOT / "results" / "example-report"
+    targets = re.findall(r'href="([^"#:]+)"', (folder / "index.html").read_text(encoding="utf-8"))
+    assert "headline.csv" in targets
+    assert not [target for target in targets if not (folder / target).exists()]
