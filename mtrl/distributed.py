@@ -16,6 +16,11 @@ class RankAverage:
     gradients, the weights and hence the updates are then the same on every rank, and those of the whole batch.
     (`DistributedDataParallel` averages what reaches `.grad`, which comes too late: aggregation is not linear.)
 
+    A method that reads the Gram matrix alone never has a whole averaged gradient of a task anywhere: with `R` ranks, `T`
+    tasks and `P` shared parameters, a rank sends `(R - 1) / R` times `(T + 1) P` numbers and keeps `T P / R`; one that
+    reads the gradients themselves sends `2 (R - 1) / R` times `T P`. Results differ from those of one process by the
+    rounding of sums in another order.
+
     Parameters are known by their places in `shared` and `heads`; one that a rank's losses do not reach, or a task
     that is absent there, counts as zero on that rank. Heads that are not given need to be the same on every rank.
 
@@ -44,6 +49,26 @@ class RankAverage:
             dist.all_reduce(message, group=self.group)
             for x, mean in zip(same, message.split([x.numel() for x in same]), strict=True):
                 x.copy_(mean.view_as(x))
+
+    def scatter(self, rows: Tensor) -> Tensor:
+        """This rank's part of the columns of `rows`, each their mean over the ranks, in one message.
+
+        Args:
+            rows: `[T, R C]`, for `R` ranks, of the same shape and dtype on each.
+
+        Returns:
+            `[T, C]`
+        """
+        by_rank = rows.unflatten(1, (self.size, -1)).transpose(0, 1).contiguous().div_(self.size)  # [R, T, C]
+        part = torch.empty_like(by_rank[0])
+        dist.reduce_scatter_tensor(part.view(-1), by_rank.view(-1), group=self.group)
+        return part
+
+    def gather(self, part: Tensor) -> Tensor:
+        """The ranks' parts `[C]` one after the other, `[R C]`, the same on every rank."""
+        whole = part.new_empty(self.size * len(part))
+        dist.all_gather_into_tensor(whole, part.contiguous(), group=self.group)
+        return whole
 
     def agree(self, said: str) -> None:
         """Whether all ranks say the same.

@@ -140,7 +140,8 @@ def collect(
     if check:
         check_finite(None, given.values)
     one = given.values.new_ones((), dtype=torch.float32)
-    found = graph.collect(chunk_size, one, graph.heads, retain_graph, factored=True, watch=check)
+    found = graph.collect(chunk_size, one, graph.heads, retain_graph, parted=True, watch=check)
+    assert isinstance(found.gradients, TaskGradients)  # there are no ranks
     if check:
         check_gradients(found.sizes)
     accumulate(graph.heads, found.of_heads)

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
+from mtrl.gradients.average import Average
 from mtrl.gradients.finite import Watch
-from mtrl.gradients.leaves import TaskGradients
+from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import Losses
 from mtrl.gradients.parameters import Trainable, check_bare, trained
 from mtrl.gradients.sample_passes import sample_passes
+from mtrl.gradients.shards import ShardedGradients, sharded
 from mtrl.gradients.shared_forward import task_passes, vector_jacobian
 from mtrl.gradients.size import by_task, power_of_two
 from mtrl.gradients.torch_nodes import check_node
@@ -28,28 +30,11 @@ Gradients = Sequence[Tensor | None]
 """Gradients by a list of tensors; None where no loss depends on one."""
 
 
-class Average(Protocol):
-    """Takes means over ranks, as `mtrl.distributed.RankAverage` does."""
-
-    @property
-    def size(self) -> int:
-        """Number of ranks that take part."""
-
-    def __call__(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each tensor in place by its mean over the ranks."""
-
-    def agree(self, said: str) -> None:
-        """Raises ValueError on every rank unless all say the same."""
-
-    def anywhere(self, bits: Sequence[bool], device: torch.device) -> list[bool]:
-        """Which of the bits are set on some rank."""
-
-
 class Collected(NamedTuple):
     """Per-task gradients of a graph, where they are compared."""
 
-    gradients: TaskGradients
-    """The gradients divided by `unit`, task by task."""
+    gradients: TaskGradients | ShardedGradients
+    """The gradients divided by `unit`, task by task; with ranks, this one's part of them if the method reads none."""
     unit: Tensor
     """`[T]`, float64."""
     gram: Tensor
@@ -90,11 +75,20 @@ class LossGraph:
         factor: Tensor,
         heads: Sequence[Tensor],
         retain_graph: bool,
-        factored: bool,
+        parted: bool,
         watch: bool,
     ) -> Collected:
-        """Per-task gradients, their Gram matrix, and the plain gradients of heads times `factor`."""
-        factored = factored and not self.features and self.average is None
+        """Per-task gradients, their Gram matrix, and the plain gradient of heads times `factor`.
+
+        Args:
+            chunk_size: see `loss_gradients`.
+            factor: on every loss.
+            heads: of single tasks.
+            retain_graph: whether the graph is needed again.
+            parted: whether the gradients may stay factors of products, or with ranks parts of them.
+            watch: whether to see of which task a gradient is that is not finite.
+        """
+        factored = parted and not self.features and self.average is None
         passes = sample_passes(self.losses.roots, self.shared, heads, factor) if factored else None
         ahead = [head for head in heads if id(head) not in self.behind]
         behind = [head for head in heads if id(head) in self.behind]
@@ -118,8 +112,7 @@ class LossGraph:
             unit = power_of_two(sizes[1], passes.formed)
             for leaf in passes.formed:
                 leaf.mul_(by_task(passes.unit / unit, leaf))
-            self.mean(passes.formed)
-        gradients = TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)})
+        gradients = self._averaged(passes.leaves, parted)
         gram = gradients.gram()
         eps = torch.finfo(gram.dtype).eps
         unit = unit / factor
@@ -132,6 +125,15 @@ class LossGraph:
         rest = iter(of_behind)
         of_heads = [next(rest) if id(head) in self.behind else next(of_ahead) for head in heads]
         return Collected(gradients, unit, gram, eps, passes.sparse, of_heads, sizes)
+
+    def _averaged(self, leaves: Sequence[Leaf], parted: bool) -> TaskGradients | ShardedGradients:
+        if self.average is None or self.features:
+            return TaskGradients({str(i): leaf for i, leaf in enumerate(leaves)})
+        formed = {str(i): leaf for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)}
+        if parted:
+            return sharded(formed, self.average)
+        self.average([*formed.values()])
+        return TaskGradients(formed)
 
     def of_shared(self, direction: Sequence[Tensor], sparse: Sequence[bool], retain_graph: bool) -> Gradients:
         """A direction, made of the collected gradients, at the shared parameters."""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import AnyMethod
-from mtrl.gradients.loss_graph import Average, LossGraph
+from mtrl.gradients.average import Average
+from mtrl.gradients.loss_graph import LossGraph
 
 Plan = tuple[LossGraph, list[int], int]
 ENTRIES = 1024

@@ -116,8 +116,8 @@ def _aggregated(
     """The gradients of weights that the method makes of per-task gradients, which are collected first."""
     later = options.retain_graph or method.weighs_heads
     heads = [] if method.weighs_heads else graph.heads
-    factored, later_or_features = not isinstance(method, GradientMethod), later or bool(graph.features)
-    collected = graph.collect(options.chunk_size, factor, heads, later_or_features, factored, options.check)
+    parted, later_or_features = not isinstance(method, GradientMethod), later or bool(graph.features)
+    collected = graph.collect(options.chunk_size, factor, heads, later_or_features, parted, options.check)
     if options.check:
         check_gradients(collected.sizes)
     mean = None
@@ -154,6 +154,7 @@ def _direction(
     """Weights and what the method makes of the gradients, times the factor."""
     gradients, unit = collected.gradients, collected.unit
     if isinstance(method, GradientMethod):
+        assert isinstance(gradients, TaskGradients)
         whole = {name: leaf.mul_(by_task(unit, leaf)) for name, leaf in gradients.whole().items()}
         direction, weights = method.direction(TaskGradients(whole), values)
         return weights, [x * factor for x in direction.values()]

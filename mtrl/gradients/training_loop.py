@@ -13,7 +13,8 @@ from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
 from mtrl.gradients.accumulation import accumulate
-from mtrl.gradients.loss_graph import Average, LossGraph, loss_graph
+from mtrl.gradients.average import Average
+from mtrl.gradients.loss_graph import LossGraph, loss_graph
 from mtrl.gradients.losses import mask, read_losses
 from mtrl.gradients.parameters import Trainable
 from mtrl.gradients.ranks import agreed

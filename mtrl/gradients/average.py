@@ -1,0 +1,32 @@
+"""What `backward` asks of an average over ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Average(Protocol):
+    """Takes means over ranks, as `mtrl.distributed.RankAverage` does."""
+
+    @property
+    def size(self) -> int:
+        """Number of ranks that take part."""
+
+    def __call__(self, tensors: Sequence[Tensor]) -> None:
+        """Replaces each tensor in place by its mean over the ranks."""
+
+    def agree(self, said: str) -> None:
+        """Raises ValueError on every rank unless all say the same."""
+
+    def anywhere(self, bits: Sequence[bool], device: torch.device) -> list[bool]:
+        """Which of the bits are set on some rank."""
+
+    def scatter(self, rows: Tensor) -> Tensor:
+        """This rank's part of the columns of `rows` `[T, R C]`, each their mean over the ranks: `[T, C]`."""
+
+    def gather(self, part: Tensor) -> Tensor:
+        """The ranks' parts `[C]` one after the other, `[R C]`, the same on every rank."""

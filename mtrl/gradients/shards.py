@@ -1,0 +1,80 @@
+"""Averages of per-task gradients over ranks, of which each rank keeps an equal part of the entries.
+
+Every rank needs the Gram matrix and the combined gradient, and neither needs a whole gradient of any task: the ranks
+exchange their parts once, add up the Gram matrices of the parts, and exchange the combination. That is half the bytes
+of averaging every task's gradient everywhere, and an `R`-th of the memory for what is averaged.
+
+Axes: `T` tasks, `R` ranks, `C` entries of a part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from mtrl.gradients.average import Average
+from mtrl.gradients.leaves import ROW, TaskGradients
+
+Kind = tuple[torch.dtype, torch.device]
+
+
+@dataclass(frozen=True)
+class ShardedGradients:
+    """This rank's part of the averaged gradients, of all parameters of a dtype and device together."""
+
+    parts: Mapping[Kind, Tensor]
+    """`[T, C]`, in the order of the parameters; with zeros at the end."""
+    shapes: Mapping[str, tuple[Kind, torch.Size]]
+    """Of the parameters, by name."""
+    average: Average
+
+    def gram(self) -> Tensor:
+        """Inner products of the tasks' gradients, `[T, T]`: the same on every rank; float32 for 16-bit gradients."""
+        blocks = {str(i): _in_rows(part) for i, part in enumerate(self.parts.values())}
+        gram = TaskGradients(blocks).gram()
+        mean = gram.double()
+        self.average([mean])
+        return (mean * self.average.size).to(gram.dtype)
+
+    def combine(self, weights: Tensor) -> dict[str, Tensor]:
+        """The update direction `sum_i w_i g_i` by parameter name, whole, the same on every rank.
+
+        Args:
+            weights: `[T]`.
+        """
+        combined = TaskGradients({str(i): part for i, part in enumerate(self.parts.values())}).combine(weights)
+        whole = {kind: self.average.gather(x) for kind, x in zip(self.parts, combined.values(), strict=True)}
+        at = dict.fromkeys(whole, 0)
+        direction: dict[str, Tensor] = {}
+        for name, (kind, shape) in self.shapes.items():
+            size = math.prod(shape)
+            direction[name] = whole[kind][at[kind] : at[kind] + size].view(shape)
+            at[kind] += size
+        return direction
+
+
+def sharded(leaves: Mapping[str, Tensor], average: Average) -> ShardedGradients:
+    """The averages over the ranks of every task's gradients.
+
+    Args:
+        leaves: `[T, *shape]`, by parameter name; of the same shapes, in the same order, on every rank.
+        average: over the ranks.
+    """
+    shapes = {name: ((leaf.dtype, leaf.device), leaf.shape[1:]) for name, leaf in leaves.items()}
+    parts: dict[Kind, Tensor] = {}
+    for kind in dict.fromkeys(kind for kind, _ in shapes.values()):
+        rows = torch.cat([leaf.flatten(1) for name, leaf in leaves.items() if shapes[name][0] == kind], 1)  # [T, P]
+        length = math.ceil(rows.shape[1] / average.size)
+        length = math.ceil(length / ROW) * ROW if length > ROW else length
+        parts[kind] = average.scatter(pad(rows, (0, average.size * length - rows.shape[1])))
+    return ShardedGradients(parts, shapes, average)
+
+
+def _in_rows(part: Tensor) -> Tensor:
+    """`[T, C / ROW, ROW]`, if it is long: its Gram matrix then is a sum of small products."""
+    return part.view(len(part), -1, ROW) if part.shape[1] > ROW else part
