@@ -16,9 +16,9 @@ class RankAverage:
     gradients, the weights and hence the updates are then the same on every rank, and those of the whole batch.
     (`DistributedDataParallel` averages what reaches `.grad`, which comes too late: aggregation is not linear.)
 
-    A method that reads the Gram matrix alone never has a whole averaged gradient of a task anywhere: with `R` ranks, `T`
-    tasks and `P` shared parameters, a rank sends `(R - 1) / R` times `(T + 1) P` numbers and keeps `T P / R`; one that
-    reads the gradients themselves sends `2 (R - 1) / R` times `T P`. Results differ from those of one process by the
+    Of a method that reads the Gram matrix alone, no rank has a whole averaged gradient of a task: with `R` ranks, `T`
+    tasks and `P` shared parameters, each sends `(R - 1) / R` times `(T + 1) P` numbers and keeps `T P / R`; of one
+    that reads the gradients themselves, `2 (R - 1) / R` times `T P`. Results differ from those of one process by the
     rounding of sums in another order.
 
     Parameters are known by their places in `shared` and `heads`; one that a rank's losses do not reach, or a task
