@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import LossMethod
-from mtrl.aggregation.solvers.adam import adam_start, adam_step, checked_learning_rate
 from mtrl.aggregation.solvers.linear_algebra import dot
-from mtrl.aggregation.solvers.log_losses import log_losses
+from mtrl.aggregation.solvers.loss_weighting import adam_start, adam_step, checked_learning_rate, log_losses
 
 
 class FAMO(LossMethod):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.linear_algebra import dot
-from mtrl.aggregation.solvers.log_losses import log_losses
+from mtrl.aggregation.solvers.loss_weighting import log_losses
 
 
 class GeometricMean(LossMethod):

@@ -5,7 +5,7 @@ from torch import Tensor
 from mtrl.aggregation.imtl_g import impartial_weights
 from mtrl.aggregation.imtl_l import learned_scales
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.solvers.adam import checked_learning_rate
+from mtrl.aggregation.solvers.loss_weighting import checked_learning_rate
 
 
 class IMTL(Method):

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import Method
-from mtrl.aggregation.solvers import frank_wolfe, interior_point
+from mtrl.aggregation.solvers import interior_point
 from mtrl.aggregation.solvers.linear_algebra import EPS, lengths
-from mtrl.aggregation.solvers.min_norm import min_norm_gap, min_norm_point
+from mtrl.aggregation.solvers.min_norm import FRANK_WOLFE_ITERATIONS, frank_wolfe, min_norm_gap, min_norm_point
 
 Normalization = Literal["none", "l2", "loss", "loss+"]
 Solver = Literal["exact", "frank_wolfe"]
@@ -45,13 +45,13 @@ class MGDA(Method):
         self.normalization = normalization
         self.solver = solver
         self.needs_losses = normalization in ("loss", "loss+")
-        self.iterations = (interior_point if solver == "exact" else frank_wolfe).ITERATIONS
+        self.iterations = interior_point.ITERATIONS if solver == "exact" else FRANK_WOLFE_ITERATIONS
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         normalizers = self._normalizers(gram, losses)
         if self.solver == "exact":
             return min_norm_point(gram, normalizers, eps, self.noted(gram))
-        return frank_wolfe.frank_wolfe(gram / (normalizers.unsqueeze(-1) * normalizers.unsqueeze(-2)))
+        return frank_wolfe(gram / (normalizers.unsqueeze(-1) * normalizers.unsqueeze(-2)))
 
     def residual(self, gram: Tensor, losses: Tensor | None, weights: Tensor, eps: float = EPS) -> Tensor:
         return min_norm_gap(gram, self._normalizers(gram, losses), weights, eps)

@@ -5,8 +5,7 @@ from torch import Tensor
 
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import add_rows, lengths, library, put, take
-from mtrl.aggregation.solvers.random_order import random_orders
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_orders
 from mtrl.aggregation.solvers.solver_op import solver
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import LossMethod
-from mtrl.aggregation.solvers.log_losses import log_losses
+from mtrl.aggregation.solvers.loss_weighting import log_losses
 
 
 class ScaleInvariant(LossMethod):

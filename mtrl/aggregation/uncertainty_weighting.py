@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import LossMethod
-from mtrl.aggregation.solvers.adam import adam_start, adam_step, checked_learning_rate
-from mtrl.aggregation.solvers.log_losses import positive
+from mtrl.aggregation.solvers.loss_weighting import adam_start, adam_step, checked_learning_rate, positive
 
 
 class UncertaintyWeighting(LossMethod):

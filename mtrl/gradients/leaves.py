@@ -18,7 +18,7 @@ from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod, Metho
 from mtrl.aggregation.method import check_finite
 from mtrl.gradients.own_rows import OwnRows
 from mtrl.gradients.shared_inputs import SharedInputs, TableRows
-from mtrl.gradients.size import by_task
+from mtrl.gradients.size import by_task, wide
 
 ROW = 4096
 """Least length of the rows that a leaf's Gram matrix is summed over."""
@@ -178,8 +178,7 @@ def _leaf_gram(leaf: Leaf, leading: int) -> Tensor:
         return leaf.gram(leading)
     if leading:  # one after the other: side by side, the rows below would have to be copied into another order
         return torch.stack([_leaf_gram(part, leading - 1) for part in leaf.unbind()])
-    if leaf.dtype.itemsize < 4:
-        leaf = leaf.float()
+    leaf = wide(leaf)
     # A small product per row of the parameter, then their sum: one long product would run on one thread.
     shape = leaf.shape[1:]
     split = len(shape)
@@ -211,6 +210,6 @@ def _leaf_combine(leaf: Leaf, weights: Tensor) -> Tensor:
     if not isinstance(leaf, Tensor):
         return leaf.combine(weights)
     axes = weights.ndim
-    leaf = leaf.float() if leaf.dtype.itemsize < 4 else leaf  # weights may be outside the range of 16 bits
+    leaf = wide(leaf)  # weights may be outside the range of 16 bits
     combined = weights.to(leaf.dtype).unsqueeze(-2) @ leaf.reshape(*leaf.shape[:axes], math.prod(leaf.shape[axes:]))
     return combined.view(leaf.shape[: axes - 1] + leaf.shape[axes:])

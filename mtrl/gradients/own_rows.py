@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mtrl.gradients.layer_nodes import Embedding, Layer
+from mtrl.gradients.size import wide
 
 ENTRIES = 2**22
 """Most numbers in an intermediate result."""
@@ -53,7 +54,7 @@ class OwnRows:
         """The inner products of the tasks' gradients, `[T, T]`."""
         ordered = zip(self.uses, self.deltas, self.orders, strict=True)
         inputs, deltas = zip(*[(o.by_task(use.inputs()), o.by_task(d)) for use, d, o in ordered], strict=True)
-        x, d = _wide(torch.cat(inputs, 1)), _wide(torch.cat(deltas, 1))
+        x, d = wide(torch.cat(inputs, 1)), wide(torch.cat(deltas, 1))
         T, B, outputs = d.shape
         num_inputs = self.uses[0].num_inputs
         by_rows = B * B * (num_inputs + outputs)
@@ -65,7 +66,7 @@ class OwnRows:
     def combine(self, weights: Tensor) -> Tensor:
         """`sum_t weights_t x_t^T d_t`, in the shape of the weight."""
         parts = [
-            use.weight_gradient(_wide(delta) * order.by_row(weights.to(_wide(delta)), len(delta)))
+            use.weight_gradient(wide(delta) * order.by_row(weights.to(wide(delta)), len(delta)))
             for use, delta, order in zip(self.uses, self.deltas, self.orders, strict=True)
         ]
         return sum(parts[1:], parts[0])
@@ -103,7 +104,3 @@ def _by_product(x: Tensor, d: Tensor) -> Iterator[Tensor]:
     for start in range(0, d.shape[-1], step):
         gradients = (x.mT @ d[..., start : start + step]).flatten(1)
         yield gradients @ gradients.mT
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.is_floating_point() and x.dtype.itemsize < 4 else x

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
 from mtrl.gradients.own_rows import Order
+from mtrl.gradients.size import wide
 from mtrl.gradients.torch_nodes import ADD, ADDMM, CONVOLUTION, LAYER_NORM, is_plainly_saved, kind
 
 
@@ -36,8 +37,7 @@ class RowWise:
 
     def summed(self, deltas: Tensor, order: Order) -> Tensor:
         """`[T, *shape]`, of gradients with respect to the outputs, `[N, P]`."""
-        wide = deltas if deltas.dtype.itemsize >= 4 else deltas.float()
-        products = wide if self.factors is None else wide * self.factors
+        products = wide(deltas) if self.factors is None else wide(deltas) * self.factors
         return order.by_task(products).sum(1).view(-1, *self.parameter.shape)
 
     def fits(self, gradient: Tensor) -> bool:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mtrl.gradients.layer_nodes import Layer
-from mtrl.gradients.size import by_task
+from mtrl.gradients.size import by_task, wide
 
 PARTS = 16
 """Most parts that an inner product is summed from."""
@@ -36,10 +36,10 @@ class SharedInputs:
 
     def gram(self) -> Tensor:
         """The inner products of the tasks' gradients, `[T, T]`."""
-        x = _joined([_wide(use.inputs()) for use in self.uses], 0)
+        x = _joined([wide(use.inputs()) for use in self.uses], 0)
         kernel = x @ x.mT
         del x
-        deltas = _joined([_wide(delta) for delta in self.deltas], 1)
+        deltas = _joined([wide(delta) for delta in self.deltas], 1)
         return _inner(kernel @ deltas, deltas)
 
     def combine(self, weights: Tensor) -> Tensor:
@@ -79,8 +79,8 @@ class TableRows:
     def summed(indices: Tensor, deltas: Tensor, size: int, sparse: bool) -> TableRows:
         """Made of the rows looked up, `[N]`, and the gradients there, `[T, N, O]`: equal rows are added up."""
         rows, place = indices.unique(return_inverse=True)
-        wide = _wide(deltas)
-        values = wide.new_zeros(len(wide), len(rows), wide.shape[-1]).index_add_(1, place, wide)
+        deltas = wide(deltas)
+        values = deltas.new_zeros(len(deltas), len(rows), deltas.shape[-1]).index_add_(1, place, deltas)
         return TableRows(rows, values, size, sparse)
 
     def gram(self) -> Tensor:
@@ -110,10 +110,6 @@ class TableRows:
         return TableRows.summed(rows, values, self.size, self.sparse)
 
 
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype.itemsize < 4 else x
-
-
 def _joined(parts: Sequence[Tensor], axis: int) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat([*parts], axis)
 
@@ -128,5 +124,5 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
 
 def _weighted(weights: Tensor, deltas: Tensor) -> Tensor:
     """The tasks' deltas `[T, N, O]` summed with weights `[T]`, `[N, O]`."""
-    wide = _wide(deltas)
-    return (weights.to(wide.dtype) @ wide.flatten(1)).view(wide.shape[1:])
+    deltas = wide(deltas)
+    return (weights.to(deltas.dtype) @ deltas.flatten(1)).view(deltas.shape[1:])

@@ -1,4 +1,4 @@
-"""How large gradients are: their entries, their length."""
+"""How large gradients are: their entries, their length, in which dtype they are summed."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def power_of_two(size: Tensor, leaves: Sequence[Tensor]) -> Tensor:
 def by_task(numbers: Tensor, leaf: Tensor) -> Tensor:
     """`[T]` as factors of a leaf `[T, *shape]`."""
     return numbers.to(leaf.dtype).view(-1, *[1] * (leaf.ndim - 1))
+
+
+def wide(x: Tensor) -> Tensor:
+    """The numbers in float32 if they are of 16 bits, whose sums and products would round; else as they are."""
+    return x.float() if x.is_floating_point() and x.dtype.itemsize < 4 else x
 
 
 def length(gradients: Iterable[Tensor | None]) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mtrl.aggregation import GradVac, PCGrad
-from mtrl.aggregation.solvers.random_order import random_orders
+from mtrl.aggregation.solvers.random_stream import random_orders
 from tests.aggregation.gradients import conflicting, gram, normal
 from tests.aggregation.test_closed_forms import close, pair
 from tests.oracles.grad_vac import grad_vac_update

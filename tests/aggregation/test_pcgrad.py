@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from mtrl.aggregation import PCGrad
-from mtrl.aggregation.solvers.random_order import random_orders
-from mtrl.aggregation.solvers.random_stream import random_key
+from mtrl.aggregation.solvers.random_stream import random_key, random_orders
 from tests.aggregation.gradients import conflicting, gram, solvable
 from tests.oracles.pcgrad import pcgrad_update
 

@@ -67,7 +67,7 @@ def _guessed(C: Any, f: Any, b: Any, c: float) -> Any:
     v: Any
     gap: Any
     v, gap = pivot(C, f, b, c, b > 0, GUESSES, b)
-    left = ~(gap <= CERTAIN)[..., 0]
+    left = ~(gap <= CERTAIN)[..., 0]  # [B], of the arrays' one leading axis
     if left.any():
         C, f, b = (torch.from_numpy(x[left]) for x in (C, f, b))
         v[left], gap[left] = (x.numpy() for x in program(C, f, b, c))

@@ -63,11 +63,11 @@ def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, Tensor]:
     for _ in range(PATIENCE if C.device.type == "cpu" else ITERATIONS):
         newton = _Newton(C, f, b, c, at)
         step = newton.predictor()
-        reach = newton.reach(step).clamp(max=1.0)
+        reach = newton.reach(step).clamp(max=1.0)  # [..., 1]
         step = newton.corrector(step, ((1 - reach) ** 3 * newton.mu).clamp(min=FLOOR))
         reach = (0.99 * newton.reach(step)).clamp(max=1.0)
         # Rests when done, and where rounding has the last word.
-        moving = (newton.mu > 2 * FLOOR) & torch.cat((*step, reach), -1).isfinite().all(-1, keepdim=True)
+        moving = (newton.mu > 2 * FLOOR) & torch.cat((*step, reach), -1).isfinite().all(-1, keepdim=True)  # [..., 1]
         at = Iterate(*(torch.where(moving, x + reach * dx, x) for x, dx in zip(at, step, strict=True)))
         if known(~moving):
             break
@@ -84,21 +84,21 @@ def harmless_offset(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, 
     Returns:
         `v`, `[..., T]`, and its gap, `[..., 1]`; infinite if `v` is too long.
     """
-    v = nonnegative_qp(C, -f.unsqueeze(-2)).squeeze(-2)
+    v = nonnegative_qp(C, -f.unsqueeze(-2)).squeeze(-2)  # a single program, [..., 1, T], to [..., T]
     gap = shortfall(C, f, b, v, least_bound(C, f, b, c))
     return v, torch.where(bilinear(v, C, v) <= c * c, gap, torch.inf)
 
 
 def least_bound(C: Tensor, f: Tensor, b: Tensor, c: float) -> Tensor:
     """The dual's bound by the shortest `sum_i w_i u_i` with `b^T w = 1`, `[..., 1]`."""
-    matrix = C + b.unsqueeze(-1) * b.unsqueeze(-2)
+    matrix = C + b.unsqueeze(-1) * b.unsqueeze(-2)  # [..., T, T]
     return bound_by(C, f, b, c, nonnegative_qp(matrix, b.unsqueeze(-2)).squeeze(-2))
 
 
 def _start(C: Tensor, f: Tensor, b: Tensor, live: Tensor, c: float) -> Iterate:
     """Inside both cones; `s = C v + f - t b` need not hold yet."""
-    w = torch.where(live, b / dot(b, b), 1.0)
-    radius = bilinear(w, C, w).clamp(min=0).sqrt()
+    w = torch.where(live, b / dot(b, b), 1.0)  # [..., T]
+    radius = bilinear(w, C, w).clamp(min=0).sqrt()  # [..., 1]
     r = 1.5 * radius + 1e-3 * dot(w, w).sqrt()  # gradients that cancel leave no radius
     v = 0.5 * c * w / r
     t = torch.full_like(r, -1 - c)  # no gain is smaller
@@ -108,8 +108,9 @@ def _start(C: Tensor, f: Tensor, b: Tensor, live: Tensor, c: float) -> Iterate:
 class _Newton:
     """The optimality conditions linearised at one iterate, factored once for predictor and corrector.
 
-    The cone's part is `W^-1 dh + W dz = rho`, `W = eta (a, p)` the Nesterov-Todd scaling; elements of the
-    cone's space are pairs (head, tail).
+    The cone's part is `W^-1 dh + W dz = rho`, `W = eta (a, p)` the Nesterov-Todd scaling. Elements of the cone's space
+    are pairs (head `[..., 1]`, tail `[..., T]`); `p`, `Cp`, `short_s`, `from_p`, `from_b` are `[..., T]`, `factor` is
+    `[..., T, T]`, and what else is kept is a number of each problem, `[..., 1]`.
     """
 
     def __init__(self, C: Tensor, f: Tensor, b: Tensor, c: float, at: Iterate) -> None:
@@ -132,7 +133,7 @@ class _Newton:
         self.short_b = 1 - dot(b, at.w)
         self.kappa = self.eta**-2
         self.factor = torch.linalg.cholesky_ex(C + torch.diag_embed(RIDGE + self.kappa * at.s / at.w)).L
-        both = torch.cholesky_solve(torch.stack((self.Cp, b), -1), self.factor)
+        both = torch.cholesky_solve(torch.stack((self.Cp, b), -1), self.factor)  # [..., T, 2]
         self.from_p, self.from_b = 2 * (self.p - both[..., 0]), both[..., 1]
         self.cross = dot(self.Cp, self.from_b)
         self.corner = 1 + dot(self.Cp, self.from_p)
@@ -148,8 +149,8 @@ class _Newton:
             self._unscale((torch.zeros_like(target), predictor.v)),
             self._scale((predictor.r, -predictor.w)),
         )
-        head = self._inner(dh, dz) - target
-        tail = dh[0] * dz[1] + dz[0] * dh[1]
+        head = self._inner(dh, dz) - target  # [..., 1]
+        tail = dh[0] * dz[1] + dz[0] * dh[1]  # [..., T]
         # Divide by lambda in the cone's (Jordan) algebra.
         lam0, lam1 = self.lam
         y0 = (lam0 * head - bilinear(lam1, self.C, tail)) / self.det_lam
@@ -169,9 +170,9 @@ class _Newton:
         """Solve `w ds + s dw = linear` and `W^-1 dh + W dz = rho` with both programs' linear equations."""
         at = self.at
         head, tail = self._unscale(rho)
-        right = linear / at.w - self.short_s + at.s / at.w * tail
+        right = linear / at.w - self.short_s + at.s / at.w * tail  # [..., T]
         base = torch.cholesky_solve(right.unsqueeze(-1), self.factor).squeeze(-1)
-        # Two unknowns are left: alpha = <p, dv> and dt.
+        # Two unknowns are left: alpha = <p, dv> and dt, both [..., 1].
         q1 = dot(self.Cp, base)
         q2 = self.short_b + dot(self.b, tail) - self.kappa * dot(self.b, base)
         det = self.corner * self.border + 2 * self.kappa * self.cross**2
@@ -183,6 +184,7 @@ class _Newton:
         return Iterate(v=dv, t=dt, s=(linear - at.s * dw) / at.w, w=dw, r=dr)
 
     def _inner(self, x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor]) -> Tensor:
+        """The inner product of two elements of the cone's space, `[..., 1]`."""
         return x[0] * y[0] + bilinear(x[1], self.C, y[1])
 
     def _scale(self, x: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

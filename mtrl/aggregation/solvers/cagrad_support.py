@@ -24,11 +24,11 @@ def on_support(C: Tensor, f: Tensor, b: Tensor, c: float, support: Tensor) -> Te
         `v` on the support and `s` elsewhere, `[..., T]`. If the guess is right no entry is negative.
     """
     xp = library(C)
-    system = xp.where(support[..., None, :], C, -identity(f))
-    both = solve(system, xp.stack((b, f), -1))
+    system = xp.where(support[..., None, :], C, -identity(f))  # columns of C on the support, [..., T, T]
+    both = solve(system, xp.stack((b, f), -1))  # [..., T, 2]
     p, q = both[..., 0], both[..., 1]
     inside = xp.where(support, b, 0.0)
-    square = dot(inside, p)
+    square = dot(inside, p)  # [..., 1]
     # The part of q that is orthogonal to p in the metric of C on the support.
     ratio = dot(inside, q) / square
     q = q - ratio * p

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from mtrl.aggregation.solvers.linear_algebra import (
     EPS,
+    bilinear,
     definite,
     dot,
     identity,
@@ -15,6 +16,9 @@ from mtrl.aggregation.solvers.linear_algebra import (
 )
 from mtrl.aggregation.solvers.nonnegative_qp import nonnegative_qp
 from mtrl.aggregation.solvers.solver_op import note, solver
+
+FRANK_WOLFE_ITERATIONS = 250
+"""The number in the MGDA paper's code."""
 
 
 @solver
@@ -71,3 +75,28 @@ def min_norm_gap(gram: Tensor, normalizers: Tensor, weights: Tensor, eps: float 
     scale = torch.where(square > rounding, square, total**2).sqrt()
     gap = torch.where(near, square - inner, 0.0).clamp(min=0)
     return torch.where(gap > 0, gap / sizes / scale, 0.0).amax(-1)
+
+
+def frank_wolfe(gram: Tensor) -> Tensor:
+    """Minimise `w^T G w` over the simplex as the MGDA paper has it: slow to converge, for comparison.
+
+    Sener and Koltun 2018, algorithm 2: each round moves towards the task whose gradient has the smallest inner product
+    with the current point, by the exact line search between the two (algorithm 1).
+
+    Args:
+        gram: `[..., T, T]`, float64.
+
+    Returns:
+        Weights on the simplex, `[..., T]`.
+    """
+    T = gram.shape[-1]
+    weights = torch.full_like(gram[..., 0], 1 / T)
+    for _ in range(FRANK_WOLFE_ITERATIONS):
+        inner = multiply(gram, weights)
+        vertex = torch.nn.functional.one_hot(inner.argmin(-1), T).to(gram.dtype)
+        towards = vertex - weights
+        curvature = bilinear(towards, gram, towards)
+        slope = -(inner * towards).sum(-1, keepdim=True)
+        step = torch.where(curvature > 0, slope / curvature, 0.0).clamp(0, 1)
+        weights = weights + step * towards
+    return weights

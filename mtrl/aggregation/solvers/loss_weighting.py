@@ -1,4 +1,4 @@
-"""One step of Adam, as a function of its state, for methods that learn a number per task."""
+"""What methods that weigh losses compute with: logarithms, and one step of Adam for a number learned per task."""
 
 import math
 
@@ -55,3 +55,14 @@ def adam_step(
     value = value - learning_rate * mean / (1 - 0.9**count) / torch.where(root > 0, root, 1.0)
     after = torch.stack((value, mean, square, count), -2)
     return torch.where(gradient.isfinite().all(-1, keepdim=True).unsqueeze(-2), after, state)
+
+
+def positive(losses: Tensor) -> Tensor:
+    """Which losses are positive, `[..., T]`; those that are not finite too, so that they spoil what is made of them."""
+    return (losses > 0) | ~losses.isfinite()
+
+
+def log_losses(losses: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms, with 0 in place of those of losses that are not positive, and which are, both `[..., T]`."""
+    live = positive(losses)
+    return torch.where(live, losses, 1.0).log(), live
