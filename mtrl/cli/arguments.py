@@ -21,7 +21,7 @@ C = TypeVar("C", bound=RunConfig)
 
 @dataclass(frozen=True)
 class Arguments(Generic[C]):
-    """What the command was asked to do."""
+    """The words of a training command, read: its configuration, and whether to go on with runs that are there."""
 
     config: C
     resume: bool

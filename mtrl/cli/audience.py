@@ -56,7 +56,7 @@ class Audience:
             stack.__exit__(kind, error, trace)
 
     def begin(self, seeds: Seeds) -> None:
-        """A group begins."""
+        """Show that a group of seeds begins, and track its seeds if that was asked for."""
         stack = self._stacks[seeds] = ExitStack()
         for seed in seeds if self._config.track else ():
             self._trackers[seed] = stack.enter_context(Tracker(self._config, seed, self._folders[seed]))

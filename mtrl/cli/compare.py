@@ -64,7 +64,7 @@ def _without_place(config: Tree) -> Tree:
 
 
 def _made_with(folder: Path) -> Tree:
-    """Of the last start; nothing before the first."""
+    """What the run's last start line says it was made with; empty before there is one."""
     starts = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "start"]
     last: Tree = starts[-1] if starts else {}
     return {name: last[name] for name in _MADE_WITH if name in last}

@@ -10,7 +10,7 @@ _DOES = "List the configurations that come with mtrl, or copy one to change it. 
 
 
 def run(words: list[str]) -> int:
-    """List them, or copy one."""
+    """List the configurations that come with mtrl, or copy one of them."""
     parser = OneLineParser("mtrl configs", _DOES)
     commands = parser.add_subparsers(dest="command", metavar="copy")
     copying = commands.add_parser("copy", description="Copy one; a file that is there stays as it is.")
@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
 
 
 def _copy(name: str, out: Path) -> Path:
-    """Where it is now."""
+    """Copy a configuration, and return the path of the copy."""
     source = one_of_ours(name)
     target = out / source.name if out.is_dir() else out
     try:

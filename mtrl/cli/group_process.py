@@ -103,7 +103,7 @@ class GroupProcesses:
 
 
 def _death(exit_code: int | None, asked: bool) -> End:
-    """Of a process that said nothing."""
+    """How a group ended whose process went without saying so."""
     if asked:
         return End(finished=False)
     code = exit_code or 0
@@ -113,7 +113,7 @@ def _death(exit_code: int | None, asked: bool) -> End:
 
 
 def _run_group(connection: Connection, config: Config, folders: Mapping[int, Path], resume: bool, cores: int) -> None:
-    """What a process does."""
+    """Train and evaluate a group in a process of its own; what it has to tell goes through the connection."""
     follow_parent()
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(cores))  # each would take one for every core
 

@@ -18,7 +18,7 @@ _LISTS = (tuple, Sequence)
 
 @dataclass(frozen=True)
 class Option:
-    """One field."""
+    """A field of a configuration, as an option of the command line."""
 
     key: str
     annotation: Any
@@ -32,12 +32,12 @@ class Option:
 
     @property
     def is_flag(self) -> bool:
-        """May stand without a value, which means true."""
+        """Whether the option may stand without a value, which means true."""
         return self.types == (bool,)
 
     @property
     def takes_many(self) -> bool:
-        """May be given several values."""
+        """Whether the option may be given several values."""
         return any(get_origin(kind) in _LISTS for kind in self.types)
 
     @property
@@ -64,7 +64,7 @@ class Option:
 
     @property
     def _scalars(self) -> tuple[Any, ...]:
-        """As `types`, with the items of a list for the list."""
+        """The types that a single value may have: `types`, with a list's items in its place."""
         return tuple(member for kind in self.types for member in _items(kind))
 
     @staticmethod

@@ -14,7 +14,7 @@ _STALE_S = 10.0
 
 @dataclass(frozen=True)
 class Part:
-    """As of its last event. Times are those of a monotonic clock, in seconds."""
+    """Where a part stands, as of its last event. Times are those of a monotonic clock, in seconds."""
 
     label: str
     since: float
@@ -28,11 +28,11 @@ class Part:
     """The phase in which it was told."""
 
     def entered(self, phase: str, now: float) -> Self:
-        """In another phase."""
+        """The part in another phase."""
         return replace(self, phase=phase, since=now)
 
     def progressed(self, event: Progress, now: float) -> Self:
-        """After a progress event; what tells no phases has begun with the first."""
+        """The part after a progress event; one that tells no phases has begun with the first."""
         phase = "" if self.phase == _STARTING else self.phase
         return replace(self, phase=phase, progress=event, heard=now, told_in=phase)
 
@@ -84,7 +84,7 @@ def merged(events: Sequence[Progress]) -> Progress:
 
 
 def left_s(events: Sequence[Progress]) -> float | None:
-    """Until the last is done; None if that is not known."""
+    """Seconds until the last of several parts is done; None if that is not known."""
     left = [event.get("left_s") for event in events]
     return None if None in left else max(left)  # type: ignore[type-var]
 

@@ -74,7 +74,7 @@ class Progress:
         self._parts[part] = Part(part, time.monotonic())
 
     def end(self, part: str) -> None:
-        """A part is over."""
+        """A part is over and no longer shown."""
         self._parts.pop(part, None)
 
     def update(self, event: Event, label: str | None = None, part: str | None = None) -> None:

@@ -10,7 +10,7 @@ _MEASURED_S = 60.0  # of updates: before, the time left is too rough to complain
 
 
 class Promise:
-    """Of `expected_minutes`.
+    """Watches whether a run keeps to the `expected_minutes` of its configuration.
 
     Args:
         minutes: for one seed; None for no promise.

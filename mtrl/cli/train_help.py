@@ -20,7 +20,7 @@ A run is written to <out>/<name>/seed_<k> and never overwritten.
 
 
 def train_help(command: str, does: str, kind: type[BaseModel]) -> str:
-    """The whole text.
+    """The help of a training command: its usage, and an entry for every field of its configuration.
 
     Args:
         command: e.g. `mtrl train`.

@@ -195,7 +195,7 @@ def _reached(curves: Sequence[Curve]) -> Iterator[tuple[Cell, Cell]]:
 
 
 def _of_seeds(values: NDArray[np.float64], generator: np.random.Generator) -> Interval | None:
-    """Of the mean of a value a seed, `[R]`."""
+    """The interval of the mean of values `[R]`, one a seed; None for too few seeds."""
     if len(values) < MIN_RUNS_FOR_INTERVAL:
         return None
     return bootstrap_interval(values[:, None], mean, generator=generator)

@@ -51,7 +51,7 @@ def renamed(blocks: Sequence[Block], suffix: str) -> list[Block]:
 
 
 def chapter(title: str, blocks: Iterable[Block | None], suffix: str = "") -> Chapter:
-    """Without what there is not."""
+    """A chapter of those blocks that are not None."""
     return Chapter(title, renamed([block for block in blocks if block is not None], suffix))
 
 

@@ -30,7 +30,7 @@ _EVERY = slice(None)
 
 @dataclass(frozen=True)
 class Line:
-    """A curve of one group."""
+    """The curve of one group of seeds."""
 
     x: Array
     """`[N]`"""
@@ -41,7 +41,7 @@ class Line:
 
     @property
     def mean(self) -> Array:
-        """`[N]`"""
+        """The mean over seeds, `[N]`."""
         return self.seeds.mean(axis=1)
 
 
@@ -50,7 +50,7 @@ NO_LINE = Line(np.empty(0), np.empty((0, 1)), None)
 
 @dataclass(frozen=True)
 class _Against:
-    """What a curve is drawn against."""
+    """The horizontal axis of a curve: steps or time."""
 
     name: str
     short: str
@@ -113,7 +113,7 @@ def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def legend(names: Iterable[str]) -> list[Series]:
-    """An entry a group."""
+    """The legend of a plot with a line for each group."""
     return [Series(name, *look(index)) for index, name in enumerate(names)]
 
 
@@ -174,7 +174,7 @@ def _draw_circles(axes: Axes, group: SuccessGroup, colour: str, tasks: slice) ->
 
 
 def _what(groups: Sequence[SuccessGroup], against: _Against) -> str:
-    """What is plotted, in a few lines."""
+    """The plot's explanation: what its lines and circles are."""
     runs = [run.outcome for group in groups for run in group.runs]
     text = f"Lines: any-step success in training, stochastic policy, horizon {_numbers(run.horizon for run in runs)}."
     text += "\nMean over seeds as far as all of them got, with its 95% interval."

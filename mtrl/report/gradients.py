@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Histories:
-    """The seeds of a group."""
+    """The histories of a group's seeds."""
 
     name: str
     runs: Sequence[History]
@@ -26,7 +26,7 @@ class Histories:
 
 
 def components_of(groups: Sequence[Histories]) -> list[str]:
-    """Names."""
+    """The names of the components that any of the groups has logged."""
     return [*dict.fromkeys(name for group in groups for run in group.runs for name in run.components)]
 
 

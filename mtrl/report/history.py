@@ -34,7 +34,7 @@ class Component:
 
 @dataclass(frozen=True)
 class History:
-    """All of it."""
+    """What a run has logged of its gradients, weights, temperatures and time."""
 
     tasks: tuple[str, ...]
     steps: NDArray[np.int64]
@@ -49,7 +49,7 @@ class History:
 
 
 def read_history(records: Sequence[Record], tasks: tuple[str, ...], step: Counted = "step") -> History:
-    """Of the `train` events.
+    """The history that the `train` events of a run tell.
 
     Args:
         records: these events.

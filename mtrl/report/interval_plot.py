@@ -13,7 +13,7 @@ Row = tuple[str, float, Interval | None]
 
 
 def interval_plot(name: str, title: str, x_label: str, rows: Sequence[Row], limits: tuple[float, float] | None) -> Plot:
-    """The first row on top."""
+    """A plot with a point and an interval for each row, the first row on top."""
     x_label += "; 95% interval" if any(interval for _, _, interval in rows) else ""
 
     def draw(axes: Axes) -> None:

@@ -24,7 +24,7 @@ from mtrl.runs.reading import (
 
 @dataclass(frozen=True)
 class MetricKind:
-    """What a number of the table is."""
+    """A metric: its name, unit and task, and which way is better."""
 
     name: str
     task: str
@@ -47,7 +47,7 @@ class MetricResult:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a run reached."""
+    """What a supervised run reached: its test metrics over the epochs, and its evaluation."""
 
     source: str
     """Of the data."""
@@ -63,7 +63,7 @@ MetricGroup = Group[Metrics]
 
 
 def results(group: MetricGroup) -> tuple[MetricResult, ...]:
-    """The evaluations there are."""
+    """The evaluations of those seeds that have one."""
     return tuple(run.outcome.result for run in group.runs if run.outcome.result is not None)
 
 

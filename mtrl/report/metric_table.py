@@ -27,7 +27,7 @@ _CSV_FIELDS = ("run", "method", "seeds", "metric", "task", "unit", "higher_is_be
 
 @dataclass(frozen=True)
 class MetricColumn:
-    """One group."""
+    """The metrics of one group of seeds, a column of the table."""
 
     name: str
     method: str
@@ -75,7 +75,7 @@ def metric_table(groups: Sequence[MetricGroup], warn: Warn) -> MetricTable | Non
 
 
 def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
-    """The table as text cells."""
+    """The table as text cells: the header, and a row for each metric and summary."""
     published = _published(table)
     header = ["metric", *([table.baseline.title] if published is not None else []), *(c.name for c in table.columns)]
     values = [*([published] if published is not None else []), *(column.values for column in table.columns)]

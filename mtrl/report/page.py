@@ -16,7 +16,7 @@ _POINTS_PER_INCH = 72
 
 @dataclass(frozen=True)
 class Facts:
-    """What is the same throughout."""
+    """Names and values that hold for all runs of a chapter."""
 
     title: str
     values: Sequence[tuple[str, str]]
@@ -53,14 +53,14 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """All of it."""
+    """A report as one page of HTML: a title, chapters, and what was left out."""
 
     title: str
     chapters: Sequence[Chapter]
     warnings: Sequence[str] = field(default=())
 
     def html(self) -> str:
-        """The file."""
+        """The content of the file."""
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _entry(series: Series) -> str:
 
 
 def _themed(svg: str) -> str:
-    """With the page's colours instead of its own."""
+    """An SVG with the page's colours, which follow light and dark, instead of its own."""
     for colour in (INK, GRID, *DARK):
         svg = svg.replace(colour, f"var({variable(colour)})")
     return svg

@@ -24,7 +24,7 @@ _RESAMPLING_SEED = 0  # the same runs give the same interval, always
 
 @dataclass(frozen=True)
 class Result:
-    """One seed's."""
+    """The result of one seed's evaluation."""
 
     made: Mapping[str, Mapping[str, Any]]
     """How: two results can be compared if this is equal."""
@@ -34,7 +34,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Comparison:
-    """To be printed."""
+    """The comparison of two runs as a table of text cells, and a note on it."""
 
     header: list[str]
     rows: list[list[str]]
@@ -107,12 +107,12 @@ def compare_results(names: Sequence[str], one: Results, other: Results, protocol
 
 
 def _scores(results: Results, seeds: list[int], tasks: list[str]) -> NDArray[np.float64]:
-    """`[R, T]`."""
+    """The scores of seeds on tasks, `[R, T]`."""
     return np.array([[results[seed].scores[task] for task in tasks] for seed in seeds])
 
 
 def _interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
-    """Of the mean difference of one task, `[R, 1]`."""
+    """The interval of the mean difference of one task's scores, `[R, 1]` each, as text."""
     ends = bootstrap_interval(b - a, generator=np.random.default_rng(_RESAMPLING_SEED))
     return f"{ends.low:+.3g} to {ends.high:+.3g}"
 

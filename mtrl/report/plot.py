@@ -60,7 +60,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Plot:
-    """What is drawn."""
+    """A plot: panels side by side, with a title, a description and a legend."""
 
     name: str
     """Of its files."""
@@ -129,7 +129,7 @@ def _svg(figure: Figure) -> str:
 
 
 def _inline(svg: str) -> str:
-    """Without what only a file needs: two decimals of a point do, and no identifier but those referred to."""
+    """An SVG without what only a file needs: two decimals of a point do, and identifiers that nothing refers to go."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     tag, rest = svg.split(">", 1)

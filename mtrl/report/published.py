@@ -39,7 +39,7 @@ class Published:
 
     @property
     def text(self) -> str:
-        """Value and interval."""
+        """The value, with its interval if the source prints one."""
         known = (self.value,) if self.interval is None else (self.value, self.interval)
         return " ± ".join(f"{number:.3f}".removesuffix("0") for number in known)
 
@@ -64,7 +64,7 @@ def published_caption(protocol: str) -> str:
 
 
 def published_table(rows: Iterable[Published]) -> tuple[list[str], list[list[str]]]:
-    """Header and text cells."""
+    """Published numbers as a table: its header, and text cells."""
     header = ["method", "success", "protocol", "seeds", "steps per task", "source", "read in", "note"]
     cells = [
         [

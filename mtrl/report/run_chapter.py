@@ -48,7 +48,7 @@ def runs_table(groups: Sequence[SuccessGroup]) -> Table:
 
 
 def metric_runs_table(groups: Sequence[MetricGroup]) -> Table:
-    """The same for supervised runs."""
+    """A row per supervised run, with everything that its numbers depend on."""
     columns = [
         Column("run", "run"),
         Column("seed", "seed"),
@@ -120,7 +120,7 @@ def _row(run: SuccessRun) -> tuple[Cell, ...]:
 
 
 def _of_results(run: SuccessRun, value: Callable[[Evaluation], Any]) -> str | None:
-    """Of each evaluation, if there is any; once where they agree."""
+    """A value of each of the run's evaluations, said once where they agree; None without any evaluation."""
     return "; ".join(dict.fromkeys(str(value(result)) for result in run.outcome.results)) or None
 
 
@@ -151,7 +151,7 @@ _ALWAYS = ("run", "seed", "steps", "epochs", "minutes")
 
 
 def run_chapter(runs: Table, config: Table | None, videos: Iterable[Path], out: Path, suffix: str) -> Chapter:
-    """Of one set of runs; `runs` has a row each."""
+    """The chapter on one set of runs; the table `runs` has a row for each."""
     first, texts = runs.rows[0], runs.texts[0]
     is_common = [
         column.key not in _ALWAYS and len({row[i] for row in runs.rows}) == 1 for i, column in enumerate(runs.columns)

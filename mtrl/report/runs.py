@@ -21,7 +21,7 @@ Outcome = TypeVar("Outcome")
 
 @dataclass(frozen=True)
 class Run(Generic[Outcome]):
-    """One seed."""
+    """A run of one seed, as its folder tells it."""
 
     folder: Path
     seed: int

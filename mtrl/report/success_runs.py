@@ -44,7 +44,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Success:
-    """What a run reached."""
+    """What a run of reinforcement learning reached: its success in training, and its evaluations."""
 
     tasks: tuple[str, ...]
     horizon: int

@@ -34,28 +34,28 @@ Cell = str | int | float | Interval | None
 
 
 def rate(value: Cell) -> str:
-    """A share, or a probability."""
+    """A share or a probability as text, with two decimals."""
     return f"{value:.2f}"
 
 
 def signed(value: Cell) -> str:
-    """A difference."""
+    """A difference as text, with its sign."""
     return f"{value:+.2f}"
 
 
 def count(value: Cell) -> str:
-    """With its thousands apart."""
+    """A whole number as text, with its thousands apart."""
     return f"{value:,}"
 
 
 def number(value: Cell) -> str:
-    """Of any size."""
+    """A number of any size as text, with three digits."""
     return f"{value:.3g}"
 
 
 @dataclass(frozen=True)
 class Column:
-    """What its cells are."""
+    """A column: its names in the CSV and for people, and how its cells are written."""
 
     key: str
     """In the CSV; an interval has `<key>_low` and `<key>_high`."""
@@ -82,7 +82,7 @@ class Table:
 
     @property
     def header(self) -> list[str]:
-        """Titles."""
+        """The titles of the columns."""
         return [column.title for column in self.columns]
 
     @property
@@ -91,7 +91,7 @@ class Table:
         return [[_text(cell, column) for cell, column in zip(row, self.columns, strict=True)] for row in self.rows]
 
     def markdown(self) -> str:
-        """With its title and notes."""
+        """The table as Markdown, with its title and notes."""
         return "\n\n".join([f"# {self.title}", markdown(self.header, self.texts), *self.notes]) + "\n"
 
     def csv(self) -> str:

@@ -16,7 +16,7 @@ from mtrl.runs.reading import Warn, find_runs
 
 @dataclass(frozen=True)
 class Report:
-    """What was written."""
+    """A report that was written: its folder and files, and the table for the screen."""
 
     folder: Path
     files: tuple[Path, ...]

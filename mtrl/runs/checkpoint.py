@@ -83,7 +83,7 @@ def load(folder: Path, step: int, run: RunConfig | None = None) -> State:
 
 
 def read(path: Path) -> Saved:
-    """What a file holds, on the CPU.
+    """The state in a checkpoint's file, with tensors on the CPU, and what was said of it.
 
     Raises:
         UserError: it is not there, damaged, or of an older version.
@@ -140,7 +140,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def name(step: int) -> str:
-    """Of the file."""
+    """The file name of the checkpoint of a step."""
     return f"{step:012d}.pt"
 
 

@@ -13,7 +13,7 @@ _Return = TypedDict("_Return", {"return": PerTask}, total=False)  # a keyword of
 
 
 class Subject(TypedDict):
-    """What a supervised run trains on what."""
+    """What a supervised run is about: its benchmark, tasks and data."""
 
     benchmark: str
     tasks: list[str]
@@ -81,7 +81,7 @@ class Train(_Return, total=False):
 
 
 class Evaluation(_Return, total=False):
-    """Of the deterministic policy during training; of a supervised model on one split."""
+    """An evaluation of the deterministic policy during training, or of a supervised model on one split."""
 
     kind: Required[Literal["evaluation"]]
     step: int

@@ -17,7 +17,7 @@ Identity = Mapping[str, Any]
 
 
 def identity(config: RunConfig, seed: int) -> Identity:
-    """Of one seed of a run."""
+    """The identity of one seed of a run."""
     return {"config": config.of_seed(seed).model_dump(mode="json")}
 
 
@@ -55,8 +55,10 @@ def check_identity(saved: Identity, run: RunConfig, path: Path) -> None:
 
 
 def differences(there: RunConfig, here: RunConfig) -> list[str]:
-    """In what one run is not the other; each is of one seed. Where they run and what they are called is no matter, and
-    `auto` is whatever the run was made with."""
+    """The fields in which two configurations of one seed each differ, a text for each.
+
+    Where runs run and what they are called is no matter, and `auto` is whatever the run was made with.
+    """
     if there.seeds != here.seeds:
         return [f"seed {there.seeds[0]} there and {here.seeds[0]} here"]
     saved, given = (

@@ -12,7 +12,7 @@ _SUSPICIOUS = re.compile(rb"\d{17}|[eE]\+?\d{3}")  # an integer of so many digit
 
 
 def parse_json(text: bytes) -> Any:
-    """The value in a text.
+    """The value that a text of JSON holds.
 
     Raises:
         ValueError: it is not UTF-8 or not JSON, a number is NaN, infinite or too large, or it is nested too deep; why,

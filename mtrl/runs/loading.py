@@ -43,7 +43,7 @@ def copied_array(name: str, like: np.ndarray, saved: object, least: float = -np.
 
 
 def finite(name: str, value: object) -> float:
-    """A number.
+    """A saved value that must be a finite number.
 
     Raises:
         ValueError: it is none, or not finite.
@@ -54,7 +54,7 @@ def finite(name: str, value: object) -> float:
 
 
 def whole(name: str, value: object) -> int:
-    """A number that counts something.
+    """A saved value that must count something.
 
     Raises:
         ValueError: it does not.
@@ -75,7 +75,7 @@ def check_finite(name: str, tree: Any) -> None:
 
 
 def load_optimizer(name: str, optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
-    """As `optimizer.load_state_dict`, which does not look at shapes.
+    """Loads an optimizer's state, and looks at shapes as `optimizer.load_state_dict` does not.
 
     Raises:
         ValueError: the state is of other parameters, or not finite.

@@ -17,7 +17,7 @@ _NAMED = 3  # lines that are named before the others are only counted
 
 
 class Line(NamedTuple):
-    """One that could be read."""
+    """A line that could be read."""
 
     number: int
     text: bytes
@@ -68,7 +68,7 @@ def read_events(path: Path, warn: Warn = lambda line: None) -> list[Logged]:
 
 
 def _of_one_run(lines: Sequence[Line], bad: dict[int, str]) -> list[Line]:
-    """Without those that lack a task of the run, or a metric of the first line of their kind."""
+    """The lines without those that lack a task of the run, or a metric of the first line of their kind."""
     events: list[Mapping[str, Any]] = [line.event for line in lines]
     tasks = next((set(event["tasks"]) for event in events if "tasks" in event), None)
     wanted: dict[tuple[str, str], set[str]] = {}
@@ -92,13 +92,13 @@ def _kind(event: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _step(event: Mapping[str, Any]) -> int:
-    """Or epoch."""
+    """The step of an event, or its epoch."""
     step: int = event["epoch"] if "epoch" in event else event.get("step", 0)
     return step
 
 
 def _in_order(lines: Sequence[Line], bad: dict[int, str]) -> list[Line]:
-    """Without the fewest lines of a kind that leave its steps increasing."""
+    """The lines without the fewest of a kind that leave its steps increasing."""
     counted: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
         if line.event["kind"] != "start":

@@ -33,7 +33,7 @@ _DAMAGED = (
 
 
 def _no_bytes() -> bytes:
-    """In place of `bytes`, which empty arrays call without arguments, and a bomb with one."""
+    """Stands in place of `bytes`, which empty arrays call without arguments, and a bomb with one."""
     return b""
 
 

@@ -21,7 +21,7 @@ _SHOWN_METRICS, _SHOWN_LENGTH = 3, 60
 
 @dataclass(frozen=True)
 class RunState:
-    """One seed of a run."""
+    """Where one seed of a run stands."""
 
     name: str
     """With the seed, `mt10/seed_0`."""
@@ -43,19 +43,19 @@ class RunState:
 
     @property
     def share(self) -> float:
-        """Of the budget, in [0, 1]."""
+        """The share of the budget that is done, in [0, 1]."""
         return min(1.0, self.done / self.budget)
 
     @property
     def left_s(self) -> float | None:
-        """Until the end; None if it does not go on or its rate is not known."""
+        """Seconds until the end; None if it does not go on or its rate is not known."""
         if self.state != RUNNING or not self.rate:
             return None
         return max(0, self.budget - self.done) / self.rate
 
     @property
     def is_complete(self) -> bool:
-        """Trained and evaluated."""
+        """Whether the run is trained and evaluated."""
         return self.state == FINISHED and bool(self.evaluation)
 
 
@@ -145,7 +145,7 @@ def _epochs_per_s(train: list[Train]) -> float | None:
 
 
 def _evaluations(folder: Path, done: int, is_supervised: bool) -> list[str]:
-    """What each evaluation says."""
+    """A few words on each evaluation that the run has."""
     found = []
     for protocol, file in EVALUATION_FILES.items():
         if not (folder / file).exists():

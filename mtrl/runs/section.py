@@ -67,7 +67,7 @@ class MethodConfig(BaseModel):
 
 
 class RunConfig(Section):
-    """What every run has, whatever it trains."""
+    """The settings that every run has, whatever it trains."""
 
     name: RunName = "run"
     """Name of the run: its folder is `<out>/<name>/seed_<k>`."""

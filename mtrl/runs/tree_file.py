@@ -41,7 +41,7 @@ _NUMPY = {name: np.dtype(name) for name in _TORCH if name != "bfloat16"}
 
 
 class Saved(NamedTuple):
-    """What a file holds."""
+    """The tree in a file, and what was said of it."""
 
     about: dict[str, Any]
     """What was said of the tree: plain JSON values."""
@@ -50,7 +50,7 @@ class Saved(NamedTuple):
 
 
 def write_tree(file: BinaryIO, about: Mapping[str, Any], tree: Tree) -> None:
-    """Writes a tree.
+    """Writes a tree as the module says.
 
     Args:
         file: to write to, from where it stands.
@@ -124,7 +124,7 @@ def _table(text: bytes, size: int) -> tuple[dict[str, Any], Any, list[Any]]:
 
 
 def _size(entry: Mapping[str, Any]) -> int:
-    """Bytes of a tensor."""
+    """How many bytes a tensor of the table has."""
     shape = entry["shape"]
     if not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError("its table cannot be read")

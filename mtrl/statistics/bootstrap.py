@@ -18,7 +18,7 @@ _ELEMENTS_AT_ONCE = 4_000_000  # 32 MB
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval."""
+    """A confidence interval: its two ends."""
 
     low: float
     high: float
@@ -43,7 +43,7 @@ def bootstrap_interval(
     level: float = 0.95,
     whole_runs: bool = False,
 ) -> Interval:
-    """The interval of a statistic.
+    """The bootstrap interval of a statistic of runs and tasks.
 
     Stratified by task, as published: runs are drawn with replacement within each task apart, since the tasks are fixed
     and the seeds are the sample. That takes the tasks of a run for independent. Where one network learns them all, a
@@ -111,7 +111,7 @@ def improvement_interval(
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Interval:
-    """Of `probability_of_improvement`; the runs of either method are drawn by themselves, stratified by task.
+    """The bootstrap interval of `probability_of_improvement`; each method's runs are drawn apart, stratified by task.
 
     Raises:
         ValueError: as for `bootstrap_interval`.
