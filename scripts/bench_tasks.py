@@ -1,9 +1,9 @@
-"""What an environment step of each MT10 task takes on one core: physics alone, together (thin), and one by one.
+"""What an environment step of each task takes on one core: the physics alone, and the whole exact step.
 
-    python -m scripts.bench_tasks [--counts 1 4 16] [--rounds 5]
+    python -m scripts.bench_tasks [--tasks MT10] [--envs 4] [--rounds 5]
 
-Microseconds per environment step, resets left out, random actions; the least of the rounds, in which the three take
-turns so that they meet the same load. `mtrl.envs.metaworld.simulators` chooses between the last two by these figures.
+Microseconds per environment step, resets left out, random actions; the least of the rounds, in which the two take turns
+so that they meet the same load. The costs in `mtrl.envs.catalog` are the second column of all fifty tasks.
 """
 
 import argparse
@@ -17,59 +17,52 @@ import mujoco
 import numpy as np
 
 from mtrl.envs.goals import NUM_GOALS, benchmark_goals
-from mtrl.envs.metaworld.simulators import OneByOne
-from mtrl.envs.metaworld.thin import Group, ThinSimulators
+from mtrl.envs.metaworld.simulators import Group, Simulators
 from mtrl.envs.tasks import task_names
 from scripts.machine import machine_line
 
 _STEPS = 400
 """Of all environments together, in a round."""
-_WAYS = ("C", "thin", "one by one")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--counts", type=int, nargs="+", default=[1, 4, 16], help="environments of the task")
+    parser.add_argument("--tasks", default="MT50", help="a benchmark's name")
+    parser.add_argument("--envs", type=int, default=4, help="environments of the task")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
 
-    tasks = task_names("MT10")
-    print("| us |" + "".join(f" {way}, n={count} |" for count in options.counts for way in _WAYS))
-    print("|---|" + "---:|" * len(_WAYS) * len(options.counts))
+    tasks = task_names(options.tasks)
+    print("| us | physics | step |\n|---|---:|---:|")
     rows = []
     for task, goals in zip(tasks, benchmark_goals(tasks, seed=0), strict=True):
-        rows.append([us for count in options.counts for us in measure(task, goals, count, options.rounds)])
-        _print_row(task, rows[-1])
-    _print_row("mean", np.mean(rows, axis=0))
-    print(f"\n{machine_line({'metaworld', 'mujoco', 'numpy'}, ['cpu'])}")
+        rows.append(measure(task, goals, options.envs, options.rounds))
+        print(f"| {task} | {rows[-1][0]:.0f} | {rows[-1][1]:.0f} |", flush=True)
+    physics, step = np.mean(rows, axis=0)
+    print(f"| mean | {physics:.0f} | {step:.0f} |\n\n{machine_line({'metaworld', 'mujoco', 'numpy'}, ['cpu'])}")
 
 
-def measure(task: str, goals: np.ndarray, count: int, rounds: int) -> list[float]:
-    """Microseconds per environment step of `_WAYS`."""
-    thin, single = ThinSimulators([Group(task, goals, count)]), OneByOne(task, goals, count, "v2")
-    steps = max(_STEPS // count, 30)
-    actions = np.random.default_rng(0).uniform(-1, 1, (steps, count, 4)).astype(np.float32)
+def measure(task: str, goals: np.ndarray, num_envs: int, rounds: int) -> tuple[float, float]:
+    """Microseconds per environment step: of the physics alone, and of everything."""
+    simulators = Simulators([Group(task, goals, num_envs)], "v2")
+    steps = max(_STEPS // num_envs, 30)
+    actions = np.random.default_rng(0).uniform(-1, 1, (steps, num_envs, 4)).astype(np.float32)
 
     def physics(_: np.ndarray) -> None:
-        for model, data in thin.physics:
-            mujoco.mj_step(model, data, thin.frame_skip)
+        for model, data, steps in simulators.physics:
+            mujoco.mj_step(model, data, steps)
             mujoco.mj_forward(model, data)
 
-    ways: list[tuple[Callable[[np.ndarray], object], Callable[[np.ndarray], object]]]
-    ways = [(thin.reset, physics), (thin.reset, thin.step), (single.reset, single.step)]
+    ways: tuple[Callable[[np.ndarray], object], ...] = (physics, simulators.step)
     best = [np.inf] * len(ways)
     for _ in range(rounds):
-        for way, (reset, step) in enumerate(ways):
-            reset(np.arange(count) % NUM_GOALS)
+        for way, step in enumerate(ways):
+            simulators.reset(np.arange(num_envs) % NUM_GOALS)
             start = time.perf_counter()
             for action in actions:
                 step(action)
-            best[way] = min(best[way], (time.perf_counter() - start) / (steps * count) * 1e6)
-    return best
-
-
-def _print_row(name: str, figures: Sequence[float] | np.ndarray) -> None:
-    print(f"| {name} |" + "".join(f" {figure:.0f} |" for figure in figures), flush=True)
+            best[way] = min(best[way], (time.perf_counter() - start) / (steps * num_envs) * 1e6)
+    return best[0], best[1]
 
 
 if __name__ == "__main__":

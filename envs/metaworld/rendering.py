@@ -5,7 +5,6 @@ a process of its own. An episode is drawn by replaying its actions: resets do no
 is deterministic, so the replay is the episode, whichever backend simulated it.
 """
 
-import pickle
 from collections.abc import Iterator
 from contextlib import closing
 from typing import NamedTuple
@@ -14,9 +13,9 @@ import mujoco
 import numpy as np
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
-from metaworld.types import Task
 
 from mtrl.envs.metaworld.cameras import CAMERAS
+from mtrl.envs.metaworld.internals.episode_start import visible_goal
 
 _GOAL_RADIUS_M = 0.022  # a little more than the goal sites that some models have
 _GOAL_COLOUR = np.array([0.1, 0.9, 0.1, 0.6], dtype=np.float32)
@@ -92,10 +91,8 @@ class Pictures:
 
 def stock_environment(task: str, goal: np.ndarray, reward_version: str = "v2") -> SawyerXYZEnv:
     """Metaworld's own environment of a task for a goal vector (`mtrl.envs.goals.benchmark_goals`), reset."""
-    cls = ALL_V3_ENVIRONMENTS[task]
-    env = cls(reward_function_version=reward_version)
-    data = {"env_cls": cls, "rand_vec": goal, "partially_observable": False}
-    env.set_task(Task(env_name=task, data=pickle.dumps(data)))
+    env = ALL_V3_ENVIRONMENTS[task](reward_function_version=reward_version)
+    env.set_task(visible_goal(goal))
     env.reset()
     return env
 

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from mtrl.envs.goals import benchmark_goals
-from mtrl.envs.metaworld.simulators import make_simulators
-from mtrl.envs.metaworld.thin import Group
+from mtrl.envs.metaworld.simulators import Group, Simulators
 from mtrl.envs.workers import commands
 from mtrl.envs.workers.serving import Obey, serve
 
@@ -22,20 +21,16 @@ def _build(spec: dict[str, Any], table: np.ndarray) -> Obey:
     for row, task in zip(spec["rows"], spec["row_tasks"], strict=True):
         rows_of.setdefault(task, []).append(row)
     groups = [Group(spec["tasks"][task], goals[task], len(of_task)) for task, of_task in rows_of.items()]
-    rows = list(rows_of.values())
-    members = [
-        (_index([row for number in numbers for row in rows[number]]), simulators)
-        for numbers, simulators in make_simulators(groups, spec["reward_version"])
-    ]
+    simulators = Simulators(groups, spec["reward_version"])
+    own = _index([row for of_task in rows_of.values() for row in of_task])
     goal, action, obs = table["start"], table["action"], table["obs"]
     next_obs, reward, success = table["next_obs"], table["reward"], table["success"]
 
     def obey(command: bytes) -> None:
-        for own, simulators in members:
-            if command != commands.RESET:
-                next_obs[own], reward[own], success[own] = simulators.step(action[own])
-            if command != commands.STEP:
-                obs[own] = simulators.reset(goal[own])
+        if command != commands.RESET:
+            next_obs[own], reward[own], success[own] = simulators.step(action[own])
+        if command != commands.STEP:
+            obs[own] = simulators.reset(goal[own])
 
     return obey
 

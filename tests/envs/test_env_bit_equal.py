@@ -9,12 +9,11 @@ from metaworld.policies import ENV_POLICY_MAP
 
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import benchmark_goals
-from mtrl.envs.metaworld.episode_start import capture, visible_goal
-from mtrl.envs.metaworld.light_env import SharedModel, light_env
-from mtrl.envs.metaworld.simulators import OneByOne
-from mtrl.envs.metaworld.stock import stock_env
+from mtrl.envs.metaworld.internals.episode_start import visible_goal
+from mtrl.envs.metaworld.simulators import Group, Simulators
 from mtrl.envs.options import RewardVersion
 from mtrl.envs.tasks import task_names
+from tests.envs.stock import stock_env
 
 # A scripted policy asks for more than the action range.
 pytestmark = pytest.mark.filterwarnings("ignore:Constant")
@@ -48,10 +47,10 @@ def test_whole_episodes_of_every_task(task: str, reward_version: RewardVersion) 
 def _compare(task: str, reward_version: RewardVersion, steps: int) -> None:
     """Episodes of `steps` each, beside a neighbour on the same model that has another goal and other actions."""
     stock = stock_env(task, reward_version)
-    ours = OneByOne(task, GOALS[task], 2, reward_version)
+    ours = Simulators([Group(task, GOALS[task], 2)], reward_version)
     rng = np.random.default_rng(1)
     for goal, actor in EPISODES:
-        stock.set_task(visible_goal(type(stock), GOALS[task][goal]))
+        stock.set_task(visible_goal(GOALS[task][goal]))
         obs, _ = stock.reset()
         first = ours.reset(np.array([goal, goal + 1]))
         assert first[0].tobytes() == obs.tobytes(), "first observation"
@@ -69,16 +68,33 @@ def _compare(task: str, reward_version: RewardVersion, steps: int) -> None:
 def test_a_simulation_that_blows_up_goes_on_as_in_stock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MuJoCo then resets its data, the hand's orientation included, and writes a log to the working directory."""
     monkeypatch.chdir(tmp_path)
-    stock, model_owner = stock_env("reach-v3", "v2"), stock_env("reach-v3", "v2")
-    start = capture(model_owner, GOALS["reach-v3"][0])
-    light = light_env(model_owner, SharedModel(model_owner.model))
-    light.begin(start)
-    start.restore(stock)
+    stock, ours = stock_env("reach-v3"), Simulators([Group("reach-v3", GOALS["reach-v3"], 1)], "v2")
+    ours.reset(np.array([0]))
+    stock.set_task(visible_goal(GOALS["reach-v3"][0]))
+    stock.reset()
+    _, data, _ = ours.physics[0]
     for number, action in enumerate(np.random.default_rng(0).uniform(-1, 1, (20, 4)).astype(np.float32)):
         if number == 5:
-            stock.data.qvel[0] = light.data.qvel[0] = 1e11
+            stock.data.qvel[0] = data.qvel[0] = 1e11
         obs, reward, *_ = stock.step(action)
-        light_obs, light_reward, _ = light.advance(action)
-        assert light_obs.tobytes() == obs.tobytes()
-        assert light_reward == reward
+        our_obs, our_reward, _ = ours.step(action[None])
+        assert our_obs[0].tobytes() == obs.tobytes()
+        assert our_reward[0] == reward
     assert stock.data.warning[mujoco.mjtWarning.mjWARN_BADQVEL].number > 0
+
+
+def test_all_fifty_together_equal_each_of_them_alone() -> None:
+    """One to three environments of each: other models, goals and numbers of objects beside each other."""
+    counts = [1 + number % 3 for number in range(len(CATALOG))]
+    groups = [Group(task, GOALS[task], count) for task, count in zip(CATALOG, counts, strict=True)]
+    together, parts = Simulators(groups, "v2"), np.cumsum(counts)[:-1]
+    draw = np.random.default_rng(2)
+    goals, actions = draw.integers(50, size=sum(counts)), draw.uniform(-1, 1, (10, sum(counts), 4)).astype(np.float32)
+    first = np.split(together.reset(goals), parts)
+    steps = [[np.split(array, parts) for array in together.step(action)] for action in actions]
+    for number, (group, own) in enumerate(zip(groups, np.split(goals, parts), strict=True)):
+        alone = Simulators([group], "v2")
+        np.testing.assert_array_equal(first[number], alone.reset(own))
+        for action, step in zip(actions, steps, strict=True):
+            for ours, theirs in zip(step, alone.step(np.split(action, parts)[number]), strict=True):
+                np.testing.assert_array_equal(ours[number], theirs, err_msg=group.task)

@@ -8,7 +8,7 @@ import pytest
 from metaworld.utils import reward_utils
 from scipy.spatial.transform import Rotation
 
-from mtrl.envs.metaworld import small_math
+from mtrl.envs.metaworld.internals import small_math
 
 
 def test_quaternions_equal_scipys() -> None:
@@ -59,6 +59,12 @@ def test_norm_equals_numpys() -> None:
         _assert_same(small_math.norm(other), np.linalg.norm(other))
     _assert_same(small_math.norm(np.eye(3), axis=1), np.linalg.norm(np.eye(3), axis=1))
     _assert_same(small_math.norm(np.ones(3), ord=1), np.linalg.norm(np.ones(3), ord=1))
+
+
+def test_hstack_equals_numpys() -> None:
+    doubles = (np.float64(0.1), np.float64(-0.0))
+    for parts in (doubles, doubles[:1], (np.float32(0.1), doubles[0]), (np.ones(2), np.zeros(1)), [1, 2.5]):
+        _assert_same(small_math.hstack(parts), np.hstack(parts))
 
 
 def _assert_same(ours: object, theirs: object) -> None:

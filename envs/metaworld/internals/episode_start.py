@@ -1,17 +1,18 @@
 """What a reset of stock metaworld leaves behind, kept so that it need not be simulated again.
 
 A reset runs `reset_model` twice, each with 250 steps of physics that bring the hand to its place (3 to 5 ms), and
-does not depend on what was before. So one reset per goal is enough: `capture` runs it, `EpisodeStart.restore` puts an
-environment there bit-equally, in microseconds.
+does not depend on what was before. So one reset per goal is enough: `capture` runs it, and an `EpisodeStart` puts
+environments there bit-equally, in microseconds.
 """
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
 import mujoco
 import numpy as np
+from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.types import Task
 
@@ -21,6 +22,10 @@ MODEL_FIELDS = ("body_pos", "site_pos")
 DATA_FIELDS = ("xpos", "xquat", "xmat", "geom_xpos", "geom_xmat", "site_xpos", "site_xmat")
 """What metaworld reads of the data besides the state. After some resets they are older than the state, since
 metaworld moves joints without `mj_forward`: window-close first sees its handle where it was 0.2 m ago."""
+
+
+SIMULATION = ("data", "model", "mujoco_renderer")
+"""Attributes that are the simulation, not what a reset leaves."""
 
 
 class View(NamedTuple):
@@ -53,21 +58,13 @@ class EpisodeStart:
     data: Mapping[str, np.ndarray]
     """`DATA_FIELDS`, as stale as metaworld leaves them. No step reads them: each begins with the kinematics."""
     attributes: Mapping[str, Any]
-    """Plain attributes of the environment that the reset wrote, by name, `_prev_obs` among them."""
+    """All other attributes of the environment, by name; those of `SIMULATION` aside."""
     views: Mapping[str, View]
-    """Attributes that the reset made windows on simulator memory."""
-
-    def restore(self, env: SawyerXYZEnv) -> np.ndarray:
-        """Put an environment of the same task here, as its own reset would; a copy of the first observation."""
-        self.place_model(env.model)
-        self.place_data(env.model, env.data)
-        self.place_attributes(env, env.data)
-        return self.obs.copy()
-
-    def place_model(self, model: mujoco.MjModel) -> None:
-        """Write the goal into a model; environments that share one do so before each of their steps."""
-        for field, value in self.model.items():
-            getattr(model, field)[:] = value
+    """Attributes that are windows on simulator memory."""
+    low: np.ndarray
+    """What observations are clipped to from below, `[O]`: the goal's box is there."""
+    high: np.ndarray
+    """And from above, `[O]`."""
 
     def place_data(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Write the state, and the positions that belong to it."""
@@ -76,43 +73,60 @@ class EpisodeStart:
             getattr(data, field)[:] = value
 
     def place_attributes(self, env: SawyerXYZEnv, data: mujoco.MjData) -> None:
-        """Write the plain attributes of an environment whose simulator memory is `data`."""
-        if env._partially_observable:  # the goal is visible from now on; as in set_task
-            vars(env).pop("sawyer_observation_space", None)
+        """Write the attributes of an environment whose simulator memory is `data`."""
         vars(env).update(self.attributes)
         for name, view in self.views.items():
             setattr(env, name, view.of(data))
 
 
+class _HandMovedOnce(SawyerXYZEnv):
+    """In front of a task's class: of a reset's two `reset_model`, the first counts for what it writes into the model
+    alone, since its data are reset before the second."""
+
+    def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """As metaworld's."""
+        self._counts = False
+        return super().reset(**options)
+
+    def _reset_hand(self, *steps: int) -> None:
+        if self._counts:
+            super()._reset_hand(*steps)
+        else:
+            self.init_tcp = self.tcp_center
+        self._counts = True
+
+
+def resetting_env(task: str, reward_version: str) -> SawyerXYZEnv:
+    """An environment of a task (V3 name) for `capture`: 0.1 s to compile the model, 25 MB."""
+    stock = ALL_V3_ENVIRONMENTS[task]
+    return type(stock.__name__, (_HandMovedOnce, stock), {})(reward_function_version=reward_version)
+
+
 def capture(env: SawyerXYZEnv, goal: np.ndarray) -> EpisodeStart:
-    """Reset an environment to a goal vector `[3 or 6]` (goal visible), and keep what that leaves."""
-    stock = type(env)
-    written: set[str] = set()
-    # For the time of the reset, the environment tells which attributes it writes, and moves its hand once.
-    overrides = {"__setattr__": _recorder(written), "_reset_hand": _in_second_call(stock._reset_hand)}
-    env.__class__ = type(stock.__name__, (stock,), overrides)
-    try:
-        env.set_task(visible_goal(stock, goal))
-        obs, _ = env.reset()
-    finally:
-        env.__class__ = stock
+    """Reset a `resetting_env` to a goal vector `[3 or 6]` (goal visible), and keep what that leaves."""
+    env.set_task(visible_goal(goal))
+    obs, _ = env.reset()
+    bounds = env.sawyer_observation_space  # made when it is first asked for
     state = np.empty(mujoco.mj_stateSize(env.model, _STATE))
     mujoco.mj_getState(env.model, env.data, state, _STATE)
-    views = {name: view for name in written if (view := view_of(getattr(env, name), env.data))}
+    attributes = {name: value for name, value in vars(env).items() if name not in SIMULATION}
+    views = {name: view for name, value in attributes.items() if (view := view_of(value, env.data))}
     return EpisodeStart(
         obs=_frozen(obs),
         state=state,  # the binding of mj_setState wants a writable one
         model={field: _frozen(getattr(env.model, field)) for field in MODEL_FIELDS},
         data={field: _frozen(getattr(env.data, field)) for field in DATA_FIELDS},
-        attributes={name: _frozen(getattr(env, name)) for name in written - set(views)},
+        attributes={name: _frozen(value) for name, value in attributes.items() if name not in views},
         views=views,
+        low=bounds.low,
+        high=bounds.high,
     )
 
 
-def visible_goal(env_class: type[SawyerXYZEnv], goal: np.ndarray) -> Task:
-    """A goal vector as metaworld's `set_task` takes it."""
-    data = {"env_cls": env_class, "rand_vec": goal, "partially_observable": False}
-    return Task(env_name=env_class.__name__, data=pickle.dumps(data))
+def visible_goal(goal: np.ndarray) -> Task:
+    """A goal vector as the `set_task` of every task takes it."""
+    data = {"env_cls": SawyerXYZEnv, "rand_vec": goal, "partially_observable": False}
+    return Task(env_name="", data=pickle.dumps(data))
 
 
 def view_of(value: Any, data: mujoco.MjData) -> View | None:
@@ -125,29 +139,6 @@ def view_of(value: Any, data: mujoco.MjData) -> View | None:
             offset = value.__array_interface__["data"][0] - array.__array_interface__["data"][0]
             return View(field, offset // array.strides[0])
     return None
-
-
-def _recorder(written: set[str]) -> Any:
-    def record(env: SawyerXYZEnv, name: str, value: Any) -> None:
-        written.add(name)
-        object.__setattr__(env, name, value)
-
-    return record
-
-
-def _in_second_call(reset_hand: Callable[[SawyerXYZEnv], None]) -> Callable[[SawyerXYZEnv], None]:
-    """The first `reset_model` counts for what it writes into the model; its data are reset before the second."""
-    calls = 0
-
-    def reset(env: SawyerXYZEnv) -> None:
-        nonlocal calls
-        calls += 1
-        if calls > 1:
-            reset_hand(env)
-        else:
-            env.init_tcp = env.tcp_center
-
-    return reset
 
 
 def _frozen(value: Any) -> Any:

@@ -6,8 +6,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from mtrl.envs.metaworld.drawn import release_drawn
-from mtrl.envs.metaworld.stock import stock_env
+from mtrl.envs.metaworld.internals.memory import release_drawing_data
+from tests.envs.stock import stock_env
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="gives pages back to Linux")
 COLLISION = ("mesh_vert", "mesh_graph", "mesh_pos", "mesh_quat", "geom_size", "geom_aabb", "body_inertia")
@@ -15,8 +15,8 @@ COLLISION = ("mesh_vert", "mesh_graph", "mesh_pos", "mesh_quat", "geom_size", "g
 
 @pytest.mark.parametrize("task", ["reach-v3", "door-open-v3", "basketball-v3"])
 def test_textures_and_surfaces_go_and_the_rest_stays(task: str) -> None:
-    whole, model = stock_env(task, "v2").model, stock_env(task, "v2").model
-    release_drawn(model)
+    whole, model = stock_env(task).model, stock_env(task).model
+    release_drawing_data(model)
     changed = {name: given_back for name in _arrays(model) if (given_back := _changed(whole, model, name)) > 0}
     assert set(changed) <= {
         *("tex_data", "mesh_face", "mesh_facenormal", "mesh_facetexcoord", "mesh_normal", "mesh_texcoord"),
