@@ -9,6 +9,7 @@ import tempfile
 
 from mtrl.envs.interface import SimulatorError
 from mtrl.envs.workers import commands
+from mtrl.envs.workers.lifeline import Lifeline
 from mtrl.envs.workers.plan import Plan, Share
 
 _EXIT_TIMEOUT_S = 5.0
@@ -28,6 +29,7 @@ class Worker:
         """Start the process on the shared memory of `count` rows; it answers once when its simulators are built."""
         self._names = share.names
         self._channel, theirs = socket.socketpair()
+        self._lifeline = Lifeline()
         with theirs, tempfile.TemporaryFile() as told:
             arguments = json.dumps(
                 {
@@ -43,11 +45,12 @@ class Worker:
             told.seek(0)
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START.format(path=sys.path, worker=plan.worker)],
-                pass_fds=(theirs.fileno(), memory),
+                pass_fds=(theirs.fileno(), memory, self._lifeline.child_end.fileno()),
                 stdin=told,
                 env=os.environ | _ONE_THREAD,
                 start_new_session=True,  # Ctrl-C in the terminal is the parent's to handle
             )
+        self._lifeline.hold(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -95,3 +98,4 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._lifeline.let_go()

@@ -1,6 +1,6 @@
 """The frame of what runs inside a worker process.
 
-It ends when the channel does, that is when its parent closes it or dies, however it dies.
+It ends when the channel does, that is when its parent closes it; when the parent dies, `lifeline` ends it sooner.
 """
 
 import gc

@@ -15,19 +15,9 @@ from mtrl import envs
 from mtrl.envs.workers import commands
 from mtrl.envs.workers.assignment import balanced
 from mtrl.envs.workers.vector_env import WorkerEnv
+from tests.envs.processes import alive, end_within
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-
-_PARENT = """
-import signal, sys, time
-sys.path[:] = {path!r}
-import torch
-from mtrl import envs
-env = envs.make(["reach-v3", "push-v3"], num_workers=2)
-env.reset()
-print(*env.worker_pids(), flush=True)
-time.sleep(60)
-"""
 
 
 def _make(tasks: list[str], num_workers: int) -> WorkerEnv:
@@ -36,57 +26,34 @@ def _make(tasks: list[str], num_workers: int) -> WorkerEnv:
     return env
 
 
-def _alive(pid: int) -> bool:
-    """Whether the process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def _cpu_s(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-
-
-def _end_within(pids: tuple[int, ...], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not any(map(_alive, pids)):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_close_and_forgetting_end_the_workers() -> None:
     env = _make(["reach-v3", "push-v3"], 2)
     pids = env.worker_pids()
     assert len(set(pids)) == 2
-    assert all(map(_alive, pids))
+    assert all(map(alive, pids))
     env.reset()
     env.send(np.zeros((2, 1, 4)))
     env.close()  # in the middle of a step
-    assert not any(map(_alive, pids))
+    assert not any(map(alive, pids))
 
     forgotten = _make(["reach-v3"], 1)
     pids = forgotten.worker_pids()
     del forgotten
-    assert _end_within(pids, 5)
+    assert end_within(pids, 5)
 
 
-def test_workers_of_a_killed_parent_end_and_import_no_torch() -> None:
-    code = _PARENT.format(path=[path or os.getcwd() for path in sys.path])
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        pids = tuple(int(pid) for pid in parent.stdout.readline().split())
-        try:
-            assert len(pids) == 2
-            for pid in pids:
-                assert os.getsid(pid) != os.getsid(parent.pid)  # Ctrl-C reaches the terminal's session alone
-                assert "libmujoco" in (maps := Path(f"/proc/{pid}/maps").read_text())
-                assert "libtorch" not in maps
-        finally:
-            os.kill(parent.pid, signal.SIGKILL)
-        assert _end_within(pids, 5)
+def test_workers_import_no_torch_and_are_in_a_session_of_their_own() -> None:
+    import torch  # noqa: F401  loaded here
+
+    with _make(["reach-v3", "push-v3"], 2) as env:
+        for pid in env.worker_pids():
+            assert os.getsid(pid) != os.getsid(os.getpid())  # Ctrl-C reaches the terminal's session alone
+            assert "libmujoco" in (maps := Path(f"/proc/{pid}/maps").read_text())
+            assert "libtorch" not in maps
 
 
 def test_killed_worker_is_named_and_takes_the_rest_along() -> None:
@@ -96,7 +63,7 @@ def test_killed_worker_is_named_and_takes_the_rest_along() -> None:
     os.kill(pids[1], signal.SIGKILL)  # one task each, in their order
     with pytest.raises(RuntimeError, match="simulator process of push-v3 was killed by signal 9"):
         env.step(np.zeros((3, 1, 4)))
-    assert not any(map(_alive, pids))
+    assert not any(map(alive, pids))
     with pytest.raises(RuntimeError, match="after close"):
         env.reset()
 
