@@ -23,6 +23,7 @@ from mtrl.envs.interface import (
     Step,
     VectorEnv,
 )
+from mtrl.envs.options import Options
 from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, sizes, task_names
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "MT25",
     "MT50",
     "OBSERVATION_SIZE",
+    "Options",
     "SimulatorError",
     "SimulatorInfo",
     "Sizes",

@@ -17,8 +17,8 @@ class TaskSpec(NamedTuple):
     min_distance: float
     """A vector is drawn again while its numbers 0:2 and 3:5 are closer than this, m; 0 for no such rule."""
     cost_us: float
-    """Time of a step, us, measured once on one core: balances the simulators over workers, nothing else. MT10's tasks
-    four together, the others one by one."""
+    """Time of a step, us, measured once on one core by `scripts/bench_tasks.py`: balances the simulators over workers,
+    nothing else."""
 
 
 CATALOG: Mapping[str, TaskSpec] = {

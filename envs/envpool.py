@@ -15,13 +15,12 @@ from typing import Any, Self, final
 
 import numpy as np
 
-from mtrl.envs.actions import checked_actions
+from mtrl.envs.calls import Phase, checked_actions
 from mtrl.envs.episodes import Episodes
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
-from mtrl.envs.phase import Phase
 from mtrl.extras import install
 
 DIFFERENT_REWARD = frozenset(
@@ -55,10 +54,7 @@ class EnvPoolEnv:
 
     action_size = ACTION_SIZE
 
-    def __init__(
-        self,
-        options: Options,
-    ) -> None:
+    def __init__(self, options: Options) -> None:
         """Make the pools.
 
         Raises:
@@ -66,7 +62,7 @@ class EnvPoolEnv:
             ValueError: for an option that EnvPool cannot follow.
         """
         _check_supported(options)
-        self.tasks = options.tasks
+        self.tasks = options.names
         self.num_envs_per_task = options.num_envs_per_task
         self.seed = options.seed
         self.horizon = options.horizon
@@ -78,12 +74,12 @@ class EnvPoolEnv:
         self._episodes = Episodes(*self._shape, options.horizon)
         self._phase = Phase.NEW
         self._pools = self._make_pools(episode=0)
-        different = [task for task in options.tasks if task in DIFFERENT_REWARD]
+        different = [task for task in options.names if task in DIFFERENT_REWARD]
         if different:
             warnings.warn(
                 f"EnvPool's reward is not Meta-World's for {', '.join(different)}: "
                 "do not compare their returns with other backends",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def reset(self) -> np.ndarray:
@@ -192,7 +188,7 @@ def _check_supported(options: Options) -> None:
     """ValueError for what EnvPool cannot do."""
     for parameter, value, only, reason in (
         ("goal_order", options.goal_order, "random", "cannot set goals"),
-        ("goal_seed", options.goal_seed, options.seed, "draws goals of its own"),
+        ("goal_seed", options.seed_of_goals, options.seed, "draws goals of its own"),
         ("num_goals", options.num_goals, NUM_GOALS, "draws a fresh goal for every episode"),
         ("reward_version", options.reward_version, "v2", "knows one reward"),
         ("num_workers", options.num_workers, 0, "runs a thread per task"),

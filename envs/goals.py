@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtrl.envs.catalog import CATALOG, TaskSpec
-from mtrl.envs.options import GoalOrder
 
+GOAL_ORDERS = ("random", "cycle")
+"""Drawn anew for every episode; or visited in turn, goals e, e + E, e + 2E, ... by environment e."""
 NUM_GOALS = 50
 """Goals of each task in a Meta-World benchmark."""
 
@@ -44,7 +45,7 @@ def _draw(generator: np.random.RandomState, spec: TaskSpec) -> np.ndarray:
 
 
 def goal_index(
-    order: GoalOrder, seed: int, task: str, num_envs_per_task: int, environment: int, episode: int, num_goals: int
+    order: str, seed: int, task: str, num_envs_per_task: int, environment: int, episode: int, num_goals: int
 ) -> int:
     """The goal of an environment's `episode`-th episode, `0..num_goals-1`.
 

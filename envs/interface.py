@@ -68,7 +68,7 @@ class SimulatorInfo:
     goals: str
     """Where an episode's goal comes from."""
     reward: str
-    """Which reward is given."""
+    """Which reward is given: Meta-World's V2, say, or EnvPool's."""
 
 
 class VectorEnv(Protocol):
@@ -80,19 +80,19 @@ class VectorEnv(Protocol):
 
     @property
     def num_envs_per_task(self) -> int:
-        """E."""
+        """E, the number of environments of each task."""
 
     @property
     def seed(self) -> int:
-        """That it was made with."""
+        """The seed that the environment was made with."""
 
     @property
     def observation_size(self) -> int:
-        """O."""
+        """O, the number of numbers in an observation."""
 
     @property
     def action_size(self) -> int:
-        """A."""
+        """A, the number of numbers in an action."""
 
     @property
     def horizon(self) -> int:
@@ -125,7 +125,7 @@ class VectorEnv(Protocol):
         """
 
     def step(self, actions: np.ndarray) -> Step:
-        """`send`, then `recv`."""
+        """Take a step with actions `[T, E, A]`: `send`, then `recv`."""
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """What `load_state_dict` needs, as plain numeric arrays; not between `send` and `recv`."""

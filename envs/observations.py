@@ -12,14 +12,14 @@ _GOAL = slice(36, 39)
 
 @final
 class Observations:
-    """From the simulators' observations to those of the vector environment, alike for every backend.
+    """Makes the vector environment's observations from the simulators', alike for every backend.
 
     Hidden goals are zeros, as in metaworld's `partially_observable=True`, where rewards stay as they are.
     """
 
     def __init__(self, options: Options, size: int = OBSERVATION_SIZE) -> None:
         """`size`: numbers that the simulators give; only Meta-World's hold a goal that can be hidden."""
-        num_tasks = len(options.tasks)
+        num_tasks = len(options.names)
         self._goals_visible = options.goals_visible
         one_hot = np.eye(num_tasks) if options.one_hot else np.zeros((num_tasks, 0))
         self._one_hot = np.repeat(one_hot[:, None], options.num_envs_per_task, axis=1)

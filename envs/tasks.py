@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from mtrl.envs.catalog import CATALOG, POINTS
 from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, Sizes
-from mtrl.envs.registered.registry import is_registered
-from mtrl.envs.registered.spaces import common_sizes
+from mtrl.envs.registered.registry import common_sizes, is_registered
 
 MT10 = (
     "reach-v3",

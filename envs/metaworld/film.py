@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import imageio_ffmpeg
 import numpy as np
 
-from mtrl.envs.metaworld.cameras import STEPS_PER_S
+from mtrl.envs.metaworld.graphics import STEPS_PER_S
 from mtrl.envs.metaworld.rendering import replay, stock_environment
 
 _NOTHING = 1e-6  # between an observation and its replay, m

@@ -1,10 +1,15 @@
-"""How MuJoCo draws without a screen: EGL, or OSMesa where there is none."""
+"""The cameras that MuJoCo draws from, and how it draws without a screen: with EGL, or OSMesa where there is none."""
 
 import os
 import subprocess
 import sys
 import tempfile
 
+CAMERAS = ("corner4", "corner", "corner2", "corner3", "topview", "behindGripper", "gripperPOV")
+"""Names; the first sees hand, object and goal of every MT10 task."""
+
+STEPS_PER_S = 80
+"""Environment steps in a second of simulated time: five MuJoCo steps of 2.5 ms each."""
 _PACKAGES = {"egl": "libegl1 and libgl1-mesa-dri", "osmesa": "libosmesa6"}
 """What Debian and Ubuntu call them."""
 _TRY = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8).render()"

@@ -14,7 +14,7 @@ import numpy as np
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from mtrl.envs.metaworld.cameras import CAMERAS
+from mtrl.envs.metaworld.graphics import CAMERAS
 from mtrl.envs.metaworld.internals.episode_start import visible_goal
 
 _GOAL_RADIUS_M = 0.022  # a little more than the goal sites that some models have
@@ -40,7 +40,7 @@ class Pictures:
     """Takes pictures of an environment; does not change what it simulates."""
 
     def __init__(self, env: SawyerXYZEnv, camera: str = "corner4", size: int = 480) -> None:
-        """Prepare `size` x `size` pixels from one of `cameras.CAMERAS`. Raises ValueError for another camera."""
+        """Prepare `size` x `size` pixels from one of `graphics.CAMERAS`. Raises ValueError for another camera."""
         if camera not in CAMERAS:
             raise ValueError(f"camera must be one of {list(CAMERAS)}, got {camera!r}")
         self._env, self._camera = env, camera
@@ -103,7 +103,7 @@ def replay(env: SawyerXYZEnv, actions: np.ndarray, *, camera: str, size: int) ->
     Args:
         env: just reset (`stock_environment`).
         actions: `[steps, 4]` float32.
-        camera: one of `cameras.CAMERAS`.
+        camera: one of `graphics.CAMERAS`.
         size: pixels of a side.
     """
     with closing(Pictures(env, camera, size)) as pictures:

@@ -13,17 +13,16 @@ from mtrl.envs.interface import OBSERVATION_SIZE
 from mtrl.envs.metaworld.internals.episode_start import EpisodeStart, capture, resetting_env
 from mtrl.envs.metaworld.internals.light_env import LightEnv, SharedModel, light_env
 from mtrl.envs.metaworld.internals.memory import forget_compilation, release_drawing_data
-from mtrl.envs.options import RewardVersion
 
 _FINGERS = np.array([1.0, -1.0])
 """Control of the two, per gripper effort."""
 
 
 class Group(NamedTuple):
-    """The environments of a task."""
+    """Which environments of a task a worker has."""
 
     task: str
-    """V3 name."""
+    """The task's V3 name."""
     goals: np.ndarray
     """Goal vectors, `[num_goals, 3 or 6]`."""
     num_envs: int
@@ -34,7 +33,7 @@ class _World:
     """What the environments of a task share: the model, and the starts of episodes, each of which one stock
     environment resets to once."""
 
-    def __init__(self, group: Group, reward_version: RewardVersion) -> None:
+    def __init__(self, group: Group, reward_version: str) -> None:
         self._goals = group.goals
         self._resetting = resetting_env(group.task, reward_version)
         forget_compilation()
@@ -59,7 +58,7 @@ class Simulators:
     parent does. What all environments do alike is done for all of them at once.
     """
 
-    def __init__(self, groups: Sequence[Group], reward_version: RewardVersion) -> None:
+    def __init__(self, groups: Sequence[Group], reward_version: str) -> None:
         worlds = [_World(group, reward_version) for group in groups]
         self._members: list[tuple[_World, LightEnv]] = [(world, env) for world in worlds for env in world.envs]
         self._envs = [env for _, env in self._members]
@@ -70,7 +69,7 @@ class Simulators:
 
     @property
     def physics(self) -> list[tuple[mujoco.MjModel, mujoco.MjData, int]]:
-        """Of each environment, and how many steps of MuJoCo are one of ours."""
+        """Each environment's simulation, and how many steps of MuJoCo are one of ours."""
         return [env.physics for env in self._envs]
 
     def reset(self, goals: np.ndarray) -> np.ndarray:

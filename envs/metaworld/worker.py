@@ -6,12 +6,12 @@ import numpy as np
 
 from mtrl.envs.goals import benchmark_goals
 from mtrl.envs.metaworld.simulators import Group, Simulators
-from mtrl.envs.workers import commands
+from mtrl.envs.workers import protocol
 from mtrl.envs.workers.serving import Obey, serve
 
 
 def main(specification: str) -> None:
-    """Serve the parent that wrote this: JSON of `specification.Specification` and what `process.Worker` adds."""
+    """Serve the parent that wrote this: JSON of `backend.Specification` and what `process.Worker` adds."""
     serve(specification, _build)
 
 
@@ -27,9 +27,9 @@ def _build(spec: dict[str, Any], table: np.ndarray) -> Obey:
     next_obs, reward, success = table["next_obs"], table["reward"], table["success"]
 
     def obey(command: bytes) -> None:
-        if command != commands.RESET:
+        if command != protocol.RESET:
             next_obs[own], reward[own], success[own] = simulators.step(action[own])
-        if command != commands.STEP:
+        if command != protocol.STEP:
             obs[own] = simulators.reset(goal[own])
 
     return obey

@@ -9,8 +9,7 @@ from mtrl.cores import available_cores
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import SimulatorInfo
 from mtrl.envs.options import Options
-from mtrl.envs.registered.registry import find
-from mtrl.envs.registered.spaces import common_sizes
+from mtrl.envs.registered.registry import common_sizes, find
 from mtrl.envs.workers.assignment import balanced
 from mtrl.envs.workers.plan import Plan, Share
 from mtrl.envs.workers.vector_env import WorkerEnv
@@ -26,7 +25,7 @@ def registered_env(options: Options) -> WorkerEnv:
         ValueError: an option that only Meta-World has, or spaces that do not fit.
     """
     _check_supported(options)
-    sizes = common_sizes(options.tasks)
+    sizes = common_sizes(options.names)
     plan = Plan(
         simulator=_simulator_info(options),
         worker="mtrl.envs.registered.worker",
@@ -43,12 +42,12 @@ def reset_seed(options: Options, task: int, environment: int, episode: int) -> i
 
     In order `cycle`, all environments of a task work through one list: how many they are does not change it.
     """
-    name = options.tasks[task].encode()
+    name = options.names[task].encode()
     if options.goal_order == "cycle":
         key: tuple[int, ...] = (*name, environment + episode * options.num_envs_per_task)
     else:
         key = (*name, environment, episode)
-    return int(np.random.SeedSequence((options.seed, options.goal_seed), spawn_key=key).generate_state(1)[0])
+    return int(np.random.SeedSequence((options.seed, options.seed_of_goals), spawn_key=key).generate_state(1)[0])
 
 
 def _check_supported(options: Options) -> None:
@@ -66,10 +65,10 @@ def _check_supported(options: Options) -> None:
 def _shares(options: Options) -> list[Share]:
     import cloudpickle  # Gymnasium needs it as well; takes along what a notebook or a script defines
 
-    row_tasks = [task for task in options.tasks for _ in range(options.num_envs_per_task)]
+    row_tasks = [task for task in options.names for _ in range(options.num_envs_per_task)]
     num_workers = min(options.num_workers or available_cores(), len(row_tasks))
     assignment = balanced([1.0] * len(row_tasks), row_tasks, num_workers)
-    specs = {task: base64.b64encode(cloudpickle.dumps(find(task))).decode() for task in options.tasks}
+    specs = {task: base64.b64encode(cloudpickle.dumps(find(task))).decode() for task in options.names}
     shares = []
     for rows in assignment:
         tasks = [row_tasks[row] for row in rows]
@@ -80,7 +79,7 @@ def _shares(options: Options) -> list[Share]:
 
 def _simulator_info(options: Options) -> SimulatorInfo:
     versions = {"gymnasium": importlib.metadata.version("gymnasium")}
-    for task in options.tasks:  # a package of their own decides the numbers as well
+    for task in options.names:  # a package of their own decides the numbers as well
         entry = find(task).entry_point
         package = (entry if isinstance(entry, str) else getattr(entry, "__module__", "")).split(".")[0].split(":")[0]
         try:

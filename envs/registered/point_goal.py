@@ -21,7 +21,7 @@ MAX_STEPS = 20
 _START = 0.3  # half the side of the square that episodes begin in
 _WALL = 1.5  # half the side of the square that the point cannot leave
 GOALS = dict(zip(POINTS, ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)), strict=True))
-"""Of each task."""
+"""Where each task's point is to go, by the task's name."""
 
 
 @final
@@ -36,13 +36,13 @@ class PointGoal(gymnasium.Env[np.ndarray, np.ndarray]):
         self._position = np.zeros(2)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
-        """Anywhere near the middle."""
+        """Begin an episode anywhere near the middle."""
         super().reset(seed=seed)
         self._position = self.np_random.uniform(-_START, _START, 2)
         return self._position.copy(), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Never terminates."""
+        """Move the point by `STEP` times the action; an episode is truncated and never terminates."""
         self._position = np.clip(self._position + STEP * np.clip(action, -1.0, 1.0), -_WALL, _WALL)
         distance = float(np.abs(self._goal - self._position).sum())
         return self._position.copy(), 1.0 - distance / 2.0, False, False, {"success": distance < STEP}

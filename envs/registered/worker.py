@@ -7,7 +7,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from mtrl.envs.workers import commands
+from mtrl.envs.workers import protocol
 from mtrl.envs.workers.serving import Obey, serve
 
 
@@ -25,7 +25,7 @@ class Environment:
     def obey(self, command: bytes) -> None:
         """Carry out a command; what the environment raises is told with its task's name."""
         try:
-            if command == commands.RESET:
+            if command == protocol.RESET:
                 self._reset()
             elif self._row["active"]:
                 self._step()

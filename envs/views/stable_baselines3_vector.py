@@ -40,7 +40,7 @@ class StableBaselines3Vector(VecEnv):
         return self._flat(obs).astype(np.float32)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """For the next reset; only the seed of `mtrl.envs.make` is taken there."""
+        """Choose the seed of the next reset, which takes no other than that of `mtrl.envs.make`."""
         self._seed = seed
         return [seed] * self.num_envs
 
@@ -49,7 +49,7 @@ class StableBaselines3Vector(VecEnv):
         self.env.send(np.reshape(actions, (len(self.env.tasks), self.env.num_envs_per_task, -1)))
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Wait for it."""
+        """Wait for the step that `step_async` began."""
         step = self.env.recv()
         done = self._flat(step.done)
         infos: list[dict[str, Any]] = [{"success": bool(success)} for success in self._flat(step.success)]

@@ -4,9 +4,7 @@ vector_env.py  the vector environment, in the caller's process
 plan.py        what a backend tells it
 assignment.py  which environments go to which worker
 process.py     one worker process as its parent sees it
-serving.py     the frame of what runs inside it
-line.py        its end of the channel
 lifeline.py    what ends a worker with its parent
-commands.py    what the two say to each other
-rows.py        the shared memory
+serving.py     the frame of what runs inside it
+protocol.py    what the two share: memory and commands
 """

@@ -20,7 +20,7 @@ class Lifeline:
     def __init__(self) -> None:
         child_end, parent_end = os.pipe()
         self.child_end = os.fdopen(child_end, "rb", buffering=0)
-        """For the child to inherit."""
+        """The child's end, which it has to inherit."""
         self._parent_end = os.fdopen(parent_end, "wb", buffering=0)
         _lifelines.add(self)
 

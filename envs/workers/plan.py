@@ -19,13 +19,13 @@ class Share:
 
 @dataclass(frozen=True)
 class Plan:
-    """A backend."""
+    """What a backend simulates, where, and what an episode begins with."""
 
     simulator: SimulatorInfo
     worker: str
     """Module whose `main` runs in each process."""
     shares: Sequence[Share]
-    """Of all workers."""
+    """What each worker is told, in the order of the workers."""
     observation_size: int
     """Numbers that the simulator observes, before `Observations` adds or hides some."""
     action_size: int

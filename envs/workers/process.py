@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from mtrl.envs.interface import SimulatorError
-from mtrl.envs.workers import commands
+from mtrl.envs.workers import protocol
 from mtrl.envs.workers.lifeline import Lifeline
 from mtrl.envs.workers.plan import Plan, Share
 
@@ -58,7 +58,7 @@ class Worker:
         return self._process.pid
 
     def send(self, command: bytes) -> None:
-        """Give a command (`commands.STEP`, ...). Raises RuntimeError if the process died."""
+        """Give a command (`protocol.STEP`, ...). Raises RuntimeError if the process died."""
         try:
             self._channel.sendall(command)
         except (BrokenPipeError, ConnectionResetError):
@@ -67,7 +67,7 @@ class Worker:
     def wait(self) -> None:
         """Wait for the answer to a command. Raises RuntimeError, with the tasks' names, if there is none."""
         answer = self._receive()
-        if answer != commands.DONE:
+        if answer != protocol.DONE:
             raise self._death(answer)
 
     def _receive(self) -> bytes:
@@ -77,7 +77,7 @@ class Worker:
             return b""
 
     def _death(self, answer: bytes) -> RuntimeError:
-        if answer == commands.FAILED:
+        if answer == protocol.FAILED:
             with self._channel.makefile("rb") as rest:
                 trace = rest.read().decode()
             error = RuntimeError(f"the simulator of {self._names} failed: {trace.splitlines()[-1]}")

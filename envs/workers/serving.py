@@ -1,22 +1,29 @@
-"""The frame of what runs inside a worker process.
+"""The frame of what runs inside a worker process, and how it waits there: asleep, or for a moment awake where commands
+come fast.
 
 It ends when the channel does, that is when its parent closes it; when the parent dies, `lifeline` ends it sooner.
 """
 
 import gc
 import json
+import os
+import select
 import socket
+import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
-from mtrl.envs.workers import commands, rows
-from mtrl.envs.workers.line import Line
+from mtrl.envs.workers import protocol
 
 Obey = Callable[[bytes], None]
 """Carries out one command on the rows."""
+_SHORT_PAUSE_S = 300e-6
+"""A caller that only acts leaves 100 us between two steps, a learner milliseconds."""
+_AWAKE_S = 100e-6
+"""Waking a process takes 50 to 200 us and may put it on a core on which another worker runs, which doubles a step."""
 
 
 def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray], Obey]) -> None:
@@ -29,13 +36,43 @@ def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray], Obey
     spec = json.loads(specification)
     with socket.socket(fileno=spec["channel"]) as channel:
         try:
-            table = rows.attach(spec["memory"], spec["count"], rows.row(spec["observation_size"], spec["action_size"]))
+            row = protocol.row(spec["observation_size"], spec["action_size"])
+            table = protocol.attach(spec["memory"], spec["count"], row)
             obey = build(spec, table)
             gc.freeze()  # what is there now stays: no collection needs to look at it
-            line = Line(channel, table["finished"], spec["rows"][0])
-            while command := line.answer(commands.DONE):
+            line = _Line(channel, table["finished"], spec["rows"][0])
+            while command := line.answer(protocol.DONE):
                 obey(command)
         except (BrokenPipeError, ConnectionResetError):
             pass  # nobody is left to serve
         except Exception:
-            channel.sendall(commands.FAILED + traceback.format_exc().encode())
+            channel.sendall(protocol.FAILED + traceback.format_exc().encode())
+
+
+@final
+class _Line:
+    """Answers out, commands in.
+
+    If the last pause was a short one, from the last worker's answer to the command that followed, it waits awake for
+    `_AWAKE_S` before it sleeps; else it sleeps at once. Awake, it lets whoever shares its core run.
+    """
+
+    def __init__(self, channel: socket.socket, finished: np.ndarray, worker: int) -> None:
+        """`finished`: when each worker last answered, on the clock that all share, in shared memory."""
+        self._channel = channel
+        poller = select.poll()
+        poller.register(channel, select.POLLIN)
+        self._poll = poller.poll
+        self._finished, self._worker = finished, worker
+        self._in_short_pauses = False
+
+    def answer(self, answer: bytes) -> bytes:
+        """Answer a command and wait for the next, a byte; none if the other side is gone."""
+        now = self._finished[self._worker] = time.monotonic()
+        self._channel.sendall(answer)
+        until = now + _AWAKE_S
+        while self._in_short_pauses and not self._poll(0) and time.monotonic() < until:
+            os.sched_yield()
+        command = self._channel.recv(1)
+        self._in_short_pauses = bool(time.monotonic() - self._finished.max() < _SHORT_PAUSE_S)
+        return command

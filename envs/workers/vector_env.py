@@ -13,13 +13,12 @@ from typing import Self, final
 
 import numpy as np
 
-from mtrl.envs.actions import checked_actions
+from mtrl.envs.calls import Phase, checked_actions
 from mtrl.envs.episodes import Episodes
 from mtrl.envs.interface import Step
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
-from mtrl.envs.phase import Phase
-from mtrl.envs.workers import commands, rows
+from mtrl.envs.workers import protocol
 from mtrl.envs.workers.plan import Plan
 from mtrl.envs.workers.process import Worker
 
@@ -30,7 +29,7 @@ class WorkerEnv:
 
     def __init__(self, options: Options, plan: Plan) -> None:
         """Start the workers and wait for their simulators."""
-        self.tasks = options.tasks
+        self.tasks = options.names
         self.num_envs_per_task = options.num_envs_per_task
         self.seed = options.seed
         self.horizon = options.horizon
@@ -46,10 +45,10 @@ class WorkerEnv:
         self._everywhere = np.ogrid[: options.shape[0], : options.shape[1]]
         self._phase = Phase.NEW
 
-        count = len(options.tasks) * options.num_envs_per_task
-        row = rows.row(plan.observation_size, plan.action_size)
-        memory = rows.create(count, row)
-        self._rows = rows.attach(memory, count, row).reshape(options.shape)
+        count = len(options.names) * options.num_envs_per_task
+        row = protocol.row(plan.observation_size, plan.action_size)
+        memory = protocol.create(count, row)
+        self._rows = protocol.attach(memory, count, row).reshape(options.shape)
         self._workers: list[Worker] = []
         # Runs at close(), when the environment is forgotten, and at the interpreter's exit.
         self._shut_down = weakref.finalize(self, _shut_down, self._workers)
@@ -160,7 +159,7 @@ class WorkerEnv:
         self._episodes.start(number)
         everywhere = np.ones(self._options.shape, dtype=bool)
         self._write_starts(everywhere, self._episodes.number)
-        self._command(commands.RESET)
+        self._command(protocol.RESET)
         self._wait()
         self._write_starts(everywhere, self._episodes.number + 1)
         self._phase = Phase.READY
@@ -170,7 +169,7 @@ class WorkerEnv:
         last = self._episodes.next_step_is_last
         self._rows["action"], self._rows["active"], self._rows["last"] = actions, active, last
         self._phase = Phase.STEPPING
-        self._command(commands.STEP_AND_RESET if last.any() else commands.STEP)
+        self._command(protocol.STEP_AND_RESET if last.any() else protocol.STEP)
 
     def _write_starts(self, where: np.ndarray, number: np.ndarray) -> None:
         """Say what the next episodes, which have these numbers `[T, E]`, begin with."""

@@ -20,7 +20,7 @@ from mtrl.cli.screen import print_plain
 from mtrl.cores import available_cores
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.metaworld import graphics
-from mtrl.envs.metaworld.cameras import CAMERAS
+from mtrl.envs.metaworld.graphics import CAMERAS
 from mtrl.extras import install
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing

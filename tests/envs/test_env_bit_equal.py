@@ -11,7 +11,6 @@ from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import benchmark_goals
 from mtrl.envs.metaworld.internals.episode_start import visible_goal
 from mtrl.envs.metaworld.simulators import Group, Simulators
-from mtrl.envs.options import RewardVersion
 from mtrl.envs.tasks import task_names
 from tests.envs.stock import stock_env
 
@@ -40,11 +39,11 @@ def test_v1_rewards_of_mt10(task: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("reward_version", ["v2", "v1"])
 @pytest.mark.parametrize("task", CATALOG)
-def test_whole_episodes_of_every_task(task: str, reward_version: RewardVersion) -> None:
+def test_whole_episodes_of_every_task(task: str, reward_version: str) -> None:
     _compare(task, reward_version, steps=500)
 
 
-def _compare(task: str, reward_version: RewardVersion, steps: int) -> None:
+def _compare(task: str, reward_version: str, steps: int) -> None:
     """Episodes of `steps` each, beside a neighbour on the same model that has another goal and other actions."""
     stock = stock_env(task, reward_version)
     ours = Simulators([Group(task, GOALS[task], 2)], reward_version)

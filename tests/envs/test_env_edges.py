@@ -101,10 +101,10 @@ def test_worker_killed_before_close(env: WorkerEnv) -> None:
 
 @pytest.mark.parametrize(("worker", "end"), [("no.such.module", "exit code 1"), ("os", "exit code 1")])
 def test_worker_that_does_not_start(worker: str, end: str, capfd: pytest.CaptureFixture[str]) -> None:
-    options = Options(("a", "b"), 1, 0, 5, "random", 0, 50, "v2", False, True, 0)
-    shares = [Share(name, {"rows": [row]}) for row, name in enumerate(options.tasks)]
+    options = Options(("reach-v3", "push-v3"), horizon=5)
+    shares = [Share(name, {"rows": [row]}) for row, name in enumerate(options.names)]
     plan = Plan(SimulatorInfo("none", {}, "", ""), worker, shares, 3, 2, lambda *place: 0)
-    with pytest.raises(RuntimeError, match=f"the simulator process of [ab] ended with {end}"):
+    with pytest.raises(RuntimeError, match=f"the simulator process of (reach|push)-v3 ended with {end}"):
         WorkerEnv(options, plan)
     assert "Error" in capfd.readouterr().err  # the worker's own words
 

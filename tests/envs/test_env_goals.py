@@ -10,10 +10,9 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from mtrl import envs
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import NUM_GOALS, benchmark_goals, goal_index
-from mtrl.envs.options import GoalOrder
 
 
-def goal_indices(order: GoalOrder, seed: int, tasks: tuple[str, ...], num_envs: int, episode: int) -> np.ndarray:
+def goal_indices(order: str, seed: int, tasks: tuple[str, ...], num_envs: int, episode: int) -> np.ndarray:
     """Goals of all environments, `[T, E]`."""
     return np.array(
         [[goal_index(order, seed, t, num_envs, e, episode, NUM_GOALS) for e in range(num_envs)] for t in tasks]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mtrl import envs
-from mtrl.envs.workers import commands
+from mtrl.envs.workers import protocol
 from mtrl.envs.workers.assignment import balanced
 from mtrl.envs.workers.vector_env import WorkerEnv
 from tests.envs.processes import alive, end_within
@@ -85,7 +85,7 @@ def test_failure_inside_a_worker_is_reported_with_its_trace() -> None:
     env.reset()
     env.step(np.zeros((1, 1, 4)))
     env._rows["start"] = 50  # there are goals 0 to 49
-    env._workers[0].send(commands.RESET)
+    env._workers[0].send(protocol.RESET)
     with pytest.raises(RuntimeError, match="simulator of reach-v3 failed: IndexError") as error:
         env._workers[0].wait()
     assert "Traceback" in error.value.__notes__[0]

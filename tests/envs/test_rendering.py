@@ -11,7 +11,7 @@ import pytest
 from mtrl import envs
 from mtrl.envs.goals import benchmark_goals
 from mtrl.envs.metaworld import graphics
-from mtrl.envs.metaworld.cameras import CAMERAS, STEPS_PER_S
+from mtrl.envs.metaworld.graphics import CAMERAS, STEPS_PER_S
 
 SIZE = 96
 CORNERS = [name for name in CAMERAS if name.startswith("corner")]  # the hand hides the ball from behindGripper

@@ -27,7 +27,7 @@ def cheap_task(task: str) -> Any:
 
 @functools.cache
 def cheap_base() -> Any:
-    """To be behind a task's class: what the rewards of many tasks share."""
+    """A class with what the rewards of many tasks share; it stands behind a task's own, which may override it."""
     caging = _copy_of(SawyerXYZEnv.__module__).SawyerXYZEnv._gripper_caging_reward
     return type("CheapBase", (SawyerXYZEnv,), {"_gripper_caging_reward": caging})
 

@@ -37,7 +37,7 @@ class View(NamedTuple):
     field: str
     """Array of the data: `xpos` or `site_xpos`."""
     row: int
-    """Which body or site."""
+    """The number of the body or site."""
 
     def of(self, data: mujoco.MjData) -> np.ndarray:
         """The same window on this data, `[3]`."""
@@ -64,7 +64,7 @@ class EpisodeStart:
     low: np.ndarray
     """What observations are clipped to from below, `[O]`: the goal's box is there."""
     high: np.ndarray
-    """And from above, `[O]`."""
+    """What observations are clipped to from above, `[O]`."""
 
     def place_data(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """Write the state, and the positions that belong to it."""
@@ -80,11 +80,11 @@ class EpisodeStart:
 
 
 class _HandMovedOnce(SawyerXYZEnv):
-    """In front of a task's class: of a reset's two `reset_model`, the first counts for what it writes into the model
-    alone, since its data are reset before the second."""
+    """Stands in front of a task's class, so that a reset moves the hand once: of its two `reset_model`, the first
+    counts for what it writes into the model alone, since its data are reset before the second."""
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
-        """As metaworld's."""
+        """Reset as metaworld does, but for the first of two moves of the hand."""
         self._counts = False
         return super().reset(**options)
 

@@ -95,7 +95,7 @@ class LightEnv(SawyerXYZEnv):
         return reward, info["success"]
 
     def _observe(self, obs: np.ndarray) -> None:
-        """As `_get_obs`, clipped as `step` does: this frame 18, the last frame 18, the goal 3."""
+        """Write the observation that `step` would return: this frame 18, the last frame 18, the goal 3, clipped."""
         frame = self._frame
         frame[18:36] = frame[:18]
         frame[:3] = self._hand

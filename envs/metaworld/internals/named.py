@@ -35,19 +35,19 @@ class NamedAccess:
         return getattr(self._of, name)
 
     def body(self, name: Any) -> Named:
-        """As `of.body(name)`."""
+        """The body of this name, looked up once."""
         return self._find("body", name)
 
     def geom(self, name: Any) -> Named:
-        """As `of.geom(name)`."""
+        """The geom of this name, looked up once."""
         return self._find("geom", name)
 
     def site(self, name: Any) -> Named:
-        """As `of.site(name)`."""
+        """The site of this name, looked up once."""
         return self._find("site", name)
 
     def joint(self, name: Any) -> Named:
-        """As `of.joint(name)`."""
+        """The joint of this name, looked up once."""
         return self._find("joint", name)
 
     def _find(self, kind: str, name: Any) -> Named:

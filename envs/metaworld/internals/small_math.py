@@ -93,7 +93,7 @@ def quaternion(matrix: Sequence[float]) -> tuple[float, float, float, float]:
 
 @final
 class Rotation:
-    """As much of `scipy.spatial.transform.Rotation` as metaworld needs."""
+    """A rotation with as much of `scipy.spatial.transform.Rotation` as metaworld needs."""
 
     def __init__(self, quaternion: np.ndarray) -> None:
         self._quaternion = quaternion

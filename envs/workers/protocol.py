@@ -1,4 +1,4 @@
-"""The memory that a vector environment shares with its workers: one row per environment."""
+"""What a vector environment and its workers share: memory, a row per environment, and what they say, byte by byte."""
 
 import mmap
 import os
@@ -6,6 +6,17 @@ import sys
 import tempfile
 
 import numpy as np
+
+STEP = b"s"
+"""Step every active environment; one that ends by itself begins its next episode at once."""
+RESET = b"r"
+"""Begin an episode in every environment, with the start in its row."""
+STEP_AND_RESET = b"t"
+"""A step with which some environments, those marked `last`, reach the horizon and begin their next episodes."""
+DONE = b"d"
+"""Answer: ready for the next command."""
+FAILED = b"f"
+"""Answer: a traceback follows, then the end."""
 
 
 def row(observation_size: int, action_size: int) -> np.dtype:

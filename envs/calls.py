@@ -1,8 +1,23 @@
-"""Actions as the simulators take them."""
+"""What a call may be: which one comes next, and with what actions. Alike for every backend."""
 
 from collections.abc import Sequence
+from enum import Enum
 
 import numpy as np
+
+
+class Phase(Enum):
+    """Where a vector environment stands; the value says what a call that does not fit here is missing."""
+
+    NEW = "before reset(): call reset() first"
+    READY = "without send(): call send() first"
+    STEPPING = "while a step is under way: call recv() first"
+    CLOSED = "after close(): make a new environment"
+
+    def require(self, call: str, *allowed: "Phase") -> None:
+        """Raise RuntimeError naming `call` and the remedy unless the phase is one of those `allowed`."""
+        if self not in allowed:
+            raise RuntimeError(f"{call} {self.value}")
 
 
 def checked_actions(actions: np.ndarray, tasks: Sequence[str], num_envs_per_task: int, action_size: int) -> np.ndarray:
