@@ -2,8 +2,8 @@
 
     python -m scripts.bench_tasks [--tasks MT10] [--envs 4] [--rounds 5]
 
-Microseconds per environment step, resets left out, random actions; the least of the rounds, in which the two take turns
-so that they meet the same load. The costs in `mtrl.envs.catalog` are the second column of all fifty tasks.
+Microseconds of processor time per environment step, resets left out, random actions; the least of the rounds, in which
+the two take turns so that they meet the same load. The costs in `mtrl.envs.catalog` are the second column.
 """
 
 import argparse
@@ -58,10 +58,10 @@ def measure(task: str, goals: np.ndarray, num_envs: int, rounds: int) -> tuple[f
     for _ in range(rounds):
         for way, step in enumerate(ways):
             simulators.reset(np.arange(num_envs) % NUM_GOALS)
-            start = time.perf_counter()
+            start = time.process_time()
             for action in actions:
                 step(action)
-            best[way] = min(best[way], (time.perf_counter() - start) / (steps * num_envs) * 1e6)
+            best[way] = min(best[way], (time.process_time() - start) / (steps * num_envs) * 1e6)
     return best[0], best[1]
 
 
