@@ -17,7 +17,7 @@ class TaskSpec(NamedTuple):
     min_distance: float
     """A vector is drawn again while its numbers 0:2 and 3:5 are closer than this, m; 0 for no such rule."""
     cost_us: float
-    """Processor time of a step, us, as `scripts/bench_tasks.py` measured it once, on a busy core: balances the
+    """Processor time of a step, us, as `python -m scripts.bench_tasks` measured it once, on a busy core: balances the
     simulators over workers, nothing else."""
 
 

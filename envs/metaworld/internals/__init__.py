@@ -20,6 +20,6 @@ memory.py         gives back what only building and drawing need      the names 
 When one of these changes upstream, numbers differ. What tells: `tests/envs/test_env_bit_equal.py` steps every task
 beside stock metaworld and compares bits (`-m slow`: whole episodes, both rewards); `test_env_episode_start.py` compares
 every attribute and array after a reset; `test_env_small_math.py` and `test_env_memory.py` the helpers and the arrays;
-`python scripts/check_fidelity.py` the whole backend. The remedy is to mend the file, or to do without: a stock
+`python -m scripts.check_fidelity` the whole backend. The remedy is to mend the file, or to do without: a stock
 environment in place of `light_env`, its own `reset` in place of `capture`.
 """
