@@ -12,36 +12,37 @@ from torch.utils._pytree import tree_map
 Function = Callable[..., Any]
 
 
-def compiled(*functions: Function, cuda_graphs: bool = False) -> tuple[Function, ...]:
-    """The functions, each compiled at its first call; all as they are, with one warning, once compiling fails.
+class Compiler:
+    """Compiles functions, each at its first call; once one cannot be, all run as they are, and one warning says so.
 
     Shapes never change within a run, and each is one graph, so that a break shows here and not as a slow run. What is
     compiled is a copy: torch counts compilations by a function's code, for all its instances, and gives up after eight.
 
     Args:
-        functions: bound methods, of tensors.
         cuda_graphs: replay each as a CUDA graph. Its outputs are copied, or the next replay would overwrite them.
     """
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
-    options: dict[str, Any] = {
-        "guard_filter_fn": _checks_an_argument,
-        "triton.cudagraphs": cuda_graphs,
-        # That the compiler knows this processor's instructions shows when it compiles. Otherwise torch tries each set
-        # of them out, in a process of its own, in each run: two seconds, and eight the first time.
-        "cpp.vec_isa_ok": True,
-    }
-    failed = False
 
-    def compile_one(function: Function) -> Function:
-        fast = torch.compile(_copy(function), dynamic=False, fullgraph=True, options=options)
+    def __init__(self, cuda_graphs: bool = False) -> None:
+        warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
+        self._cuda_graphs, self._failed = cuda_graphs, False
+        self._options: dict[str, Any] = {
+            "guard_filter_fn": _checks_an_argument,
+            "triton.cudagraphs": cuda_graphs,
+            # That the compiler knows this processor's instructions shows when it compiles. Otherwise torch tries each
+            # set of them out, in a process of its own, in each run: two seconds, and eight the first time.
+            "cpp.vec_isa_ok": True,
+        }
+
+    def __call__(self, function: Function) -> Function:
+        """The function, a bound method of tensors, compiled."""
+        fast = torch.compile(_copy(function), dynamic=False, fullgraph=True, options=self._options)
 
         def call(*arguments: Any) -> Any:
-            nonlocal failed
-            if not failed:
+            if not self._failed:
                 try:
-                    return _copied(fast(*arguments)) if cuda_graphs else fast(*arguments)
+                    return _copied(fast(*arguments)) if self._cuda_graphs else fast(*arguments)
                 except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
-                    failed = True
+                    self._failed = True
                     warnings.warn(
                         f"cannot compile the update, so it runs slower ({str(error).strip().splitlines()[0]}); "
                         "is a C++ compiler installed? training.compile=false silences this",
@@ -51,8 +52,6 @@ def compiled(*functions: Function, cuda_graphs: bool = False) -> tuple[Function,
             return function(*arguments)
 
         return call
-
-    return tuple(compile_one(function) for function in functions)
 
 
 def _checks_an_argument(guards: Sequence[Any]) -> list[bool]:

@@ -1,17 +1,21 @@
 """The losses of soft actor-critic (Haarnoja et al. 2018b), one a task: pure functions of parameters, batch and noise.
 
-Axes: `T` tasks, `B` rows of a task, `O` observation, `A` action. Networks and value heads are written for one task.
+Axes: `T` tasks, `B` rows of a task, `O` observation, `A` action, `N` outputs of a critic. Networks and value heads are
+written for one task; `over_tasks` and `vmap` lift them.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.func import vmap
+from torch.nn import functional
 
-from mtrl.agents.networks import Network, NetworkParameters, TwinCritic
-from mtrl.agents.policy import Gaussian, gaussian
-from mtrl.agents.values import ValueHead
+from mtrl.agents.config import AgentConfig
+from mtrl.agents.networks import Network, NetworkParameters, TwinCritic, make_network
+from mtrl.agents.values import ValueHead, make_value_head
 from mtrl.gradients import Tape, over_tasks
 
 
@@ -31,9 +35,42 @@ class Batch(NamedTuple):
     because of a time limit."""
 
 
+class Gaussian(NamedTuple):
+    """The tanh-Gaussian policy (Haarnoja et al. 2018, appendix C): a diagonal Gaussian before the tanh."""
+
+    mean: Tensor
+    """`[..., A]`"""
+    log_std: Tensor
+    """`[..., A]`"""
+
+    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Squashed action and its log density.
+
+        Args:
+            noise: standard normal, `[..., A]`.
+
+        Returns:
+            Action in (-1, 1), `[..., A]`; log density `[...]`.
+        """
+        before = self.mean + self.log_std.exp() * noise
+        log_normal = -0.5 * noise**2 - self.log_std - 0.5 * math.log(2 * math.pi)
+        # log(1 - tanh(u)^2), written so that it does not overflow or lose digits for large |u|.
+        log_slope = 2 * (math.log(2) - before - functional.softplus(-2 * before))
+        return before.tanh(), (log_normal - log_slope).sum(-1)
+
+    @property
+    def mode(self) -> Tensor:
+        """The deterministic action, `[..., A]`."""
+        return self.mean.tanh()
+
+
 @dataclass(frozen=True)
 class SoftActorCritic:
-    """The functions that the losses are made of."""
+    """The networks, and the losses as functions of their parameters.
+
+    Parameters are given as `NetworkParameters.of_tasks` makes them, or as `mtrl.gradients.linear_task_gradients` hands
+    them to a loss. A loss leaves the inputs of the layers that it is differentiated by on the tape.
+    """
 
     actor: Network
     critic: TwinCritic
@@ -42,12 +79,13 @@ class SoftActorCritic:
     log_std_max: float
 
     def policy(self, tape: Tape, actor: NetworkParameters, observation: Tensor) -> Gaussian:
-        """The policies of all tasks at observations `[T, B, O]`; `actor` as `critic` in `critic_loss`."""
-        return self.gaussian(over_tasks(self.actor)(tape, actor.shared, actor.own, observation))
+        """The policies of all tasks at observations `[T, B, O]`."""
+        return self.gaussian(over_tasks(self.actor)(tape, *actor, observation))
 
     def gaussian(self, outputs: Tensor) -> Gaussian:
-        """What outputs of the actor, `[..., 2A]`, mean."""
-        return gaussian(outputs, self.log_std_min, self.log_std_max)
+        """The policy that outputs of the actor `[..., 2A]` describe; a tanh keeps its log deviation in its range."""
+        mean, raw = outputs.chunk(2, -1)
+        return Gaussian(mean, self.log_std_min + 0.5 * (self.log_std_max - self.log_std_min) * (torch.tanh(raw) + 1))
 
     def critic_loss(
         self,
@@ -63,9 +101,9 @@ class SoftActorCritic:
 
         Args:
             tape: see `mtrl.gradients.linear`.
-            critic: the shared parameters as `mtrl.gradients.by_task` gives them.
-            target: of the target critics, likewise.
-            actor: likewise.
+            critic: parameters of the twins.
+            target: of their targets.
+            actor: of the policy.
             batch: transitions `[T, B, ...]`; a truncated one bootstraps like any other.
             alpha: temperatures, `[T]`.
             noise: standard normal, `[T, B, A]`; makes the next action, at the *next* observation.
@@ -75,8 +113,8 @@ class SoftActorCritic:
         """
         next_action, log_density = self.policy({}, actor, batch.next_observation).sample(noise)
         next_outputs = self.critic({}, *target, batch.next_observation, next_action)  # [2, T, B, N]
-        outputs = self.critic(tape, *critic, batch.observation, batch.action)
-        bonus = -alpha.unsqueeze(-1) * log_density
+        outputs = self.critic(tape, *critic, batch.observation, batch.action)  # [2, T, B, N]
+        bonus = -alpha.unsqueeze(-1) * log_density  # [T, B]
         of_tasks = vmap(self.value_head.loss, in_dims=(1, 1, 0, 0, 0))
         losses = of_tasks(outputs, next_outputs, batch.reward, batch.discount, bonus)
         return losses, self._value(outputs).mean(-1)
@@ -103,3 +141,14 @@ class SoftActorCritic:
         """`[2, T, B, N]` to `[T, B]`."""
         of_tasks: Tensor = vmap(self.value_head.value, in_dims=1)(outputs)
         return of_tasks
+
+
+def soft_actor_critic(
+    config: AgentConfig, observation_size: int, action_size: int, precision: torch.dtype
+) -> SoftActorCritic:
+    """The networks and losses that a configuration describes; `precision` is of the matrix products."""
+    value_head, conditioning = make_value_head(config), config.conditioning
+    actor = make_network(config.actor, conditioning, observation_size, 2 * action_size, 0.01, precision)
+    num_inputs, num_outputs = observation_size + action_size, value_head.num_outputs
+    critic = make_network(config.critic, conditioning, num_inputs, num_outputs, 1.0, precision)
+    return SoftActorCritic(actor, TwinCritic(critic), value_head, config.log_std_min, config.log_std_max)

@@ -23,7 +23,7 @@ from mtrl.agents.interface import act_alone
 from mtrl.agents.precision import choose, with_precision
 from mtrl.agents.preflight import check
 from mtrl.agents.seeds import streams
-from mtrl.agents.training import Training
+from mtrl.agents.training_loop import Training
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.configs import find

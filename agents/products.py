@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from mtrl.agents.config import Config
-from mtrl.agents.functions import build_functions
+from mtrl.agents.losses import soft_actor_critic
 
 MEASURED_FLOP = 5e8  # of a forward pass at most, one replica at least: more of them only repeat it
 MEASURED_S, ROUNDS = 0.1, 3  # at least; fewer rounds where they take three times as long
@@ -38,7 +38,7 @@ class Rows(NamedTuple):
 
 def layers_of(config: Config, observation_size: int, action_size: int) -> Counter[Layer]:
     """How many layers of each shape actor and critics have."""
-    functions = build_functions(config.agent, observation_size, action_size, torch.float32)
+    functions = soft_actor_critic(config.agent, observation_size, action_size, torch.float32)
     counts: Counter[Layer] = Counter()
     for network, number in ((functions.actor, 1), (functions.critic.network, 2)):
         groups = network.init(1, Generator())

@@ -54,7 +54,7 @@ class SingleTaskLearner:
     def actor_function(self, replica: int) -> ActorFunction:
         """See `Learner`; all parameters are some task's own."""
         agents = slice(replica * self.num_tasks, (replica + 1) * self.num_tasks)
-        shared, own = self.learner.actor
+        shared, own = self.learner.actor.parameters
         both = {name: t[agents] for name, t in shared.items()} | {name: t[agents, 0] for name, t in own.items()}
         function = self.learner.mean_action
 

@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from mtrl.agents.config import AgentConfig
+
 
 class ValueHead(Protocol):
     """Reads the outputs of twin critics, `[2, B, num_outputs]`."""
@@ -31,6 +33,14 @@ class ValueHead(Protocol):
         Returns:
             Scalar: mean over the rows, sum over the twins. No gradient flows into the target.
         """
+
+
+def make_value_head(config: AgentConfig) -> ValueHead:
+    """The value head that a configuration names."""
+    if config.value == "scalar":
+        return ScalarValue()
+    kind = CategoricalValue if config.value == "categorical" else GaussianHistogramValue
+    return kind(config.num_atoms, config.value_limit)
 
 
 @dataclass(frozen=True)

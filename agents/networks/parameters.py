@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Generator, Tensor
 
+from mtrl.gradients import by_task
+
 
 class NetworkParameters(NamedTuple):
     """The parameters of a network."""
@@ -18,6 +20,10 @@ class NetworkParameters(NamedTuple):
     def tensors(self) -> list[Tensor]:
         """All of them, in a fixed order."""
         return [*self.shared.values(), *self.own.values()]
+
+    def of_tasks(self, num_tasks: int) -> "NetworkParameters":
+        """With the shared ones as `mtrl.gradients.over_tasks` takes them."""
+        return NetworkParameters(by_task(self.shared, num_tasks), self.own)
 
 
 class Layout:

@@ -4,6 +4,7 @@ import torch
 
 from mtrl.agents import Config, Learner
 from mtrl.agents.losses import Batch
+from mtrl.agents.networks import NetworkParameters
 
 OBSERVATION, ACTION = 7, 3
 
@@ -23,6 +24,16 @@ def make_config(**changes: dict) -> Config:
 
 def make_learner(config: Config, num_tasks: int = 3, seeds: tuple[int, ...] = (0,)) -> Learner:
     return Learner(config, num_tasks, OBSERVATION, ACTION, torch.device("cpu"), seeds)
+
+
+def target_of(learner: Learner) -> NetworkParameters:
+    """Of the target critics, as `learner.critic.parameters`."""
+    return learner.critic.layouts[0].views(learner.target)
+
+
+def parameters_of(learner: Learner) -> list[torch.Tensor]:
+    """Of critics and actor."""
+    return learner.critic.parameters.tensors() + learner.actor.parameters.tensors()
 
 
 def make_batch(num_tasks: int = 3, rows: int = 8, seed: int = 0) -> Batch:

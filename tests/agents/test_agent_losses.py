@@ -4,21 +4,20 @@ import numpy as np
 import pytest
 import torch
 
+from mtrl.agents.losses import Gaussian
 from mtrl.agents.networks import NetworkParameters
-from mtrl.agents.policy import Gaussian
 from mtrl.agents.values import CategoricalValue, ScalarValue
-from mtrl.gradients import by_task
-from tests.agents.conftest import make_batch, make_config, make_learner
+from tests.agents.conftest import make_batch, make_config, make_learner, target_of
 
 
 def lifted(parameters, num_tasks=3):
     """Of the first replica."""
-    shared, own = ({name: t[0] for name, t in group.items()} for group in parameters)
-    return NetworkParameters(by_task(shared, num_tasks), own)
+    return NetworkParameters(*({name: t[0] for name, t in group.items()} for group in parameters)).of_tasks(num_tasks)
 
 
 def critic_loss(learner, batch, task=0, alpha=0.2):
-    networks = (lifted(parameters) for parameters in (learner.critic, learner.target, learner.actor))
+    parameters = learner.critic.parameters, target_of(learner), learner.actor.parameters
+    networks = (lifted(each) for each in parameters)
     first, temperatures = type(batch)(*(x[0] for x in batch)), torch.full((3,), alpha)
     return learner.functions.critic_loss({}, *networks, first, temperatures, torch.zeros_like(first.action))[0][task]
 
@@ -29,10 +28,10 @@ def test_critic_target_takes_next_action_from_next_observation(value):
     for (
         name,
         tensor,
-    ) in learner.actor.own.items():  # the first heads are near zero: make the policy depend on its input
-        learner.actor.own[name] = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1))
+    ) in learner.actor.parameters.own.items():  # the first heads are near zero: make the policy depend on its input
+        learner.actor.parameters.own[name] = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(1))
     # With critics that see the action alone, the loss can change with an observation only through the next action.
-    for name, tensor in [*learner.critic.shared.items(), *learner.target.shared.items()]:
+    for name, tensor in [*learner.critic.parameters.shared.items(), *target_of(learner).shared.items()]:
         if name.endswith("layer0.weight"):
             tensor[..., :7, :] = 0
     loss = critic_loss(learner, batch)
@@ -44,15 +43,16 @@ def test_critic_bootstraps_unless_terminated():
     """Scalar critic, closed form: the target is r + 0.99 (min Q' - alpha log pi), or r alone after a terminal step."""
     learner, batch = make_learner(make_config(agent={"value": "scalar"})), make_batch()
     rows = type(batch)(*(x[0] for x in batch))
-    mean, log_std = learner.functions.policy({}, lifted(learner.actor), rows.next_observation)
+    mean, log_std = learner.functions.policy({}, lifted(learner.actor.parameters), rows.next_observation)
     action, log_density = (x[0] for x in Gaussian(mean, log_std).sample(torch.zeros_like(rows.action)))
 
     def outputs(observation, action):
         """Of both critics for the first task, by the network as it is written: for one task."""
         x, network = torch.cat([observation, action], -1), learner.functions.critic.network
         for twin in (0, 1):
-            shared = {name: t[0, twin] for name, t in learner.critic.shared.items()}
-            yield network({}, shared, {name: t[0, twin, 0] for name, t in learner.critic.own.items()}, x).squeeze(-1)
+            shared = {name: t[0, twin] for name, t in learner.critic.parameters.shared.items()}
+            own = {name: t[0, twin, 0] for name, t in learner.critic.parameters.own.items()}
+            yield network({}, shared, own, x).squeeze(-1)
 
     rows = type(batch)(*(x[0] for x in rows))
     next_q = torch.min(*outputs(rows.next_observation, action))

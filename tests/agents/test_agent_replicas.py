@@ -62,12 +62,12 @@ def test_replicas_differ_and_do_not_touch_each_other():
     reward[1] += 1
     learners[0].update(joined)
     learners[1].update(joined._replace(reward=reward))
-    for first, second in zip(*(learner.critic.tensors() for learner in learners), strict=True):
+    for first, second in zip(*(learner.critic.parameters.tensors() for learner in learners), strict=True):
         assert torch.equal(first[0], second[0])
         assert torch.equal(first[2], second[2])
     name = "layer0.weight"
-    assert not torch.equal(learners[0].critic.shared[name][1], learners[1].critic.shared[name][1])
-    assert not torch.equal(learners[0].critic.shared[name][0], learners[0].critic.shared[name][2])
+    assert not torch.equal(learners[0].critic.parameters.shared[name][1], learners[1].critic.parameters.shared[name][1])
+    assert not torch.equal(learners[0].critic.parameters.shared[name][0], learners[0].critic.parameters.shared[name][2])
 
 
 def test_states_of_different_updates_do_not_join():

@@ -10,7 +10,7 @@ import torch
 
 from mtrl import aggregation
 from mtrl.agents.losses import Batch
-from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config, make_learner
+from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config, make_learner, parameters_of, target_of
 from tests.oracles.single_task_sac import SingleTaskSAC, mlp
 
 
@@ -43,8 +43,8 @@ def test_one_task_with_the_mean_is_single_task_sac():
         return parameters.shared[f"layer{i}.weight"][0, *twin], parameters.shared[f"layer{i}.bias"][0, *twin, 0]
 
     twins = (0,), (1,)
-    critics = [plain(learner.critic, twin, [OBSERVATION + ACTION, 16, 16, 1]) for twin in twins]
-    oracle = SingleTaskSAC(plain(learner.actor, (), [OBSERVATION, 16, 16, 2 * ACTION]), critics, 0.3)
+    critics = [plain(learner.critic.parameters, twin, [OBSERVATION + ACTION, 16, 16, 1]) for twin in twins]
+    oracle = SingleTaskSAC(plain(learner.actor.parameters, (), [OBSERVATION, 16, 16, 2 * ACTION]), critics, 0.3)
     for step in range(10):
         batch = make_batch(num_tasks=1, seed=step)
         terminated = (batch.reward > 1).float()
@@ -55,9 +55,9 @@ def test_one_task_with_the_mean_is_single_task_sac():
         generator.set_state(state)
         learner.update(batch)
         oracle.update(*(x[0, 0] for x in batch._replace(discount=terminated)), noises)
-        pairs = [(learner.actor, (), oracle.actor)]
-        pairs += [(learner.critic, twin, c) for twin, c in zip(twins, oracle.critics, strict=True)]
-        pairs += [(learner.target, twin, c) for twin, c in zip(twins, oracle.targets, strict=True)]
+        pairs = [(learner.actor.parameters, (), oracle.actor)]
+        pairs += [(learner.critic.parameters, twin, c) for twin, c in zip(twins, oracle.critics, strict=True)]
+        pairs += [(target_of(learner), twin, c) for twin, c in zip(twins, oracle.targets, strict=True)]
         for ours, twin, module in pairs:
             for i, layer in enumerate(x for x in module if isinstance(x, torch.nn.Linear)):
                 weight, bias = tensors(ours, twin, i, 3)
@@ -69,11 +69,11 @@ def test_one_task_with_the_mean_is_single_task_sac():
 @pytest.mark.parametrize("method", ["mean", "mgda", "nash_mtl", "pcgrad", "cagrad"])
 def test_every_method_trains_and_same_seed_gives_same_bits(method):
     learners = [make_learner(make_config(method={"name": method})) for _ in range(2)]
-    before = [t.clone() for t in learners[0].actor.tensors() + learners[0].critic.tensors()]
+    before = [t.clone() for t in parameters_of(learners[0])]
     for learner in learners:
         for seed in range(3):
             metrics = learner.update(make_batch(seed=seed))
-    after = [learner.actor.tensors() + learner.critic.tensors() for learner in learners]
+    after = [parameters_of(learner) for learner in learners]
     for old, first, second in zip(before, *after, strict=True):
         assert torch.equal(first, second)
         assert not torch.equal(old, first)
@@ -82,7 +82,7 @@ def test_every_method_trains_and_same_seed_gives_same_bits(method):
 
 def first_gradient(learner):
     """Of the critics after one update: Adam's first moment is a tenth of it."""
-    (state,) = learner.critic_optimizer.state.values()
+    (state,) = learner.critic.optimizer.state.values()
     return 10 * state["exp_avg"]
 
 
@@ -94,18 +94,18 @@ def test_a_tasks_own_parameters_follow_its_own_data_alone():
         reward[:, 2] += shift
         learner.update(batch._replace(reward=reward))
         results.append(learner)
-    for name in results[0].critic.own:
-        first, second = (learner.critic_layout.views(first_gradient(learner)).own[name][0] for learner in results)
+    for name in results[0].critic.parameters.own:
+        first, second = (learner.critic.layouts[0].views(first_gradient(learner)).own[name][0] for learner in results)
         assert torch.equal(first[:, :2], second[:, :2])
         assert not torch.equal(first[:, 2], second[:, 2])
 
 
 def test_components_keep_their_own_method_state():
     learner = make_learner(make_config(method={"name": "pcgrad"}, agent={"actor_every": 2}))
-    assert learner.critic_method is not learner.actor_method
+    assert learner.critic.method is not learner.actor.method
     for seed in range(4):
         learner.update(make_batch(seed=seed))
-    critic, actor = (m.state_dict() for m in (learner.critic_method, learner.actor_method))
+    critic, actor = (m.state_dict() for m in (learner.critic.method, learner.actor.method))
     assert any(not torch.equal(critic[name], actor[name]) for name in critic)
 
 
@@ -115,7 +115,7 @@ def test_compiled_update_equals_the_eager_one():
     for seed in range(2):
         for learner in learners:
             learner.update(make_batch(seed=seed))
-    for first, second in zip(*(a.critic.tensors() + a.actor.tensors() for a in learners), strict=True):
+    for first, second in zip(*map(parameters_of, learners), strict=True):
         torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-5)
 
 
@@ -125,7 +125,7 @@ def test_without_a_compiler_the_update_runs_as_it_is_and_says_so(tmp_path):
         "learners = [make_learner(make_config(training={'compile': flag})) for flag in (False, True)]\n"
         "for _ in range(2):\n"
         "    for learner in learners: learner.update(make_batch())\n"
-        "tensors = [learner.critic.tensors() + learner.actor.tensors() for learner in learners]\n"
+        "tensors = [parameters_of(learner) for learner in learners]\n"
         "assert all(torch.equal(a, b) for a, b in zip(*tensors, strict=True))\n"
     )
     environment = os.environ | {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
@@ -154,7 +154,7 @@ def test_state_dict_continues_bit_for_bit():
     for seed in range(3, 6):
         for learner in (straight, continued):
             learner.update(make_batch(seed=seed))
-    for first, second in zip(straight._tensors().values(), continued._tensors().values(), strict=True):
+    for first, second in zip(straight.tensors().values(), continued.tensors().values(), strict=True):
         assert torch.equal(first, second)
 
 
@@ -173,7 +173,7 @@ def test_every_method_takes_part(name):
         metrics = learner.update(make_batch(seed=seed))
     resumed.load_state_dict([learner.state_dict(0)])
     assert torch.equal(learner.update(make_batch(seed=2)).critic.loss, resumed.update(make_batch(seed=2)).critic.loss)
-    for ours, theirs in zip(learner.critic.tensors(), resumed.critic.tensors(), strict=True):
+    for ours, theirs in zip(learner.critic.parameters.tensors(), resumed.critic.parameters.tensors(), strict=True):
         assert torch.equal(ours, theirs)
         assert ours.isfinite().all()
     coordinate_wise = issubclass(aggregation.METHODS[name], aggregation.CoordinateMethod)
@@ -183,16 +183,16 @@ def test_every_method_takes_part(name):
 def test_famo_learns_from_the_critics_second_losses():
     learner = make_learner(make_config(method={"name": "famo"}))
     before = learner.update(make_batch()).critic.weights
-    assert learner.critic_method.logits[0, 0].unique().numel() == 3  # the tasks' losses fell by different amounts
+    assert learner.critic.method.logits[0, 0].unique().numel() == 3  # the tasks' losses fell by different amounts
     assert not torch.equal(learner.update(make_batch()).critic.weights, before)
-    assert isinstance(learner.actor_method, aggregation.LinearScalarization)
+    assert isinstance(learner.actor.method, aggregation.LinearScalarization)
 
 
 def test_metrics_tell_the_worst_residual_of_the_methods():
     learner = make_learner(make_config(method={"name": "nash_mtl"}))
     learner.update(make_batch(seed=0))
-    assert learner.critic_method.worst_residual < 1e-6
-    learner.critic_method.worst_residual.fill_(0.5)  # as a bad solve leaves it
+    assert learner.critic.method.worst_residual < 1e-6
+    learner.critic.method.worst_residual.fill_(0.5)  # as a bad solve leaves it
     metrics = learner.update(make_batch(seed=1))
     assert metrics.critic_residual.shape == metrics.value.shape[:1]
     assert (metrics.critic_residual == 0.5).all()
@@ -216,7 +216,7 @@ def test_conflicts_measured_every_third_update_are_those_of_every_update(method)
         often.forget_conflicts()
         seldom.forget_conflicts()
     assert len({tuple(cosines.flatten().tolist()) for cosines in seen}) == 6
-    assert all(torch.equal(a, b) for a, b in zip(often._tensors().values(), seldom._tensors().values(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(often.tensors().values(), seldom.tensors().values(), strict=True))
 
 
 def test_conflicts_are_means_over_the_measurements():

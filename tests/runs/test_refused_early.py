@@ -11,7 +11,7 @@ import yaml
 
 from mtrl import envs
 from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
-from mtrl.agents.training import Training
+from mtrl.agents.training_loop import Training
 from mtrl.cli.main import main
 from mtrl.runs.folder import load_config, save_config, was_trained
 from mtrl.supervised import train as train_supervised
