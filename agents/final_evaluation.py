@@ -12,8 +12,8 @@ from mtrl.agents import legacy_rules
 from mtrl.agents.config import Config, EvaluationConfig
 from mtrl.agents.environments import evaluation_env, simulating
 from mtrl.agents.evaluation import evaluate_policy
+from mtrl.agents.phases import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.agents.saved_policy import load_policy
-from mtrl.agents.standing import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError

@@ -21,7 +21,7 @@ from mtrl.agents.metrics import ComponentMetrics, Conflict, Metrics
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.agents.networks.parameters import Part
 from mtrl.agents.precision import dtype_of
-from mtrl.agents.side_by_side import join, take
+from mtrl.agents.replica_states import join, take
 from mtrl.agents.update import Update
 from mtrl.runs.loading import copy_checked, load_optimizer, whole
 

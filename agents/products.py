@@ -59,7 +59,7 @@ def speedup(layers: Mapping[Layer, int], rows: Rows, device: torch.device) -> fl
     flop = sum(2 * rows.tasks * rows.per_task * layer.inputs * layer.outputs for layer in layers)
     rows = rows._replace(replicas=max(1, min(rows.replicas, int(MEASURED_FLOP // flop))))
     formats = torch.float32, torch.bfloat16
-    operands = {(layer, dtype): Operands.drawn(layer, rows, dtype, device) for layer in layers for dtype in formats}
+    operands = {(layer, dtype): Operands.random(layer, rows, dtype, device) for layer in layers for dtype in formats}
     for own in operands.values():
         own.seconds(device)  # the first product of a shape and format is prepared
     fastest = dict.fromkeys(operands, float("inf"))
@@ -84,18 +84,18 @@ class Operands(NamedTuple):
     results: tuple[Tensor, Tensor, Tensor]
 
     @classmethod
-    def drawn(cls, layer: Layer, rows: Rows, dtype: torch.dtype, device: torch.device) -> "Operands":
+    def random(cls, layer: Layer, rows: Rows, dtype: torch.dtype, device: torch.device) -> "Operands":
         """Random ones."""
         batches = rows.replicas * (rows.tasks if layer.is_own else 1)
         each = rows.per_task * (1 if layer.is_own else rows.tasks)
 
         generator = Generator(device).manual_seed(0)  # torch's own is the user's
 
-        def drawn(*shape: int) -> Tensor:
+        def normal(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=generator, device=device).to(dtype)
 
-        x, d = drawn(batches, each, layer.inputs), drawn(batches, each, layer.outputs)
-        weight = drawn(batches, layer.inputs, layer.outputs)
+        x, d = normal(batches, each, layer.inputs), normal(batches, each, layer.outputs)
+        weight = normal(batches, layer.inputs, layer.outputs)
         return cls(x, weight, d, (torch.empty_like(d), torch.empty_like(x), torch.empty_like(weight)))
 
     def seconds(self, device: torch.device) -> float:

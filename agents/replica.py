@@ -18,9 +18,9 @@ from mtrl.agents.evaluation import Policy, evaluate_policy
 from mtrl.agents.exploration import CorrelatedNoise
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.recent_episodes import RecentEpisodes
+from mtrl.agents.replica_states import take
 from mtrl.agents.reward_scale import make_reward_scale
 from mtrl.agents.seeds import streams
-from mtrl.agents.side_by_side import take
 from mtrl.runs.events import Told, Train
 from mtrl.runs.folder import MetricsLog
 

@@ -19,7 +19,7 @@ FILE = "precision.json"
 """In the folder that a run's seeds lie in: what `auto` became."""
 
 
-def settled(config: Config, folders: Mapping[int, Path], device: torch.device) -> tuple[Config, str | None]:
+def settle_precision(config: Config, folders: Mapping[int, Path], device: torch.device) -> tuple[Config, str | None]:
     """The configuration with the run's own format, and what to tell of it.
 
     What `auto` becomes is written beside the seeds `seed_<k>`: those that are added later have it too, and those that

@@ -10,8 +10,8 @@ import torch
 from mtrl import envs
 from mtrl.agents import preflight
 from mtrl.agents.config import Config
-from mtrl.agents.run_precision import settled
-from mtrl.agents.standing import LOADING, phase_event
+from mtrl.agents.phases import LOADING, phase_event
+from mtrl.agents.run_precision import settle_precision
 from mtrl.agents.training_loop import Training
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices
@@ -64,7 +64,7 @@ def train(
     for text in preflight.notes(config):
         on_event({"kind": "note", "text": text}, None)
     torch.set_num_threads(config.training.threads or (max(1, available_cores() - 1) if cores is None else 1))
-    config, line = settled(config, folders, device)
+    config, line = settle_precision(config, folders, device)
     if line:
         on_event({"kind": "note", "text": line}, None)
     results = []

@@ -21,9 +21,9 @@ from mtrl.agents.evaluation import deterministic_policy
 from mtrl.agents.factory import make_learner
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.pace import budget
+from mtrl.agents.phases import EVALUATING, SAVING, STARTING, Phases
 from mtrl.agents.replay import Replay
 from mtrl.agents.replica import Replica, stack_noise
-from mtrl.agents.standing import EVALUATING, SAVING, STARTING, Standing
 from mtrl.cores import available_cores
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint
@@ -55,10 +55,10 @@ class Training:
         self.config, self.device, self.on_event = config, device, on_event
         cores = cores or available_cores()
         parts = budget(config, len(folders), training_workers(config.env, cores) or cores, cores)
-        self.standing = Standing(parts, config.training.compile, lambda event: on_event(event, None))
+        self.phases = Phases(parts, config.training.compile, lambda event: on_event(event, None))
         self.replicas: list[Replica] = []
         with (
-            self.standing.timing(STARTING, self.standing.pace.started),
+            self.phases.timing(STARTING, self.phases.pace.started),
             ExitStack() as opened,  # closed again if one cannot be opened
         ):
             for seed, folder in folders.items():
@@ -103,7 +103,7 @@ class Training:
                 wall_s = max(float(state["wall_s"]) for state in states)
                 self.learner.load_state_dict([state["agent"] for state in states])
                 self.replay.load_state_dict([state["replay"] for state in states])
-                self.standing.pace.load_state_dict(states[0].get("pace", {}))
+                self.phases.pace.load_state_dict(states[0].get("pace", {}))
             self.saved_step = self.step
         for index, replica in enumerate(self.replicas):
             with checkpoint.taking(place, envs.SimulatorError):
@@ -136,7 +136,7 @@ class Training:
         settings, previous = self.config.training, self.step
         is_warm = self.step >= settings.warmup_steps
         learns = is_warm and len(self.replay) > 0
-        with self.standing.vector_step(settings.updates_per_vector_step if learns else 0):
+        with self.phases.vector_step(settings.updates_per_vector_step if learns else 0):
             self._simulate_and_learn(is_warm, learns)
         ends = previous < self.config.steps <= self.step
 
@@ -151,7 +151,7 @@ class Training:
         if is_due(settings.checkpoint_every_steps) or self._is_old(settings.checkpoint_every_minutes):
             with self.clock.timing("save"):
                 self.save()
-        if self.standing.is_due():
+        if self.phases.is_due():
             self.on_event(self._progress(), None)
 
     def _simulate_and_learn(self, is_warm: bool, learns: bool) -> None:
@@ -187,7 +187,7 @@ class Training:
         self.saved_at = time.monotonic()
         if self.saved_step == self.step:
             return
-        with self.standing.timing(SAVING, self.standing.pace.saved):
+        with self.phases.timing(SAVING, self.phases.pace.saved):
             for index, replica in enumerate(self.replicas):
                 if replica.folder is not None:
                     run = identity(self.config, replica.seed)
@@ -198,7 +198,7 @@ class Training:
         """All that a replica goes on from: what a checkpoint holds."""
         learner, replay = self.learner.state_dict(index), self.replay.state_dict(index)
         state = {"step": self.step, "wall_s": self.clock.now(), "agent": learner, "replay": replay}
-        state["pace"] = self.standing.pace.state_dict()
+        state["pace"] = self.phases.pace.state_dict()
         return state | self.replicas[index].state_dict()
 
     def _listener(self, seed: int) -> Told:
@@ -245,7 +245,7 @@ class Training:
 
     def _evaluate(self) -> None:
         """The policies as they are now, each on its own replica's goals."""
-        with self.clock.timing("evaluate"), self.standing.timing(EVALUATING, self.standing.pace.evaluated):
+        with self.clock.timing("evaluate"), self.phases.timing(EVALUATING, self.phases.pace.evaluated):
             for index, replica in enumerate(self.replicas):
                 replica.log_evaluation(self.step, self.clock.now(), deterministic_policy(self.learner, index))
 
@@ -262,5 +262,5 @@ class Training:
             "wall_s": self.clock.now(),
             "success_mean": float(np.mean(rates)) if rates else None,
             "success": {replica.seed: replica.task_success() for replica in self.replicas},
-            **self.standing.progress(self.step, self.config.training.updates_per_vector_step),
+            **self.phases.progress(self.step, self.config.training.updates_per_vector_step),
         }

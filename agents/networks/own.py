@@ -10,7 +10,7 @@ from mtrl.agents.networks.layers import RELU_GAIN, Forward
 from mtrl.agents.networks.parameters import NetworkParameters, orthogonal
 
 
-def directions(num_tasks: int, size: int, generator: Generator) -> Tensor:
+def _unit_vectors(num_tasks: int, size: int, generator: Generator) -> Tensor:
     """A random vector of norm one for each task, `[T, 1, size]`."""
     return functional.normalize(torch.randn(num_tasks, 1, size, generator=generator), dim=-1)
 
@@ -66,7 +66,7 @@ class OneHotRow:
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""
-        row = RELU_GAIN * directions(num_tasks, self.size, generator)  # as long as a row of an orthogonal weight
+        row = RELU_GAIN * _unit_vectors(num_tasks, self.size, generator)  # as long as a row of an orthogonal weight
         return NetworkParameters({}, {f"{self.name}.one_hot": row})
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class TaskVector:
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""
-        return NetworkParameters({}, {self.name: self.norm * directions(num_tasks, self.size, generator)})
+        return NetworkParameters({}, {self.name: self.norm * _unit_vectors(num_tasks, self.size, generator)})
 
     def __call__(self, forward: Forward) -> Tensor:
         """`[1, size]`"""

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mtrl.agents.config import Config
 from mtrl.agents.groups import Layout, layout, train_and_evaluate
-from mtrl.agents.run_precision import settled
+from mtrl.agents.run_precision import settle_precision
 from mtrl.agents.training import check
 from mtrl.cli.audience import Audience, End, label
 from mtrl.cli.group_process import GroupProcesses
@@ -49,7 +49,7 @@ def _train_in_processes(
     threads = config.training.threads or 1
     audience.note(f"{how.at_once} processes at once, with {threads} thread{'s' if threads > 1 else ''} each")
     with devices.threads(threads):
-        config, line = settled(config, folders, device)
+        config, line = settle_precision(config, folders, device)
     if line:
         audience.note(line)
     with stop_signals() as stop:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from mtrl.agents import Config, standing
+from mtrl.agents import Config, phases
 from mtrl.agents.pace import Budget, Pace, budget
-from mtrl.agents.standing import COMPILING, TRAINING, WARMUP, Standing
+from mtrl.agents.phases import COMPILING, TRAINING, WARMUP, Phases
 
 PLAIN = Budget(steps=1000, warmup_steps=200, steps_per_vector_step=10, checkpoint_every_steps=1000)
 
@@ -78,8 +78,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.graphs = 1000.0, 0
-        monkeypatch.setattr(standing.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(Standing, "_compiled_graphs", lambda self_, num_updates: self.graphs)
+        monkeypatch.setattr(phases.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(Phases, "_compiled_graphs", lambda self_, num_updates: self.graphs)
 
 
 @pytest.mark.parametrize("updates_per_vector_step", [1, 4])
@@ -90,7 +90,7 @@ def test_within_a_quarter_of_the_truth_after_a_minute_of_updates(
     """A machine with speeds of its own, whose compiler takes a minute, and again for a rarer kind of update."""
     clock, told = Clock(monkeypatch), []
     parts = Budget(100_000, 10_000, 40, 25_000, 30_000, 50_000, 250_000)
-    stand = Standing(parts, True, lambda event: told.append((event["phase"], clock.now)))
+    stand = Phases(parts, True, lambda event: told.append((event["phase"], clock.now)))
     estimates = []
 
     def vector_step(updates: int) -> None:
@@ -127,7 +127,7 @@ def test_within_a_quarter_of_the_truth_after_a_minute_of_updates(
 
 def test_speeds_are_of_the_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    stand = Standing(PLAIN, False, lambda event: None)
+    stand = Phases(PLAIN, False, lambda event: None)
     with stand.vector_step(0):
         clock.now += 0.1
     progress = stand.progress(10, 4)

@@ -8,7 +8,7 @@ import torch
 
 from mtrl import aggregation
 from mtrl.agents import Config, UserError, train
-from mtrl.agents.side_by_side import take
+from mtrl.agents.replica_states import take
 from mtrl.runs import checkpoint
 from tests.agents.conftest import make_batch, make_config, make_learner
 from tests.agents.test_agent_training import make as make_run

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from mtrl import envs
-from mtrl.agents import Config, standing, training
+from mtrl.agents import Config, phases, training
 from mtrl.agents.learner import Learner
 from mtrl.cli.progress import Progress
 from mtrl.cli.promise import Promise
@@ -224,7 +224,7 @@ def test_no_table_without_a_terminal() -> None:
 
 
 def test_training_tells_the_success_of_every_task_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standing, "PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(phases, "PROGRESS_EVERY_S", 0.0)
     config = points(steps=160)
     told: list[dict[str, Any]] = []
     training.train(config, {1: tmp_path / "1", 2: tmp_path / "2"}, on_event=lambda event, seed: told.append(event))

@@ -1,4 +1,4 @@
-"""How a training stands, told as events while it goes on: its phases as they begin, its progress twice a second."""
+"""The phases of a training and its progress, as events: phases as they begin, progress twice a second."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ def phase_event(phase: str) -> Phase:
     return {"kind": "phase", "phase": phase}
 
 
-class Standing:
-    """Which phase a training is in, and its pace.
+class Phases:
+    """The phase that a training is in, and its pace.
 
     Args:
         budget: of the run.
@@ -94,7 +94,7 @@ class Standing:
         }
 
     def _compiled_graphs(self, num_updates: int) -> int:
-        """By torch in this process; it compiles once more where another kind of update comes later."""
+        """Graphs that torch has compiled in this process; one more where another kind of update comes later."""
         if not (self._is_compiled and num_updates):
             return 0
         return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
