@@ -1,4 +1,4 @@
-"""What `MultiTaskSAC.learn` tells while it learns, in the forms that Stable-Baselines3 has."""
+"""Callbacks of `MultiTaskSAC.learn`, in the forms that Stable-Baselines3 has."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

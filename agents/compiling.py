@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+
+from mtrl.nested import map_leaves
 
 Function = Callable[..., Any]
 
@@ -55,22 +56,22 @@ class Compiler:
 
 
 def _checks_an_argument(guards: Sequence[Any]) -> list[bool]:
-    """Which of torch's guards are checked at every call: not those of the learner's own parts, which never change.
+    """Says of each of torch's guards whether to check it at every call: not those of the learner's own parts.
 
-    There are hundreds of them, and they took up to a twentieth of an update.
+    These never change; there are hundreds, and they took up to a twentieth of an update.
     """
     return [not guard.is_global and not guard.name.startswith("L['self']") for guard in guards]
 
 
-def _copy(method: Function) -> Function:
+def _copy(method: Any) -> Function:
     """The same method of the same object, with code of its own."""
-    function: Any = method.__func__  # type: ignore[attr-defined]
+    function = method.__func__
     code = function.__code__.replace()
     copy = types.FunctionType(
         code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
-    return types.MethodType(copy, method.__self__)  # type: ignore[attr-defined]
+    return types.MethodType(copy, method.__self__)
 
 
 def _copied(tree: Any) -> Any:
-    return tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, tree)
+    return map_leaves(lambda x: x.clone() if isinstance(x, Tensor) else x, tree)

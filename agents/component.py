@@ -23,7 +23,7 @@ Function = Callable[..., Any]
 
 
 class Direction(NamedTuple):
-    """What the optimizer is given for one step, and where it comes from."""
+    """The gradient that the optimizer is given for one step, and where it comes from."""
 
     gradient: Tensor
     """`[S, P]`: of the shared parameters the tasks' combined one, of those of a single task its own."""
@@ -36,11 +36,11 @@ class Direction(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a step did."""
+    """Measurements of a step, and what its loss told."""
 
     metrics: ComponentMetrics
     told: Tensor
-    """By the loss, beside itself: `[S, T]`, values of a critic, entropies of an actor."""
+    """`[S, T]`: mean values of a critic, entropies of an actor."""
 
 
 class Component:
@@ -154,7 +154,7 @@ class Component:
         return losses
 
     def forget_conflicts(self) -> None:
-        """What is measured from here on is summed anew."""
+        """Sums anew what is measured of the gradients' conflicts."""
         self.conflict = Conflict(*map(torch.zeros_like, self.conflict))
 
     @property

@@ -10,9 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from mtrl import envs
-from mtrl.agents import legacy_rules
 from mtrl.agents.networks import ConditioningConfig, NetworkConfig
-from mtrl.agents.single_task_rules import RULES
+from mtrl.agents.required_fields import SINGLE_TASK, legacy_differences
 from mtrl.protocols import LEGACY
 from mtrl.runs.section import (
     Count,
@@ -204,7 +203,7 @@ class Config(RunConfig):
     @model_validator(mode="after")
     def _single_task_agents_can(self) -> Self:
         kind = self.agent.single_task
-        for name, wanted in RULES[kind].items():
+        for name, wanted in SINGLE_TASK[kind].items():
             value = attrgetter(name)(self)
             if value not in (wanted, "auto"):  # `auto` becomes what is wanted
                 shown, got = ("null" if v is None else str(v).lower() for v in (wanted, value))
@@ -221,7 +220,7 @@ class Config(RunConfig):
 
     @model_validator(mode="after")
     def _old_settings_for_the_old_protocol(self) -> Self:
-        if self.evaluation.protocol == LEGACY and (different := legacy_rules.differences(self)):
+        if self.evaluation.protocol == LEGACY and (different := legacy_differences(self)):
             raise ValueError(f"with evaluation.protocol=legacy {'; '.join(different)}")
         return self
 

@@ -8,11 +8,11 @@ from mtrl.agents.config import Config, EnvConfig
 from mtrl.runs.errors import UserError
 
 MOST_ENVS_PER_TASK = 5
-"""Of an evaluation: more only make its simulators dearer to build."""
+"""Environments of a task in an evaluation: more only make its simulators dearer to build."""
 
 
 def training_env(section: EnvConfig, seed: int, cores: int) -> envs.VectorEnv:
-    """What the run learns from.
+    """The environments that the run learns from.
 
     Args:
         section: of the run.
@@ -57,7 +57,7 @@ def evaluation_env(config: Config, seed: int, episodes: int, num_workers: int = 
 
 @contextmanager
 def simulating() -> Iterator[None]:
-    """What is done within needs the simulators to live.
+    """Turns the death of a simulator within into a user's error.
 
     Raises:
         UserError: one of their processes was killed.

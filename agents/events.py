@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from mtrl import envs
 from mtrl.agents.evaluation import EvaluationResult
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.recent_episodes import RecentEpisodes
+from mtrl.nested import map_leaves
 from mtrl.runs import devices, versions
 from mtrl.runs.events import Evaluation, Start, Train
 
 
 def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, step: int) -> Start:
-    """What the run is made of and made on; written again when it is resumed."""
+    """The start event: software, hardware and tasks of the run; written again when it is resumed."""
     event: Start = {
         "kind": "start",
         "step": step,
@@ -46,7 +46,7 @@ def train(
     reward_factor: np.ndarray,
     metrics: Metrics | None,
 ) -> Train:
-    """How training stands.
+    """The train event: losses, weights, conflicts and success so far.
 
     Args:
         counters: steps, updates, seconds, rates, and the shares of the time since the last such event.
@@ -68,8 +68,8 @@ def train(
     if metrics is None:
         return event
     components = {"critic": metrics.critic, "actor": metrics.actor}
-    conflicts = {name: tree_map(lambda x: x[0], c.conflict.mean()) for name, c in components.items()}
-    components = tree_map(lambda x: x[0], components)
+    conflicts = {name: map_leaves(lambda x: x[0], c.conflict.mean()) for name, c in components.items()}
+    components = map_leaves(lambda x: x[0], components)
     return event | {
         "value": per_task(metrics.value[0]),
         "entropy": per_task(metrics.entropy[0]),
@@ -84,7 +84,7 @@ def train(
 
 
 def _rounded(cosine: float) -> float | None:
-    """To what a picture shows: there are `T * T` of them."""
+    """The cosine with as many digits as a picture shows: there are `T * T` of them."""
     return None if math.isnan(cosine) else round(cosine, 3)
 
 

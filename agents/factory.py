@@ -1,4 +1,4 @@
-"""Which learner a configuration names, and what it needs to be there."""
+"""Makes the learner that a configuration names."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mtrl.agents import legacy_rules
 from mtrl.agents.config import Config, EvaluationConfig
 from mtrl.agents.environments import evaluation_env, simulating
 from mtrl.agents.evaluation import evaluate_policy
 from mtrl.agents.phases import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
+from mtrl.agents.required_fields import legacy_differences
 from mtrl.agents.saved_policy import load_policy
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
@@ -68,7 +68,7 @@ def evaluate(
 
 
 def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event: Told) -> Record:
-    """Under protocol `modern`."""
+    """The evaluation under protocol `modern`."""
     on_event(phase_event(LOADING))
     saved = load_policy(folder, device)
     config = _modern(saved.config)
@@ -118,8 +118,8 @@ def _modern(config: Config) -> Config:
 
 
 def _best_logged(folder: Path, config: Config) -> Record:
-    """Under protocol `legacy`; where several are best, the first of them."""
-    if different := legacy_rules.differences(config):
+    """The evaluation under protocol `legacy`; where several are best, the first of them."""
+    if different := legacy_differences(config):
         raise UserError(f"{folder} has no score under protocol legacy: {'; '.join(different)}")
     events = read_events(folder / "metrics.jsonl")
     logged = [event for event in events if event["kind"] == "evaluation"]

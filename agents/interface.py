@@ -1,4 +1,4 @@
-"""What a training asks of its learner.
+"""The interface of learners.
 
 Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task, `O` observation, `A` action.
 """
@@ -18,11 +18,11 @@ class ActorFunction(NamedTuple):
     """The deterministic policy of one replica, as a function of parameters."""
 
     shared: dict[str, Tensor]
-    """Of all tasks."""
+    """Parameters of all tasks, by name."""
     own: dict[str, Tensor]
-    """`[T, ...]`, one slice a task."""
+    """Parameters of single tasks, by name: `[T, ...]`, one slice a task."""
     action: Callable[[dict[str, Tensor], dict[str, Tensor], Tensor], Tensor]
-    """Of shared parameters, one task's slice of its own, and observations `[B, O]`; gives `[B, A]` in (-1, 1)."""
+    """`action(shared, one task's slice of own, observation [B, O])` gives `[B, A]` in (-1, 1)."""
 
 
 class AnyLearner(Protocol):
@@ -30,11 +30,11 @@ class AnyLearner(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Of all tensors."""
+        """The device of all tensors."""
 
     @property
     def num_updates(self) -> int:
-        """So far."""
+        """The number of updates so far."""
 
     def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
         """Actions `[S, T, E, A]` for `[S, T, E, O]`, deterministic without noise."""
@@ -46,13 +46,13 @@ class AnyLearner(Protocol):
         """One update, with a batch `[S, T, B, ...]`."""
 
     def forget_conflicts(self) -> None:
-        """The log has them."""
+        """What was measured of the gradients' conflicts is in the log: from here on it is summed anew."""
 
     def set_progress(self, share: float) -> None:
         """The share of the budget that is spent."""
 
     def state_dict(self, replica: int) -> dict[str, Any]:
-        """Of one replica; holds `num_updates`."""
+        """The state of one replica; holds `num_updates`."""
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Inverse of `state_dict`, one a replica."""

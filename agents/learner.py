@@ -130,7 +130,7 @@ class Learner:
                 group["lr"] = rate
 
     def forget_conflicts(self) -> None:
-        """What is measured of the gradients' conflicts from here on is summed anew."""
+        """Sums anew what is measured of the gradients' conflicts."""
         self.critic.forget_conflicts()
         self.actor.forget_conflicts()
 
@@ -183,7 +183,7 @@ class Learner:
         }
 
     def _first_values(self, resets: int = 0) -> dict[str, Tensor]:
-        """What `tensors` are at first, or after so many resets."""
+        """First values of `tensors`, or those after so many resets."""
         flat: tuple[list[Tensor], list[Tensor]] = [], []
         for seed in self.seeds:
             # A reset draws new numbers, decided by the seed alone.

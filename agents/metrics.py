@@ -1,4 +1,4 @@
-"""What an update did, and what was measured of the gradients. Axes: `S` replicas, `T` tasks."""
+"""Measurements of an update and of its gradients. Axes: `S` replicas, `T` tasks."""
 
 from typing import NamedTuple, Self
 
@@ -9,7 +9,7 @@ from mtrl.conflict import conflict_rate, cosines, norms
 
 
 class Conflict(NamedTuple):
-    """Of the tasks' gradients of the shared parameters, summed over so many measurements."""
+    """Norms and cosines of the tasks' gradients by the shared parameters, summed over so many measurements."""
 
     measurements: Tensor
     """`[S]`"""
@@ -37,7 +37,7 @@ class Conflict(NamedTuple):
 
 
 class ComponentMetrics(NamedTuple):
-    """Of one component (critic or actor); tensors on the learner's device."""
+    """Measurements of one component (critic or actor); tensors on the learner's device."""
 
     loss: Tensor
     """`[S, T]`"""
@@ -48,7 +48,7 @@ class ComponentMetrics(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Of critic, actor and temperatures."""
+    """Measurements of critic, actor and temperatures in one update."""
 
     critic: ComponentMetrics
     actor: ComponentMetrics

@@ -1,4 +1,4 @@
-"""How long the parts of a run take, and so what is left of it. Seconds are of the wall clock."""
+"""Speed of the parts of a run, and the time that is left of it. Seconds are of the wall clock."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ _SIMULATED_STEP_S = 0.5e-3  # of Meta-World on one core: where nothing was measu
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run consists of. Steps are of one replica, summed over tasks; all replicas go on together."""
+    """The work of a run. Steps are those of one replica, summed over tasks; all replicas go on together."""
 
     steps: int
     warmup_steps: int
-    """Of the steps, the first ones, without updates."""
+    """The first of the steps, which are without updates."""
     steps_per_vector_step: int
     checkpoint_every_steps: int
     eval_every_steps: int = 0
     """0 for no evaluation during training."""
     eval_simulated_steps: int = 0
-    """Of one evaluation during training, of all replicas."""
+    """Simulated steps of one evaluation during training, all replicas together."""
     final_simulated_steps: int = 0
-    """Of the evaluations at the end, of all replicas; they come one after the other."""
+    """Simulated steps of the evaluations at the end, all replicas together; they come one after the other."""
     num_replicas: int = 1
     speedup: float = 1.0
     """Simulator processes of an evaluation, for each of training's."""
 
 
 def budget(config: Config, num_replicas: int, train_workers: int, eval_workers: int) -> Budget:
-    """What a run of this configuration consists of.
+    """The work of a run with this configuration.
 
     Args:
         config: of the run.
@@ -85,7 +85,7 @@ class Pace:
         """Spent in vector steps with updates."""
         self._start_s = 0.0
         self._simulated_step_s: float | None = None
-        """Of an evaluation."""
+        """Seconds of a simulated step of an evaluation; None where none was measured yet."""
 
     def started(self, seconds: float) -> None:
         """The simulators of all replicas took so long to start."""
@@ -123,7 +123,7 @@ class Pace:
         return left + self._saves_left(step) * (self._save.mean() or 0.0) + self._evaluations_s(step)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run that goes on cannot measure again: its warm-up is over."""
+        """The measurement that a run which goes on cannot repeat, its warm-up being over."""
         return {"simulated_step_s": self._simulated_step_s}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -152,5 +152,5 @@ class Pace:
 
 
 def _multiples(of: int, after: int, before: int) -> int:
-    """How many multiples of a number there are strictly between two."""
+    """The number of multiples of a number that lie strictly between two others."""
     return max(0, (before - 1) // of - after // of)

@@ -7,7 +7,7 @@ import torch
 from mtrl import envs
 from mtrl.agents.config import Config
 from mtrl.agents.products import Rows, layers_of, speedup
-from mtrl.agents.single_task_rules import RULES
+from mtrl.agents.required_fields import SINGLE_TASK
 
 CLEARLY_FASTER = 1.25  # a smaller gain in the products is none in the update
 
@@ -19,7 +19,7 @@ class Choice(NamedTuple):
 
     precision: Precision
     line: str | None = None
-    """What was chosen and why; None if there was nothing to choose and nothing is wrong."""
+    """Says what was chosen and why; None if there was nothing to choose and nothing is wrong."""
     is_slow: bool = False
     """It is bfloat16, and slower here than float32."""
 
@@ -33,7 +33,7 @@ def choose(config: Config, device: torch.device, kept: Precision | None = None) 
         kept: what the run was given when it began; `auto` keeps it.
     """
     asked = config.training.precision
-    fixed = RULES[config.agent.single_task].get("training.precision")
+    fixed = SINGLE_TASK[config.agent.single_task].get("training.precision")
     if asked == "float32" or fixed:
         return Choice(cast(Precision, fixed or asked))
     times = measured(config, device)
@@ -50,7 +50,7 @@ def choose(config: Config, device: torch.device, kept: Precision | None = None) 
 
 
 def measured(config: Config, device: torch.device) -> float:
-    """How many times as fast this network's matrix products are in bfloat16; below 1 where they are slower."""
+    """Speed of this network's matrix products in bfloat16, by that in float32."""
     tasks = envs.task_names(config.env.tasks)
     layers = layers_of(config, *envs.sizes(tasks, config.env.one_hot))
     replicas = min(len(config.seeds), config.training.seeds_at_once or len(config.seeds))
@@ -65,7 +65,7 @@ def with_precision(config: Config, precision: Precision) -> Config:
 
 
 def dtype_of(config: Config) -> torch.dtype:
-    """Of the matrix products.
+    """The dtype of the matrix products.
 
     Raises:
         ValueError: the format is `auto`, not yet chosen.

@@ -1,4 +1,4 @@
-"""What can be said of a run before anything of it is written: what cannot work, and what will not be learned.
+"""Checks of a run before anything of it is written: what cannot work is refused, what will not be learned is noted.
 
 Axes: `S` replicas (one a seed), `T` tasks, `E` environments of each, `O` observation, `A` action.
 """
@@ -42,7 +42,7 @@ def check(config: Config, num_seeds: int) -> None:
 
 
 def notes(config: Config) -> list[str]:
-    """What a user may not have meant: a line each."""
+    """Notes on what a user may not have meant, a line each."""
     tasks = len(envs.task_names(config.env.tasks))
     told = []
     if config.steps <= config.training.warmup_steps:

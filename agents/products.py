@@ -29,7 +29,7 @@ class Layer(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What goes through each layer in an update."""
+    """The rows that go through each layer in an update."""
 
     replicas: int
     tasks: int
@@ -37,7 +37,7 @@ class Rows(NamedTuple):
 
 
 def layers_of(config: Config, observation_size: int, action_size: int) -> Counter[Layer]:
-    """How many layers of each shape actor and critics have."""
+    """The number of layers of each shape in actor and critics."""
     functions = soft_actor_critic(config.agent, observation_size, action_size, torch.float32)
     counts: Counter[Layer] = Counter()
     for network, number in ((functions.actor, 1), (functions.critic.network, 2)):
@@ -74,7 +74,7 @@ def speedup(layers: Mapping[Layer, int], rows: Rows, device: torch.device) -> fl
 
 
 class Operands(NamedTuple):
-    """Of a layer's product, in one format, and where its three products go."""
+    """Operands of a layer's three products in one number format, and the tensors that take the results."""
 
     x: Tensor
     """`[S, T B, I]`, or `[S T, B, I]` where each task has its own layer."""
@@ -99,7 +99,7 @@ class Operands(NamedTuple):
         return cls(x, weight, d, (torch.empty_like(d), torch.empty_like(x), torch.empty_like(weight)))
 
     def seconds(self, device: torch.device) -> float:
-        """Of the product and its gradients with respect to `x` and the weight."""
+        """Seconds that the product and its gradients with respect to `x` and the weight take."""
         output, of_x, of_weight = self.results
         # On a CPU its own time, summed over threads: what else runs there says nothing of the format.
         clock = time.process_time if device.type == "cpu" else time.perf_counter

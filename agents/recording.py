@@ -26,9 +26,9 @@ class Recording:
     goals: tuple[np.ndarray, ...]
     """Per task, goal vectors, `[N or more, 3 or 6]`."""
     reward_version: Literal["v2", "v1"]
-    """Which of Meta-World's rewards, and so which success."""
+    """Version of Meta-World's rewards, which decides what a success is."""
     step: int
-    """Of the checkpoint."""
+    """Environment steps at the checkpoint, summed over tasks."""
     actions: np.ndarray
     """`[T, N, H, A]` float32."""
     last_obs: np.ndarray

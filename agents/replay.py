@@ -15,7 +15,7 @@ from mtrl.runs.loading import copy_checked, whole
 
 
 class Rows(NamedTuple):
-    """What is kept, `[S, T, capacity, ...]`; a vector step's `E` rows of a task lie side by side."""
+    """The transitions that are kept, `[S, T, capacity, ...]`; a vector step's `E` rows of a task lie side by side."""
 
     observation: Tensor
     action: Tensor
@@ -46,6 +46,7 @@ class Replay:
 
     def __init__(
         self,
+        *,
         num_replicas: int,
         num_tasks: int,
         capacity_per_task: int,

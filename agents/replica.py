@@ -26,7 +26,7 @@ from mtrl.runs.folder import MetricsLog
 
 
 class Replica:
-    """What of a run is its seed's alone; networks and replay are the learner's, for all replicas.
+    """Environments, random streams, reward scale, recent episodes and log of one seed; networks and replay are of all.
 
     Args:
         config: of the run.

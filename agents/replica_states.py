@@ -3,12 +3,13 @@
 Axes: `S` replicas.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+
+from mtrl.nested import map_leaves
 
 Tree = Any
 """Nested mappings and sequences of tensors, numbers and texts."""
@@ -16,7 +17,11 @@ Tree = Any
 
 def take(tree: Tree, replica: int) -> Tree:
     """The state of one replica, `[1, ...]`, as a run of that seed alone has it; nothing is shared with `tree`."""
-    return _map(lambda x: (x[replica : replica + 1] if x.ndim else x).clone(), tree)
+
+    def own(x: Any) -> Any:
+        return (x[replica : replica + 1] if x.ndim else x).clone() if isinstance(x, Tensor) else x
+
+    return map_leaves(own, tree)
 
 
 def join(trees: Sequence[Tree], device: torch.device) -> Tree:
@@ -27,8 +32,4 @@ def join(trees: Sequence[Tree], device: torch.device) -> Tree:
             return parts[0]
         return (torch.cat(parts) if parts[0].ndim else parts[0].clone()).to(device)
 
-    return tree_map(together, *trees)
-
-
-def _map(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
-    return tree_map(lambda x: function(x) if isinstance(x, Tensor) else x, tree)
+    return map_leaves(together, *trees)

@@ -1,4 +1,4 @@
-"""What rewards are multiplied with when they are sampled. Axes: `T` tasks, `E` environments."""
+"""Factors that rewards are multiplied with when they are sampled. Axes: `T` tasks, `E` environments."""
 
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ class RewardScale(Protocol):
         """`[T]`, positive."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What the factors depend on."""
+        """All that the factors depend on."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""

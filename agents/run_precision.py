@@ -16,7 +16,7 @@ from mtrl.runs.lock import taking_turns
 from mtrl.runs.reading import parse_file
 
 FILE = "precision.json"
-"""In the folder that a run's seeds lie in: what `auto` became."""
+"""The file, in the folder that a run's seeds lie in, that says what `auto` became."""
 
 
 def settle_precision(config: Config, folders: Mapping[int, Path], device: torch.device) -> tuple[Config, str | None]:
@@ -58,7 +58,7 @@ def _one_at_a_time(folders: Sequence[Path]) -> Iterator[Path | None]:
 
 
 def _kept(folders: Sequence[Path], root: Path | None) -> Precision | None:
-    """What the run was given before: as these seeds have it, the run's file, or other seeds."""
+    """The format that the run was given before: that of these seeds, of the run's file, or of other seeds."""
     beside = sorted(root.glob("seed_*")) if root else []
     found = [*map(_of_seed, folders), _of_file(root / FILE) if root else None, *map(_of_seed, beside)]
     return next((precision for precision in found if precision), None)

@@ -20,7 +20,7 @@ class SavedPolicy(NamedTuple):
 
     policy: Policy
     config: Config
-    """Of the run; its one seed decides the goals."""
+    """The run's configuration; its one seed decides the goals."""
     tasks: tuple[str, ...]
     step: int
     """Environment steps, summed over tasks, at the checkpoint."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from mtrl.agents.config import Config
 from mtrl.agents.interface import ActorFunction
@@ -16,6 +15,7 @@ from mtrl.agents.learner import Learner
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import Conflict, Metrics
 from mtrl.agents.seeds import task_seeds
+from mtrl.nested import map_leaves
 
 
 class SingleTaskLearner:
@@ -39,12 +39,12 @@ class SingleTaskLearner:
 
     @property
     def device(self) -> torch.device:
-        """Of all tensors."""
+        """The device of all tensors."""
         return self.learner.device
 
     @property
     def num_updates(self) -> int:
-        """Of each agent."""
+        """The number of updates of each agent."""
         return self.learner.num_updates
 
     def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -67,7 +67,7 @@ class SingleTaskLearner:
 
     def update(self, batch: Batch) -> Metrics:
         """See `Learner`."""
-        metrics = tree_map(lambda x: x.view(self.num_seeds, self.num_tasks), self.learner.update(_fold(batch)))
+        metrics = map_leaves(lambda x: x.view(self.num_seeds, self.num_tasks), self.learner.update(_fold(batch)))
         critic, actor = (c._replace(conflict=_joined(c.conflict)) for c in (metrics.critic, metrics.actor))
         result: Metrics = metrics._replace(
             critic=critic,
@@ -99,11 +99,11 @@ class SingleTaskLearner:
 
 
 def _joined(conflict: Conflict) -> Conflict:
-    """Of agents that know one task each, `[S, T]`: none is another's."""
+    """The conflicts of a seed from those of its agents `[S, T]`, which know one task each: none is between tasks."""
     measurements, gradient_norm, conflict_rate, cosines = conflict
     return Conflict(measurements.mean(-1), gradient_norm, conflict_rate.mean(-1), torch.diag_embed(cosines))
 
 
 def _fold(tree: Any) -> Any:
     """Tensors `[S, T, ...]` as `[S T, 1, ...]`."""
-    return tree_map(lambda x: x.flatten(0, 1)[:, None], tree)
+    return map_leaves(lambda x: x.flatten(0, 1)[:, None], tree)

@@ -138,11 +138,13 @@ class StableBaselines3Learner:
                 device=self.device,
             )
         model.set_logger(Logger(folder=None, output_formats=[]))
-        model.replay_buffer = _Drawn()  # type: ignore[assignment]
+        replay: Any = _OneBatch()  # not a subclass of theirs, which would allocate rows
+        model.replay_buffer = replay
         return model
 
     def _train(self, model: SAC, batch: Batch, seed: int) -> None:
-        model.replay_buffer.batch = batch  # type: ignore[union-attr]
+        replay: Any = model.replay_buffer
+        replay.batch = batch
         with _seeded(seed, self.device):
             model.train(gradient_steps=1, batch_size=len(batch.reward))
 
@@ -158,14 +160,14 @@ def _log_temperature(model: SAC) -> Tensor:
 
 
 class _Spaces(gymnasium.Env[np.ndarray, np.ndarray]):
-    """What their constructor reads of an environment."""
+    """An environment with no more than their constructor reads: the spaces."""
 
     def __init__(self, observation_size: int, action_size: int) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (observation_size,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
 
 
-class _Drawn:
+class _OneBatch:
     """A replay buffer that hands out the batch that was drawn for it, `[B, ...]`."""
 
     batch: Batch

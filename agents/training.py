@@ -24,10 +24,10 @@ from mtrl.runs.stop_signals import stop_signals
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a call of `train` ended."""
+    """The end of a call of `train`."""
 
     step: int
-    """Of the replica that got least far."""
+    """Steps of the replica that got least far."""
     updates: int
     complete: bool
     """The budget of steps is spent, by all."""

@@ -67,17 +67,19 @@ class Training:
             self._stack = opened.pop_all()
         env = self.replicas[0].env
         self.tasks = env.tasks
+        seeds = [replica.agent_seed for replica in self.replicas]
         sizes = env.observation_size, env.action_size
-        self.learner = make_learner(config, len(self.tasks), *sizes, device, [r.agent_seed for r in self.replicas])
+        self.learner = make_learner(config, len(self.tasks), *sizes, device, seeds)
         self.replay = Replay(
-            len(self.replicas),
-            len(self.tasks),
-            config.training.replay_capacity_per_task,
-            config.env.num_envs_per_task,
-            *sizes,
-            device,
-            config.agent.discount,
-            config.agent.n_step,
+            num_replicas=len(self.replicas),
+            num_tasks=len(self.tasks),
+            capacity_per_task=config.training.replay_capacity_per_task,
+            num_envs_per_task=config.env.num_envs_per_task,
+            observation_size=env.observation_size,
+            action_size=env.action_size,
+            device=device,
+            discount=config.agent.discount,
+            num_steps=config.agent.n_step,
         )
         self.step = 0
         self.metrics: Metrics | None = None
@@ -177,7 +179,7 @@ class Training:
 
     @property
     def kept(self) -> str:
-        """What is left if it ends now, in words."""
+        """The checkpoint that remains if the training ends now, in words."""
         if self.saved_step is None:
             return "no checkpoint was written yet"
         return f"the last checkpoint, of step {self.saved_step}, is kept: --resume goes on from it"

@@ -1,4 +1,4 @@
-"""What a critic's outputs mean: a number, or a distribution over returns. Axes: `B` rows, `N` support points."""
+"""Meanings of a critic's outputs: a number, or a distribution over returns. Axes: `B` rows, `N` support points."""
 
 import math
 from dataclasses import dataclass
@@ -159,5 +159,5 @@ def _mixture(outputs: Tensor) -> Tensor:
 
 
 def _cross_entropy(target: Tensor, outputs: Tensor) -> Tensor:
-    """Of target probabilities `[B, N]`, which get no gradient, with both twins' outputs: scalar, mean over the rows."""
+    """Cross-entropy of target probabilities `[B, N]`, which get no gradient, with the outputs of both twins: scalar."""
     return -(target.detach() * outputs.log_softmax(-1)).sum((0, -1)).mean()

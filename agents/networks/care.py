@@ -59,7 +59,7 @@ class Care:
         return self.trunk(forward, torch.cat([mixed, context], -1))
 
     def weights(self, forward: Forward, context: Tensor) -> Tensor:
-        """How much of each encoder, `[B, k]`; they sum to one.
+        """The share of each encoder, `[B, k]`; shares sum to one.
 
         Args:
             forward: see `Layer`.

@@ -1,4 +1,4 @@
-"""Where the networks learn which task it is: at their input, or at every hidden layer."""
+"""Hidden layers that know their task: from the input of the network on, or each by itself."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol

@@ -1,4 +1,4 @@
-"""What the networks are made of."""
+"""Configuration of the networks."""
 
 from typing import Literal, Self
 

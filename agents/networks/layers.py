@@ -18,7 +18,7 @@ RELU_GAIN = 2**0.5
 
 
 class Forward(NamedTuple):
-    """What a forward pass of one task reads, its input aside."""
+    """Tape, parameters and precision of a forward pass of one task."""
 
     tape: Tape
     """See `mtrl.gradients.linear`."""
@@ -26,7 +26,7 @@ class Forward(NamedTuple):
     own: Parameters
     """The task's slice."""
     precision: torch.dtype
-    """Of the matrix products."""
+    """Number format of the matrix products."""
 
 
 class Layer(Part, Protocol):

@@ -1,18 +1,30 @@
 """A trunk with heads, and what tells it the task."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 
+from mtrl.agents.networks.care import Care
 from mtrl.agents.networks.conditioning import HiddenLayers
 from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
 from mtrl.agents.networks.layers import Forward, Layer, Linear
+from mtrl.agents.networks.mlp import MLP
+from mtrl.agents.networks.moore import Moore
 from mtrl.agents.networks.own import OwnLinear, TaskVector
 from mtrl.agents.networks.paco import PaCo
 from mtrl.agents.networks.parameters import NetworkParameters, init_all
-from mtrl.agents.networks.trunk import Trunk, make_trunk
+from mtrl.agents.networks.residual import Residual
+from mtrl.agents.networks.simba import SimBa
+from mtrl.agents.networks.soft_modular import SoftModular
 from mtrl.gradients import Parameters, Tape
+
+
+class Trunk(Layer, Protocol):
+    """Everything between a network's input and its head."""
+
+    num_outputs: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,27 @@ def make_network(
     if conditioning.encoding == "embedding":
         embedding = TaskVector("embedding", conditioning.embedding_size)
     hidden = HiddenLayers(conditioning.encoding)
-    trunk = make_trunk(config, hidden, num_inputs + (embedding.size if embedding else 0))
+    trunk = _make_trunk(config, hidden, num_inputs + (embedding.size if embedding else 0))
     composed = trunk.linear if isinstance(trunk, PaCo) else Linear  # PaCo's only head is of its parameter sets too
     head = (OwnLinear if conditioning.heads else composed)("head", trunk.num_outputs, num_outputs, head_gain)
     return Network(trunk, head, embedding, precision)
+
+
+def _make_trunk(config: NetworkConfig, hidden: HiddenLayers, num_inputs: int) -> Trunk:
+    """The trunk of this configuration, for inputs of this size."""
+    size = num_inputs, config.width, config.depth
+    match config.kind:
+        case "mlp":
+            return MLP(hidden, *size)
+        case "residual":
+            return Residual(hidden, *size)
+        case "simba":
+            return SimBa(hidden, *size)
+        case "soft_modular":
+            return SoftModular(hidden, *size, config.experts, config.encoder_size)
+        case "care":
+            return Care(hidden, *size, config.experts, config.encoder_size)
+        case "paco":
+            return PaCo(hidden, *size, config.experts)
+        case "moore":
+            return Moore(hidden, *size, config.experts)

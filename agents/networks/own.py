@@ -1,4 +1,4 @@
-"""What belongs to one task: parameters `[T, ...]`, of which a forward pass sees its task's slice."""
+"""Layers with parameters for each task, `[T, ...]`; a forward pass sees its task's slice."""
 
 from dataclasses import dataclass
 
@@ -59,7 +59,7 @@ class FiLM:
 
 @dataclass(frozen=True)
 class OneHotRow:
-    """What a one-hot input adds to a linear layer's output: the one row of its weights that the task selects."""
+    """Adds what a one-hot input would to a linear layer's output: the one row of its weights that the task selects."""
 
     name: str
     size: int

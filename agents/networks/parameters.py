@@ -13,21 +13,21 @@ class NetworkParameters(NamedTuple):
     """The parameters of a network."""
 
     shared: dict[str, Tensor]
-    """Of all tasks."""
+    """Parameters of all tasks, by name."""
     own: dict[str, Tensor]
-    """`[T, ...]`, one slice a task."""
+    """Parameters of single tasks, by name: `[T, ...]`, one slice a task."""
 
     def tensors(self) -> list[Tensor]:
         """All of them, in a fixed order."""
         return [*self.shared.values(), *self.own.values()]
 
     def of_tasks(self, num_tasks: int) -> "NetworkParameters":
-        """With the shared ones as `mtrl.gradients.over_tasks` takes them."""
+        """The same parameters, the shared ones as `mtrl.gradients.over_tasks` takes them."""
         return NetworkParameters(by_task(self.shared, num_tasks), self.own)
 
 
 class Layout:
-    """Where the parameters of a network lie in one vector of all of them, `[..., P]`: the shared ones first.
+    """The order of a network's parameters in one vector of all of them, `[..., P]`: the shared ones first.
 
     Args:
         parameters: whose names and shapes these are, without leading axes.

@@ -63,7 +63,7 @@ class SoftModular:
         return mixture
 
     def shares(self, forward: Forward, features: Tensor) -> list[Tensor]:
-        """What each module takes from each of the layer before it: `[B, n, n]`, of the last mixture `[B, 1, n]`.
+        """Shares that each module takes of those in the layer before: `[B, n, n]`, for the last mixture `[B, 1, n]`.
 
         Args:
             forward: see `Layer`.

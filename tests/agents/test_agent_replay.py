@@ -11,12 +11,18 @@ from mtrl.agents.reward_scale import DeviationScale, ReturnScale
 SEEDS = 2
 
 
+def make(capacity, num_envs, **settings) -> Replay:
+    """With small rows on the CPU unless the settings say otherwise."""
+    base = {"observation_size": 2, "action_size": 1, "device": torch.device("cpu"), "discount": 0.99}
+    return Replay(capacity_per_task=capacity, num_envs_per_task=num_envs, **base | settings)
+
+
 def filled(vector_steps, capacity=12, num_envs=2, num_steps=1, episode=5, terminal=False):
     """A replay whose every number says which seed, task, environment and step it came from; 1-based, 0 is unwritten.
 
     Episodes end every `episode` steps: truncated, or terminated where `terminal`.
     """
-    replay = Replay(SEEDS, 3, capacity, num_envs, 2, 1, torch.device("cpu"), discount=0.5, num_steps=num_steps)
+    replay = make(capacity, num_envs, num_replicas=SEEDS, num_tasks=3, discount=0.5, num_steps=num_steps)
     for step in range(vector_steps):
         seeds, tasks = 10_000 * np.arange(SEEDS)[:, None, None], 1000 * (1 + np.arange(3)[:, None])
         label = seeds + tasks + 100 * np.arange(num_envs) + step
@@ -77,7 +83,8 @@ def test_empty_replay_and_too_small_capacity_are_errors():
 
 
 def test_a_million_transitions_of_ten_tasks_fit_into_450_megabytes():
-    replay = Replay(1, 10, 100_000, 4, 39, 4, torch.device("meta"), discount=0.99)
+    sizes = {"num_replicas": 1, "num_tasks": 10, "observation_size": 39, "action_size": 4}
+    replay = make(100_000, 4, **sizes, device=torch.device("meta"))
     assert sum(rows.nbytes for rows in replay.rows) < 450e6
 
 

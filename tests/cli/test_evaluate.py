@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mtrl.agents import Config, UserError, evaluate
-from mtrl.agents.legacy_rules import RULES
+from mtrl.agents.required_fields import LEGACY
 from mtrl.cli.main import main
 from mtrl.protocols import BIAS
 from mtrl.report import read_evaluation
@@ -106,12 +106,12 @@ def test_the_best_evaluation_counts_and_the_first_of_equals(tmp_path: Path) -> N
     assert result.episodes == (1, 1)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", LEGACY)
 def test_other_settings_are_refused_by_name(tmp_path: Path, name: str) -> None:
-    other = {"v1": "v2", "deviation": "return", None: 3}.get(RULES[name], 7)
+    other = {"v1": "v2", "deviation": "return", None: 3}.get(LEGACY[name], 7)
     section, field = name.split(".")
     folder = write_run(tmp_path / "run", logged(1000, 1, 1), **{section: {field: other}})
-    wanted = "null" if RULES[name] is None else RULES[name]
+    wanted = "null" if LEGACY[name] is None else LEGACY[name]
     with pytest.raises(UserError) as caught:
         evaluate(folder, protocol="legacy")
     assert str(caught.value) == f"{folder} has no score under protocol legacy: {name} must be {wanted}, got {other}"
