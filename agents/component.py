@@ -48,7 +48,7 @@ class Component:
 
     Args:
         name: of the component.
-        loss: of one replica: `loss(tape, parameters, *frozen, *data) -> (losses [T], told [T])`; of `SoftActorCritic`.
+        loss: of one replica: `loss(tape, shared, own, frozen, *data) -> (losses [T], told [T])`; of `SoftActorCritic`.
         layouts: of the parameters, and of each network that the loss reads and does not move.
         vector: the parameters, `[S, P]`; moved in place.
         config: of the run.
@@ -118,17 +118,12 @@ class Component:
         """
         num_tasks, num_rows = data[-1].shape[1:3]
 
-        def of_one_replica(moved: NetworkParameters, frozen: Sequence[NetworkParameters], data: Sequence[Any]) -> Any:
-            fixed = [network.of_tasks(num_tasks) for network in frozen]
-
-            def losses(tape: dict[str, Tensor], shared: dict[str, Tensor], own: dict[str, Tensor], *data: Any) -> Any:
-                return self.loss(tape, NetworkParameters(shared, own), *fixed, *data)
-
-            gradients, *rest = linear_task_gradients(losses, *moved, *data, num_tasks=num_tasks, num_rows=num_rows)
+        def of_one_replica(moved: NetworkParameters, *given: Any) -> Any:
+            gradients, *rest = linear_task_gradients(self.loss, *moved, *given, num_tasks=num_tasks, num_rows=num_rows)
             return gradients.leaves, *rest
 
         # Gradients of shared parameters [S, T, ...], or factors of them; of own ones [S, T, ...] or [S, 2, T, ...].
-        leaves, own, losses, told = vmap(of_one_replica)(*self._networks(vector, frozen), data)
+        leaves, own, losses, told = vmap(of_one_replica)(*self._networks(vector, frozen, num_tasks), *data)
         gradients, gram = TaskGradients(leaves, leading=1), None
         if weights is None:
             shared, weights, gram = gradients.aggregate(self.method, losses)
@@ -145,12 +140,12 @@ class Component:
     @torch.no_grad()
     def losses(self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any]) -> Tensor:
         """`[S, T]`; arguments as for `direction`."""
+        moved, fixed = self._networks(vector, frozen, data[-1].shape[1])
 
-        def of_one_replica(moved: NetworkParameters, frozen: Sequence[NetworkParameters], data: Sequence[Any]) -> Any:
-            networks = [network.of_tasks(data[-1].shape[0]) for network in (moved, *frozen)]
-            return self.loss({}, *networks, *data)[0]
+        def of_one_replica(moved: NetworkParameters, *given: Any) -> Tensor:
+            return self.loss({}, *moved, *given)[0]
 
-        losses: Tensor = vmap(of_one_replica)(*self._networks(vector, frozen), data)
+        losses: Tensor = vmap(of_one_replica)(moved.of_tasks(data[-1].shape[1]), fixed, *data)
         return losses
 
     def forget_conflicts(self) -> None:
@@ -164,9 +159,11 @@ class Component:
             return torch.zeros(len(self.vector), device=self.vector.device)
         return self.method.worst_residual.to(self.vector.device, copy=True).expand(len(self.vector))
 
-    def _networks(self, vector: Tensor, frozen: Sequence[Tensor]) -> tuple[NetworkParameters, list[NetworkParameters]]:
+    def _networks(
+        self, vector: Tensor, frozen: Sequence[Tensor], num_tasks: int
+    ) -> tuple[NetworkParameters, list[NetworkParameters]]:
         moved, *rest = (layout.views(flat) for layout, flat in zip(self.layouts, (vector, *frozen), strict=True))
-        return moved, rest
+        return moved, [network.of_tasks(num_tasks) for network in rest]
 
 
 def _method(config: Config, name: str) -> Method | CoordinateMethod:

@@ -88,7 +88,7 @@ class Learner:
         """
 
         def of_one_replica(actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
-            mean, log_std = self.functions.policy({}, actor.of_tasks(self.num_tasks), observation)
+            mean, log_std = self.functions.policy({}, *actor.of_tasks(self.num_tasks), observation)
             return mean, log_std
 
         mean, log_std = vmap(of_one_replica)(self.actor.parameters, observation)

@@ -5,6 +5,7 @@ written for one task; `over_tasks` and `vmap` lift them.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from torch.nn import functional
 from mtrl.agents.config import AgentConfig
 from mtrl.agents.networks import Network, NetworkParameters, TwinCritic, make_network
 from mtrl.agents.values import ValueHead, make_value_head
-from mtrl.gradients import Tape, over_tasks
+from mtrl.gradients import Parameters, Tape, over_tasks
 
 
 class Batch(NamedTuple):
@@ -78,9 +79,9 @@ class SoftActorCritic:
     log_std_min: float
     log_std_max: float
 
-    def policy(self, tape: Tape, actor: NetworkParameters, observation: Tensor) -> Gaussian:
+    def policy(self, tape: Tape, shared: Parameters, own: Parameters, observation: Tensor) -> Gaussian:
         """The policies of all tasks at observations `[T, B, O]`."""
-        return self.gaussian(over_tasks(self.actor)(tape, *actor, observation))
+        return self.gaussian(over_tasks(self.actor)(tape, shared, own, observation))
 
     def gaussian(self, outputs: Tensor) -> Gaussian:
         """The policy that outputs of the actor `[..., 2A]` describe; a tanh keeps its log deviation in its range."""
@@ -90,9 +91,9 @@ class SoftActorCritic:
     def critic_loss(
         self,
         tape: Tape,
-        critic: NetworkParameters,
-        target: NetworkParameters,
-        actor: NetworkParameters,
+        shared: Parameters,
+        own: Parameters,
+        frozen: Sequence[NetworkParameters],
         batch: Batch,
         alpha: Tensor,
         noise: Tensor,
@@ -101,9 +102,9 @@ class SoftActorCritic:
 
         Args:
             tape: see `mtrl.gradients.linear`.
-            critic: parameters of the twins.
-            target: of their targets.
-            actor: of the policy.
+            shared: parameters of the critics.
+            own: likewise.
+            frozen: parameters of the target critics and of the policy.
             batch: transitions `[T, B, ...]`; a truncated one bootstraps like any other.
             alpha: temperatures, `[T]`.
             noise: standard normal, `[T, B, A]`; makes the next action, at the *next* observation.
@@ -111,9 +112,10 @@ class SoftActorCritic:
         Returns:
             Losses `[T]`; mean values of the batch `[T]`.
         """
-        next_action, log_density = self.policy({}, actor, batch.next_observation).sample(noise)
+        target, actor = frozen
+        next_action, log_density = self.policy({}, *actor, batch.next_observation).sample(noise)
         next_outputs = self.critic({}, *target, batch.next_observation, next_action)  # [2, T, B, N]
-        outputs = self.critic(tape, *critic, batch.observation, batch.action)  # [2, T, B, N]
+        outputs = self.critic(tape, shared, own, batch.observation, batch.action)  # [2, T, B, N]
         bonus = -alpha.unsqueeze(-1) * log_density  # [T, B]
         of_tasks = vmap(self.value_head.loss, in_dims=(1, 1, 0, 0, 0))
         losses = of_tasks(outputs, next_outputs, batch.reward, batch.discount, bonus)
@@ -122,18 +124,20 @@ class SoftActorCritic:
     def actor_loss(
         self,
         tape: Tape,
-        actor: NetworkParameters,
-        critic: NetworkParameters,
+        shared: Parameters,
+        own: Parameters,
+        frozen: Sequence[NetworkParameters],
         observation: Tensor,
         alpha: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Expected entropy-regularised value, negated (eq. 9); arguments as in `critic_loss`.
+        """Expected entropy-regularised value, negated (eq. 9); arguments as in `critic_loss`, frozen are the critics.
 
         Returns:
             Losses `[T]`; entropies (mean of minus the log density) `[T]`.
         """
-        action, log_density = self.policy(tape, actor, observation).sample(noise)
+        (critic,) = frozen
+        action, log_density = self.policy(tape, shared, own, observation).sample(noise)
         value = self._value(self.critic({}, *critic, observation, action))
         return (alpha.unsqueeze(-1) * log_density - value).mean(-1), -log_density.mean(-1)
 

@@ -30,17 +30,16 @@ class Plain(NamedTuple):
         """The gradient of the mean loss; what the loss tells, `[S, T]`."""
         num_tasks = data[-1].shape[1]
 
-        def of_one_replica(moved: NetworkParameters, frozen: Sequence[NetworkParameters], data: Sequence[Any]) -> Any:
-            fixed = [network.of_tasks(num_tasks) for network in frozen]
-
+        def of_one_replica(moved: NetworkParameters, *given: Any) -> Any:
             def mean(moved: NetworkParameters) -> Any:
-                losses, told = self.loss({}, moved.of_tasks(num_tasks), *fixed, *data)
+                losses, told = self.loss({}, *moved.of_tasks(num_tasks), *given)
                 return losses.mean(), (losses, told)
 
             return grad(mean, has_aux=True)(moved)
 
         moved, *rest = (layout.views(flat) for layout, flat in zip(self.layouts, (vector, *frozen), strict=True))
-        gradient, (losses, told) = vmap(of_one_replica)(moved, rest, data)
+        fixed = [network.of_tasks(num_tasks) for network in rest]
+        gradient, (losses, told) = vmap(of_one_replica)(moved, fixed, *data)
         flat = self.layouts[0].flatten(NetworkParameters(*gradient), leading=1)
         return Direction(flat, losses, torch.full_like(losses, 1 / num_tasks), None), told
 

@@ -17,9 +17,10 @@ def lifted(parameters, num_tasks=3):
 
 def critic_loss(learner, batch, task=0, alpha=0.2):
     parameters = learner.critic.parameters, target_of(learner), learner.actor.parameters
-    networks = (lifted(each) for each in parameters)
+    critic, *frozen = (lifted(each) for each in parameters)
     first, temperatures = type(batch)(*(x[0] for x in batch)), torch.full((3,), alpha)
-    return learner.functions.critic_loss({}, *networks, first, temperatures, torch.zeros_like(first.action))[0][task]
+    noise = torch.zeros_like(first.action)
+    return learner.functions.critic_loss({}, *critic, frozen, first, temperatures, noise)[0][task]
 
 
 @pytest.mark.parametrize("value", ["scalar", "categorical", "hl_gauss"])
@@ -43,7 +44,7 @@ def test_critic_bootstraps_unless_terminated():
     """Scalar critic, closed form: the target is r + 0.99 (min Q' - alpha log pi), or r alone after a terminal step."""
     learner, batch = make_learner(make_config(agent={"value": "scalar"})), make_batch()
     rows = type(batch)(*(x[0] for x in batch))
-    mean, log_std = learner.functions.policy({}, lifted(learner.actor.parameters), rows.next_observation)
+    mean, log_std = learner.functions.policy({}, *lifted(learner.actor.parameters), rows.next_observation)
     action, log_density = (x[0] for x in Gaussian(mean, log_std).sample(torch.zeros_like(rows.action)))
 
     def outputs(observation, action):
