@@ -133,7 +133,7 @@ class Component:
             gram = gradients.gram()
         gradient = self.layouts[0].flatten(NetworkParameters(shared, own), leading=1)  # [S, P]
         if self.max_grad_norm is not None:
-            norm = gradient.norm(dim=-1, keepdim=True)
+            norm = gradient.norm(dim=-1, keepdim=True)  # [S, 1]
             gradient = gradient * (self.max_grad_norm / norm.clamp(min=1e-12)).clamp(max=1)
         return Direction(gradient, losses, weights, gram), told
 

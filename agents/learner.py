@@ -91,7 +91,7 @@ class Learner:
             mean, log_std = self.functions.policy({}, *actor.of_tasks(self.num_tasks), observation)
             return mean, log_std
 
-        mean, log_std = vmap(of_one_replica)(self.actor.parameters, observation)
+        mean, log_std = vmap(of_one_replica)(self.actor.parameters, observation)  # [S, T, E, A] each
         return (mean if noise is None else mean + log_std.exp() * noise).tanh()
 
     def actor_function(self, replica: int) -> ActorFunction:

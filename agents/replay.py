@@ -100,7 +100,7 @@ class Replay:
             raise ValueError("the replay is empty: add transitions before sampling")
         shape = (len(self._tasks), batch_per_task)
         drawn = [torch.randint(len(self), shape, generator=g, device=self.device) for g in generators]
-        first = last = torch.stack(drawn)
+        first = last = torch.stack(drawn)  # [S, T, B], places in the ring
         reward, going, discount = self._at("reward", first), 1 - self._at("done", first), self.discount
         factor = torch.full_like(reward, self.discount)
         oldest = self.written % self.capacity if self.written > self.capacity else 0

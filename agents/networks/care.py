@@ -5,10 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.conditioning import HiddenLayers, TaskVector
+from mtrl.agents.networks.feed_forward import MLP
 from mtrl.agents.networks.layers import Forward, Linear
-from mtrl.agents.networks.mlp import MLP
-from mtrl.agents.networks.own import TaskVector
 from mtrl.agents.networks.parameters import NetworkParameters, Part, init_all
 
 ENCODER_DEPTH = 2

@@ -7,16 +7,13 @@ import torch
 from torch import Generator, Tensor
 
 from mtrl.agents.networks.care import Care
-from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.conditioning import HiddenLayers, OwnLinear, TaskVector
 from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
+from mtrl.agents.networks.feed_forward import MLP, Residual, SimBa
 from mtrl.agents.networks.layers import Forward, Layer, Linear
-from mtrl.agents.networks.mlp import MLP
 from mtrl.agents.networks.moore import Moore
-from mtrl.agents.networks.own import OwnLinear, TaskVector
 from mtrl.agents.networks.paco import PaCo
 from mtrl.agents.networks.parameters import NetworkParameters, init_all
-from mtrl.agents.networks.residual import Residual
-from mtrl.agents.networks.simba import SimBa
 from mtrl.agents.networks.soft_modular import SoftModular
 from mtrl.gradients import Parameters, Tape
 
@@ -62,7 +59,7 @@ class Network:
         """
         forward = Forward(tape, shared, own, self.precision)
         if self.embedding:
-            x = torch.cat([x, self.embedding(forward).expand(x.shape[0], -1)], -1)
+            x = torch.cat([x, self.embedding(forward).expand(x.shape[0], -1)], -1)  # [B, num_inputs + embedding size]
         return self.head(forward, self.trunk(forward, x))
 
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.conditioning import HiddenLayers, TaskVector
+from mtrl.agents.networks.feed_forward import MLP
 from mtrl.agents.networks.layers import RELU_GAIN, Forward
-from mtrl.agents.networks.mlp import MLP
-from mtrl.agents.networks.own import TaskVector
 from mtrl.agents.networks.parameters import NetworkParameters, init_all, orthogonal
 
 

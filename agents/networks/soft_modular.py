@@ -7,10 +7,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from mtrl.agents.networks.conditioning import HiddenLayers
+from mtrl.agents.networks.conditioning import HiddenLayers, TaskVector
+from mtrl.agents.networks.feed_forward import MLP
 from mtrl.agents.networks.layers import Forward, Linear
-from mtrl.agents.networks.mlp import MLP
-from mtrl.agents.networks.own import TaskVector
 from mtrl.agents.networks.parameters import NetworkParameters, Part, init_all
 
 

@@ -41,12 +41,12 @@ class TwinCritic:
             observation: `[T, B, O]`.
             action: `[T, B, A]`.
         """
-        x = torch.cat([observation, action], -1)
+        x = torch.cat([observation, action], -1)  # [T, B, O + A]
 
         def of_one_critic(shared: Parameters, own: Parameters) -> tuple[Tensor, Tape]:
             inputs: Tape = {}
             return over_tasks(self.network)(inputs, shared, own, x), inputs
 
-        outputs, inputs = vmap(of_one_critic)(shared, own)
+        outputs, inputs = vmap(of_one_critic)(shared, own)  # [2, T, B, N], and of each layer [2, T, B, I]
         tape.update(inputs)
         return outputs
