@@ -47,7 +47,8 @@ class Plain(NamedTuple):
 def plain(learner: Learner, compile: bool, cuda_graphs: bool) -> Learner:
     """The same learner with these directions."""
     compiler = Compiler(cuda_graphs)
-    for component in (learner.critic, learner.actor):
+    components: tuple[Any, Any] = learner.critic, learner.actor  # whose method is replaced
+    for component in components:
         component.direction = Plain(component.loss, component.layouts).direction
         component.compiled_direction = compiler(component.direction) if compile else component.direction
     return learner
