@@ -167,8 +167,11 @@ class Component:
 
 
 def _method(config: Config, name: str) -> Method | CoordinateMethod:
-    """The component's method: the mean for one that is not to be aggregated, and for an actor under a method that needs
-    positive losses, as in FAMO's published agent."""
+    """The component's method.
+
+    It is the mean for one that is not to be aggregated, and for an actor under a method that needs positive losses, as
+    in FAMO's published agent.
+    """
     method = aggregation.make(config.method.name, **config.method.arguments)
     positive = name == "actor" and method.positive_losses
     return method if config.agent.aggregated in (name, "both") and not positive else LinearScalarization()

@@ -12,8 +12,10 @@ from mtrl.envs.interface import Step
 
 @final
 class Episodes:
-    """The episodes of all environments. They start together; those of Meta-World, which never terminates, also end
-    together, at the horizon."""
+    """The episodes of all environments.
+
+    They start together; those of Meta-World, which never terminates, also end together, at the horizon.
+    """
 
     def __init__(self, num_tasks: int, num_envs_per_task: int, horizon: int) -> None:
         self._shape = (num_tasks, num_envs_per_task)

@@ -88,7 +88,7 @@ class Options:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """`(T, E)`"""
+        """Tasks and environments of each, `(T, E)`."""
         return len(self.names), self.num_envs_per_task
 
     def fingerprint(self) -> np.ndarray:

@@ -53,6 +53,7 @@ VARIANTS: dict[str, str] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is not finished, and write the table."""
     options = parse(arguments)
     chosen = {name: VARIANTS[name] for name in options.only or VARIANTS}
     jobs = [
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--base", type=Path, default=ROOT / "configs/mt10/ablations.yaml", help="the recipe")
     parser.add_argument("--steps", type=int, help="environment steps of a run, over all tasks; default: as configured")
@@ -77,6 +79,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def folder(options: argparse.Namespace, name: str) -> Path:
+    """The folder of a variant's runs."""
     return options.runs / slug(name)
 
 

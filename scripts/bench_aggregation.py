@@ -32,6 +32,7 @@ def installed_peers() -> set[str]:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", type=int, nargs="+", default=[2, 10, 50], help="numbers of tasks")
     parser.add_argument("--batch", type=int, default=256, help="matrices in a batch")
@@ -44,6 +45,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, write it."""
     options = parse(arguments)
     torch.set_num_threads(1)
     peers = installed_peers()

@@ -50,6 +50,7 @@ for _ in sys.stdin:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure both commits, print the table, write it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("commit")
     parser.add_argument("--configs", nargs="+", default=["mt10/quick", "mt10/laptop"])
@@ -85,6 +86,7 @@ def checkout(commit: str) -> Iterator[Path]:
 
 
 def compare(old: Path, config: str, precision: str, rounds: int) -> str:
+    """A row of the table: both commits in turns."""
     workers = [started(tree, config, precision) for tree in (old, ROOT)]
     first = [answer(worker) for worker in workers]
     for worker in workers:
@@ -101,6 +103,7 @@ def compare(old: Path, config: str, precision: str, rounds: int) -> str:
 
 
 def started(tree: Path, config: str, precision: str) -> "subprocess.Popen[str]":
+    """A process that makes updates in a working tree."""
     environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, "-W", "ignore", "-c", WORKER, config, precision, str(UPDATES)]
     pipe = subprocess.PIPE
@@ -116,6 +119,7 @@ def turn(worker: "subprocess.Popen[str]") -> float:
 
 
 def answer(worker: "subprocess.Popen[str]") -> float:
+    """A worker's next line."""
     assert worker.stdout is not None
     return float(worker.stdout.readline())
 

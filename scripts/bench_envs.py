@@ -41,6 +41,7 @@ class Cell:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the tables, write them."""
     options = parse(arguments)
     rows = [name for name in options.rows if not missing(name)]
     cells = []
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--envs", type=int, nargs="+", default=[10, 40], help="sizes, multiples of ten")
     parser.add_argument("--workers", type=int, default=available_cores(), help="processes where there is a choice")
@@ -91,6 +93,7 @@ def missing(name: str) -> bool:
 
 
 def leave_out(title: str, reason: str) -> None:
+    """Say that a row is left out, and why."""
     print(f"left out: {title}: {reason}", file=sys.stderr)
 
 

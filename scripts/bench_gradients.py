@@ -36,6 +36,7 @@ SETTINGS: dict[str, type[OwnData] | type[SharedForward]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the tables, write them."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     peers = {"torchjd"} if find_spec("torchjd") else set()
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", type=int, default=10)
     parser.add_argument("--rows", type=int, default=128, help="of each task")

@@ -29,6 +29,7 @@ OWN_PRECISION = {"quick": "bfloat16", "ablations": "bfloat16", "laptop": "bfloat
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the tables, write them."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     rows: list[Row] = []
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=["all"], help=f"of {', '.join(sorted(METHODS))}; or all, main")
     parser.add_argument("--networks", nargs="+", default=list(OWN_PRECISION), choices=list(OWN_PRECISION))
@@ -70,6 +72,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace) -> Iterator[Row]:
+    """Every row, in the order of the options."""
     for device in options.devices:
         for network in options.networks:
             for precision in options.precisions:
@@ -102,12 +105,12 @@ def tables(rows: list[Row]) -> str:
         "| network | device, precision | seeds | method | updates/s | ms | times plain | compiling, s |",
         "|---|---|---:|---|---:|---:|---:|---:|",
     ]
-    for row in updates:
-        lines.append(
-            f"| {row['network']} | {row['device']}, {row['precision']} | {row['num_seeds']} | {row['method']} "
-            f"| {row['updates_per_s']:.1f} | {row['ms_per_update']:.1f} | {row['times_plain']:.2f} "
-            f"| {row['until_third_update_s']:.0f} |"
-        )
+    lines += [
+        f"| {row['network']} | {row['device']}, {row['precision']} | {row['num_seeds']} | {row['method']} "
+        f"| {row['updates_per_s']:.1f} | {row['ms_per_update']:.1f} | {row['times_plain']:.2f} "
+        f"| {row['until_third_update_s']:.0f} |"
+        for row in updates
+    ]
     if runs:
         lines += [
             "",
@@ -119,6 +122,7 @@ def tables(rows: list[Row]) -> str:
 
 
 def run_line(row: dict[str, Any]) -> str:
+    """A row of the table of whole runs."""
     share = row.get("time_share")
     times = (
         "| | | "

@@ -84,6 +84,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def parse(arguments: Sequence[str] | None, device: str) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", type=int, nargs="+", default=[2, 5, 10, 20, 40], help="numbers of tasks")
     default = 256 if device == "cuda" else 8
@@ -105,6 +106,7 @@ def parse(arguments: Sequence[str] | None, device: str) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, write it."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = parse(arguments, device)
     torch.set_num_threads(options.threads)

@@ -28,6 +28,7 @@ MIB_KIB = 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, write it."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     work = Work(options.data, options.batch)
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", nargs="?", type=Path, help="folder of QM9's files")
     parser.add_argument("--batch", type=int, default=120, help="molecules")

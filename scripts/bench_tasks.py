@@ -26,6 +26,7 @@ _STEPS = 400
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", default="MT50", help="a benchmark's name")
     parser.add_argument("--envs", type=int, default=4, help="environments of the task")

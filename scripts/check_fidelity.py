@@ -28,6 +28,7 @@ from scripts.fidelity_check.scripted import Outcome, outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare, print the tables, write them."""
     options = parse(arguments)
     os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
     backends = [backend for backend in BACKENDS if not missing(backend)]
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="of both parts; by default all fifty, and MT10")
     parser.add_argument("--steps", type=int, default=1000, help="of each comparison")

@@ -80,6 +80,7 @@ class Check:
 
 
 def main() -> int:
+    """All steps; 1 if one of them failed."""
     parser = argparse.ArgumentParser("gpu_check.sh", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=9.0, help="for all of it; 9 by default")
@@ -102,6 +103,7 @@ def main() -> int:
 
 
 def tests(check: Check) -> None:
+    """The device's tests."""
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/device"]
     words += ["-k", "mean or nash"] if check.smoke else []
     check.run("tests on the device", words, "tests.txt", check.left() / 4, MTRL_TEST_DEVICE=check.device)

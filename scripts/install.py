@@ -132,7 +132,7 @@ class Installation:
             return False
         words = [str(self.python), "-c", "import pip, sys; print(sys.version.split()[0])"]
         with contextlib.suppress(OSError):
-            done = subprocess.run(words, capture_output=True, text=True)
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
             return done.returncode == 0 and done.stdout.strip() == sys.version.split()[0]
         return False
 
@@ -162,7 +162,7 @@ class Installation:
         return words + ([] if compiles() else ["--no-compile"])
 
     def uv(self) -> list[str]:
-        """uv's command to install: the user's, or one that is put beside the packages; empty if it cannot be had."""
+        """Uv's command to install: the user's, or one that is put beside the packages; empty if it cannot be had."""
         own = self.venv / "uv"
         command = shutil.which("uv") or str(own / "bin/uv")
         if not Path(command).exists():
@@ -177,7 +177,7 @@ class Installation:
         if {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & os.environ.keys():
             return {}
         words = [str(self.python), "-m", "pip", "config", "list"]
-        listed = subprocess.run(words, capture_output=True, text=True).stdout
+        listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout
         found = re.findall(r"^[\w:-]+\.index-url='(.+)'$", listed, re.MULTILINE)
         return {"UV_DEFAULT_INDEX": found[-1]} if found else {}
 

@@ -55,6 +55,7 @@ def data(size: int) -> DataLoader:
 
 
 def main() -> None:
+    """Train for thirty epochs."""
     lightning.seed_everything(0)
     trainer = lightning.Trainer(max_epochs=30, accelerator="cpu", logger=False, enable_checkpointing=False)
     trainer.fit(TwoTasks(), data(2048))

@@ -122,7 +122,7 @@ def download(
         while True:
             constraints.write_text("\n".join(pins))
             words = [*command, "--constraint", str(constraints), *requirements]
-            done = subprocess.run(words, capture_output=True, text=True)
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 break
             missing = re.search(r"No matching distribution found for ([\w.-]+)", done.stderr)

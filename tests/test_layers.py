@@ -1,4 +1,4 @@
-"""Imports within the packages, those inside functions too: none closes a circle. (Between them: `lint-imports`.)"""
+"""Imports within the packages, those inside functions too: none closes a circle; between them, see `lint-imports`."""
 
 from graphlib import CycleError, TopologicalSorter
 

@@ -159,7 +159,7 @@ def test_other_shapes_cannot_be_compared() -> None:
 
 
 def test_as_the_authors_code_has_it() -> None:
-    """rliable is what Agarwal et al. published."""
+    """Rliable is what Agarwal et al. published."""
     metrics, library = (pytest.importorskip(f"rliable.{name}") for name in ("metrics", "library"))
     scores, others = generator().random((7, 10)), generator().random((5, 10)) ** 2
     assert statistics.iqm(scores) == pytest.approx(metrics.aggregate_iqm(scores))

@@ -88,7 +88,7 @@ class TaskVector:
         return NetworkParameters({}, {self.name: self.norm * _unit_vectors(num_tasks, self.size, generator)})
 
     def __call__(self, forward: Forward) -> Tensor:
-        """`[1, size]`"""
+        """The vector of the task, `[1, size]`."""
         return forward.own[self.name]
 
 

@@ -49,7 +49,8 @@ def orthonormalised(vectors: Tensor) -> Tensor:
     """Gram-Schmidt: `[..., K, D]` to vectors of the same span, each row's orthonormal; K <= D."""
     basis: list[Tensor] = []
     for vector in vectors.unbind(-2):
+        rest = vector
         for other in basis:  # one after the other: the modified process, which loses fewer digits
-            vector = vector - (vector * other).sum(-1, keepdim=True) * other
-        basis.append(functional.normalize(vector, dim=-1))
+            rest = rest - (rest * other).sum(-1, keepdim=True) * other
+        basis.append(functional.normalize(rest, dim=-1))
     return torch.stack(basis, -2)

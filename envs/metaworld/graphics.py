@@ -54,6 +54,7 @@ def _trouble(name: str) -> str | None:
                 capture_output=True,
                 text=True,
                 timeout=_TIMEOUT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return f"no answer in {_TIMEOUT_S:.0f} s"

@@ -30,8 +30,10 @@ class Group(NamedTuple):
 
 @final
 class _World:
-    """What the environments of a task share: the model, and the starts of episodes, each of which one stock
-    environment resets to once."""
+    """What the environments of a task share.
+
+    That is the model, and the starts of episodes, each of which one stock environment resets to once.
+    """
 
     def __init__(self, group: Group, reward_version: str) -> None:
         self._goals = group.goals

@@ -39,7 +39,7 @@ def _picked(costs: Sequence[float], num_workers: int) -> list[list[int]]:
 
 def _cut(costs: Sequence[float], num_workers: int) -> list[list[int]]:
     """Neighbours together: the least limit, to 1 %, under which the rows fit into that many pieces."""
-    limit = max(max(costs), sum(costs) / num_workers)
+    limit = max(*costs, sum(costs) / num_workers)
     while len(pieces := _pieces(costs, num_workers, limit)) > num_workers:
         limit *= 1.01
     return pieces

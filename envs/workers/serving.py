@@ -1,7 +1,7 @@
-"""The frame of what runs inside a worker process, and how it waits there: asleep, or for a moment awake where commands
-come fast.
+"""The frame of what runs inside a worker process, and how it waits there.
 
-It ends when the channel does, that is when its parent closes it; when the parent dies, `lifeline` ends it sooner.
+It waits asleep, or for a moment awake where commands come fast. It ends when the channel does, that is when its parent
+closes it; when the parent dies, `lifeline` ends it sooner.
 """
 
 import gc

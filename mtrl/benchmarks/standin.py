@@ -158,6 +158,7 @@ def _write(path: Path, lines: Sequence[str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Write a stand-in, and say where."""
     parser = argparse.ArgumentParser(
         prog="python -m mtrl.benchmarks.standin", description="Made-up files in the layout of a data set."
     )

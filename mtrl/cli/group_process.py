@@ -50,8 +50,10 @@ class GroupProcesses:
         self._running: dict[Connection, _Running] = {}
 
     def run(self, stop: Sequence[int]) -> None:
-        """Run all; once `stop` holds a signal, no group is begun, and those that run finish their step and write
-        checkpoints. However it is left, no process stays behind.
+        """Run all.
+
+        Once `stop` holds a signal, no group is begun, and those that run finish their step and write checkpoints.
+        However it is left, no process stays behind.
         """
         waiting, asked = deque(self._layout.groups), False
         try:

@@ -51,8 +51,8 @@ class Stores:
         inverse = {dtype: (1 / unit).to(dtype) for dtype in {store.dtype for store in self._stores}}
         for layer, store, gradient in zip(self._layers, self._stores, found, strict=True):
             if gradient is not None:
-                gradient = gradient if layer is None else layer.by_row(gradient)
-                torch.mul(gradient, by_task(inverse[store.dtype], gradient), out=store[rows])
+                by_row = gradient if layer is None else layer.by_row(gradient)
+                torch.mul(by_row, by_task(inverse[store.dtype], by_row), out=store[rows])
         return unit
 
     @property

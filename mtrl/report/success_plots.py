@@ -66,8 +66,10 @@ def profile_plot(division: Division) -> Plot:
 
 
 def _profile(scores: np.ndarray) -> Line:
-    """The performance profile of scores `[R, T]`: the mean of scores that are 1 above the threshold, so that its
-    intervals are those of a mean."""
+    """The performance profile of scores `[R, T]`.
+
+    It is the mean of scores that are 1 above the threshold, so that its intervals are those of a mean.
+    """
     above = (scores > _THRESHOLDS[:, None, None]).astype(np.float64)
     band = None
     if len(scores) >= MIN_RUNS_FOR_INTERVAL:

@@ -48,8 +48,11 @@ class Start(TypedDict, total=False):
 
 
 class Train(_Return, total=False):
-    """How training stands. In a supervised run, which counts epochs, the methods' values are the tasks' own; else they
-    are first those of `critic` and `actor`."""
+    """How training stands.
+
+    In a supervised run, which counts epochs, the methods' values are the tasks' own; else they are first those of
+    `critic` and `actor`.
+    """
 
     kind: Required[Literal["train"]]
     step: int

@@ -1,6 +1,6 @@
-"""Trees of tensors and plain data in a file. Reading one runs nothing: there are bytes, and a table of what they are.
+r"""Trees of tensors and plain data in a file. Reading one runs nothing: there are bytes, and a table of what they are.
 
-    "mtrl tree 1\\n" | length of the table, 8 bytes | table, JSON | zeros up to a multiple of 64
+    "mtrl tree 1\n" | length of the table, 8 bytes | table, JSON | zeros up to a multiple of 64
     | tensors, each followed by zeros up to a multiple of 64 | CRC-32 of all before, 4 bytes
 
 Numbers are little-endian. The table holds `about`, the tree, and a dtype and a shape for each tensor. In the tree,

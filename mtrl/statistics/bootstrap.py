@@ -82,7 +82,11 @@ def bootstrap_band(
 
     Args:
         scores: `[N, R, T]`.
-        statistic: as for `bootstrap_interval`, and so are the others.
+        statistic: as for `bootstrap_interval`.
+        generator: as there.
+        resamples: as there.
+        level: as there.
+        whole_runs: as there.
 
     Raises:
         ValueError: as for `bootstrap_interval`.

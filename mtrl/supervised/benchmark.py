@@ -114,8 +114,10 @@ class Benchmark(Protocol):
 
     @property
     def published_single_task(self) -> Mapping[str, float] | None:
-        """The papers' single-task metrics by name, in the units of `metrics`; None if there are none, or if the fields
-        describe another network or protocol than the papers'."""
+        """The papers' single-task metrics by name, in the units of `metrics`.
+
+        None if there are none, or if the fields describe another network or protocol than the papers'.
+        """
 
     def data(self, folder: Path | None, seed: int) -> Data:
         """Reads the data.

@@ -77,12 +77,14 @@ def timed(solver: Solver, case: Case, device: str, results: list[tuple[Case, Ten
 
 
 def median_error(cell: Cell, results: Sequence[tuple[Case, Tensor]]) -> float | None:
+    """The median error over the cases where it is known; None if it is in none."""
     errors = [error_of(cell.method, cell.who == "ours", case, as_answer(result, case)) for case, result in results]
     known = [error for error in errors if error is not None]
     return statistics.median(known) if known else None
 
 
 def first_line(message: object) -> str:
+    """The first line of a message, at most 160 characters."""
     lines = str(message).strip().splitlines()
     return lines[0][:160] if lines else "(no message)"
 

@@ -66,17 +66,20 @@ def select(cells: Sequence[Cell], method: str, who: str, device: str = "cpu", ba
 
 
 def pair(show: Callable[[Cell], str], cells: Sequence[Cell]) -> str:
+    """What is shown of each cell, or one dash if there is nothing."""
     shown = [show(cell) for cell in cells]
     return "–" if set(shown) <= {"–"} else " / ".join(shown)
 
 
 def milliseconds(cell: Cell) -> str:
+    """The time of a cell; a star says that something was warned of."""
     if cell.ms is None:
         return "raises"
     return f"{cell.ms:.3g}" + ("*" if cell.trouble else "")
 
 
 def shown_error(cell: Cell) -> str:
+    """The error of a cell: one digit and a power of ten."""
     return "–" if cell.error is None else f"{cell.error:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 

@@ -94,10 +94,12 @@ class Attention(nn.Module):
 
 
 def images() -> Tensor:
+    """Inputs of a network for pictures."""
     return torch.randn(32, 3, 32, 32)
 
 
 def texts(samples: int, length: int) -> Callable[[], Tensor]:
+    """Draws inputs of an encoder: words, `[samples, length]`."""
     return lambda: torch.randint(0, Encoder.WORDS, (samples, length))
 
 

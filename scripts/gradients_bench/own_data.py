@@ -41,7 +41,7 @@ class OwnData:
             "plain backward": self.plain,
             "autograd.grad in a loop": self.loop,
             "task_gradients (vmap)": self.collect,
-            "linear_task_gradients": lambda: self.collect_linear()[0].whole(),
+            "linear_task_gradients": lambda: self.collect_linear()[0].whole(),  # noqa: PLW0108 (collects in the call)
             "whole Nash step, task_gradients": lambda: self.step(self.collect()),
             "whole Nash step, linear_task_gradients": lambda: self.step(self.collect_linear()),
             "TorchJD autojac.backward": self.torchjd,
@@ -49,7 +49,7 @@ class OwnData:
         }
 
     def losses(self) -> Tensor:
-        """`[T]`"""
+        """One per task, `[T]`."""
         hidden = self.x.flatten(0, 1)
         for layer in range(LAYERS):
             hidden = functional.relu(hidden @ self.shared[f"{layer}.weight"] + self.shared[f"{layer}.bias"])

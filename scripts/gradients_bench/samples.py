@@ -40,7 +40,7 @@ class Samples:
         }
 
     def losses(self, model: nn.Module) -> Tensor:
-        """`[T]`"""
+        """One per sample, `[T]`."""
         self._forget()
         return (model(self.x)[:, 0] - self.y) ** 2
 

@@ -57,9 +57,9 @@ def of_sener(normalised: bool) -> tuple[Variant, ...]:
     """The configurations are MGDA-UB's."""
     changed = []
     for label, changes in SENER:
-        changes += "" if "--gradients" in changes else " --gradients parameters"
-        changes += " --method.normalization loss+" if normalised and "mgda" in changes else ""
-        changed.append(Variant(label, changes))
+        gradients = "" if "--gradients" in changes else " --gradients parameters"
+        normalization = " --method.normalization loss+" if normalised and "mgda" in changes else ""
+        changed.append(Variant(label, changes + gradients + normalization))
     return tuple(changed)
 
 
@@ -146,6 +146,7 @@ DENSE: Mapping[str, Dense] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, and write the results."""
     made = parser(__doc__)
     made.add_argument("names", nargs="*", choices=[[], *DENSE], metavar="NAME", help=f"of {', '.join(DENSE)}")
     made.add_argument("--data", type=Path, help="folder of the real files, for one name")

@@ -19,6 +19,7 @@ SHOWN = ("mean", "MGDA-UB", "MGDA")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, and write the results."""
     made = parser(__doc__, seeds=(0,))
     made.add_argument("--tasks", type=int, nargs="+", default=[2, 3, 5, 10, 20, 40], help="numbers of tasks")
     made.add_argument("--rounds", type=int, default=5)
@@ -56,6 +57,7 @@ def make_page(
     missing: tuple[str, ...],
     smoke: bool,
 ) -> Reproduction:
+    """Tables, claims and commands."""
     by_tasks: dict[int, dict[str, float]] = {}
     for row in rows:
         by_tasks.setdefault(row["tasks"], {})[row["variant"]] = row["median_s"]
@@ -105,10 +107,12 @@ def make_page(
 
 
 def ratio(row: dict[str, str]) -> float:
+    """A published row's hours of MGDA over those of MGDA-UB."""
     return float(row["full hours"]) / float(row["upper-bound hours"])
 
 
 def claims(by_tasks: dict[int, dict[str, float]]) -> list[Claim]:
+    """What the paper says of the time, and how it fared."""
     made = []
     if 3 in by_tasks:
         saved = 1 - by_tasks[3]["MGDA-UB"] / by_tasks[3]["MGDA"]

@@ -89,6 +89,7 @@ class Result(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, and write the results."""
     made = parser(__doc__)
     made.set_defaults(jobs=None)
     made.add_argument("--budget", choices=list(BUDGETS), default="cpu", help="default cpu")
@@ -122,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def job(label: str, seeds: Sequence[int], budget: Budget, options: argparse.Namespace, runs: Path) -> Job:
+    """The command that trains a variant."""
     words = ["mtrl", "train", budget.config, "--out", str(runs), "--name", slug(label)]
     words += ["--seeds", *map(str, seeds)]
     if options.steps:
@@ -157,6 +159,7 @@ def make_page(
     options: argparse.Namespace,
     budget: Budget,
 ) -> Reproduction:
+    """Tables, claims and commands."""
     published, source = page.published("mt10")
     tables = [table(found, {} if options.smoke else published), per_task(found)]
     if not options.smoke:
@@ -254,6 +257,8 @@ def by_method(found: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def claims(success: Mapping[str, Sequence[float]], spent: Mapping[str, float]) -> list[Claim]:
+    """What the paper says of success and time, and how it fared."""
+
     def higher(first: str, second: str) -> Claim:
         runs = success.get(first, []), success.get(second, [])
         means = ", ".join(f"{n} {np.mean(s):.2f}" for n, s in zip((first, second), runs, strict=True) if len(s))

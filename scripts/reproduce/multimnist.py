@@ -40,6 +40,7 @@ STUDY = Study(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, and write the results."""
     made = parser(__doc__, jobs=4)
     made.add_argument("--data", type=Path, help="folder of MNIST's idx files")
     made.add_argument("--epochs", type=int, default=100)
@@ -98,6 +99,7 @@ def accuracies(found: Sequence[Result], label: str) -> list[tuple[float, float]]
 
 
 def claims(found: Sequence[Result]) -> list[Claim]:
+    """What the paper says of MGDA-UB, and how it fared."""
     accuracy = {label: supervised.of(found, label, METRICS) for label in {result.label for result in found}}
 
     def shown(label: str) -> str:

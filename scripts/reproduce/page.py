@@ -94,7 +94,9 @@ def machine(threads: int, packages: Sequence[str] = (), hidden: Path | None = No
     """`machine_line` of runs with so many threads each, and the commit; `hidden` is the user's folder of data."""
     torch.set_num_threads(threads)
     line = machine_line(packages, ["cuda"] if torch.cuda.is_available() else [])
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     commit = f", commit {done.stdout.strip()}" if done.returncode == 0 else ""
     return shown(line, hidden) + commit
 

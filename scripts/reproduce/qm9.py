@@ -45,6 +45,7 @@ STUDY = Study(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, and write the results."""
     made = parser(__doc__, seeds=(0, 1), jobs=4)
     made.add_argument("--data", type=Path, help="folder of QM9's raw files")
     made.add_argument("--molecules", type=int, help="how many, default all that are there")

@@ -23,6 +23,7 @@ below them where they are not, and nowhere near made-up data. Seeds were fixed b
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the page."""
     made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     made.add_argument("--results", type=Path, default=ROOT / "results", help="folder, default results")
     options = made.parse_args(arguments)

@@ -96,6 +96,7 @@ def jobs(study: Study, options: argparse.Namespace, data: Path | None) -> list[J
 
 
 def job(study: Study, variant: Variant, seed: int, options: argparse.Namespace, data: Path | None) -> Job:
+    """The command that trains a variant on a seed."""
     runs = options.runs / study.name
     words = ["mtrl", "supervised", f"configs/supervised/{study.config}.yaml", "--out", str(runs)]
     words += ["--name", slug(variant.label), "--seeds", str(seed), "--threads", str(options.threads)]
@@ -105,6 +106,7 @@ def job(study: Study, variant: Variant, seed: int, options: argparse.Namespace, 
 
 
 def run_folder(runs: Path, variant: Variant, seed: int, end: str = "") -> Path:
+    """Where the run of a variant and a seed lies."""
     return runs / slug(variant.label) / f"seed_{seed}{end}"
 
 
@@ -188,6 +190,7 @@ def table(study: Study, found: Sequence[Result], beside: bool) -> Table:
 
 
 def cell(values: Sequence[float], interval: bool, form: str = ".4g") -> str:
+    """A mean, with its interval if it is asked for and there are seeds enough."""
     mean = format(np.mean(values), form)
     if not interval or len(values) < MIN_RUNS_FOR_INTERVAL:
         return mean

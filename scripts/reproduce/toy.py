@@ -54,6 +54,7 @@ class Descended(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, draw, and write the results."""
     made = parser(__doc__, seeds=(0,), jobs=4)
     made.add_argument("methods", nargs="*", metavar="NAME", help="as in mtrl.aggregation.METHODS; default: all")
     made.add_argument("--scales", type=float, nargs="+", default=[0.1, 1.0], help="of the first loss")
@@ -112,6 +113,7 @@ def read(folder: Any) -> Descended:
 def make_page(
     found: dict[str, Descended], steps: int, scales: Sequence[float], commands: Sequence[str], missing: tuple[str, ...]
 ) -> Reproduction:
+    """Table, claims and commands."""
     columns = tuple(f"loss 1 x {scale:g}" for scale in scales)
     rows = [(name, *(summary(ends(run, scale)) for scale in range(len(scales)))) for name, run in found.items()]
     return Reproduction(
@@ -160,6 +162,7 @@ def ends(run: Descended, scale: int) -> list[tuple[float, float]]:
 
 
 def summary(found: list[tuple[float, float]]) -> str:
+    """How many runs of a method at a scale end on the front, and where."""
     on = [x1 for gap, x1 in found if gap < ON_FRONT]
     inner = [x1 for x1 in on if abs(x1) <= END_OF_FRONT]
     between = f", others at x1 {min(inner):.1f} to {max(inner):.1f}" if inner else ""
@@ -167,6 +170,7 @@ def summary(found: list[tuple[float, float]]) -> str:
 
 
 def claims(found: dict[str, Descended], scales: Sequence[float]) -> tuple[Claim, ...]:
+    """What the paper shows, and how it fared."""
     made: list[Claim] = []
     if run := found.get("nash_mtl"):
         reached = [[gap < ON_FRONT and abs(x1) <= END_OF_FRONT for gap, x1 in ends(run, s)] for s in range(len(scales))]

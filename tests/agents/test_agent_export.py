@@ -35,7 +35,7 @@ def write_run(folder, training=None, **agent):
     for tree in state.get("tasks", [state]):
         tensors = tree["parameters"]["actor"] if "parameters" in tree else list(tree["policy"].values())
         for tensor in tensors:
-            tensor += 0.2 * torch.randn(tensor.shape, generator=generator)
+            tensor.add_(torch.randn(tensor.shape, generator=generator), alpha=0.2)
     checkpoint.save(folder / "checkpoints", 3000, {"step": 3000, "agent": state}, identity(config, 3))
     save_config(folder, config, 3)
     return folder

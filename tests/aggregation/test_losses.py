@@ -255,8 +255,8 @@ def test_db_mtl_without_a_past_has_the_gradients_of_the_logarithms() -> None:
     ids=["scale_invariant", "geometric_mean", "stch", "stch, preference and ideal"],
 )
 def test_weights_are_the_objectives_gradient(method: Method, objective: Callable[[Tensor], Tensor]) -> None:
-    for losses in (LOSSES, *descent(3)):
-        losses = losses.clone().requires_grad_()
+    for values in (LOSSES, *descent(3)):
+        losses = values.clone().requires_grad_()
         close(method(None, losses), torch.autograd.grad(objective(losses), losses)[0])
 
 
@@ -271,9 +271,9 @@ def test_weights_are_the_objectives_gradient(method: Method, objective: Callable
 def test_weights_are_the_objectives_gradient_as_they_are_learned(
     method: Method, name: str, objective: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
-    for losses in descent(30):
+    for values in descent(30):
         s = getattr(method, name)[0].clone() if getattr(method, name) is not None else torch.zeros(4).double()
-        losses = losses.clone().requires_grad_()
+        losses = values.clone().requires_grad_()
         close(method(None, losses), torch.autograd.grad(objective(s, losses), losses)[0])
 
 
@@ -313,8 +313,8 @@ def test_famo_beside_torchjd() -> None:
     scalarization = pytest.importorskip("torchjd.scalarization")
     peer = scalarization.FAMO(4, lr=0.1, weight_decay=0.01).double()
     method, losses, after = FAMO(learning_rate=0.1, gamma=0.01), descent(50), descent(50, seed=1)
-    for old, new in zip(losses, after, strict=True):
-        old = old.clone().requires_grad_()
+    for before, new in zip(losses, after, strict=True):
+        old = before.clone().requires_grad_()
         # Its logarithm has an absolute epsilon of 1e-8.
         close(method(None, old), torch.autograd.grad(peer(old), old)[0], rtol=1e-4)
         method.update(new)
@@ -330,8 +330,8 @@ def test_the_others_beside_torchjd() -> None:
         losses = LOSSES.clone().requires_grad_()
         close(method(None, losses), torch.autograd.grad(peer(losses), losses)[0])
     peer, method = scalarization.DWA(temperature=1.5), DynamicWeightAverage(temperature=1.5, window=2)
-    for call, losses in enumerate(descent(10)):
-        losses = losses.clone().requires_grad_()
+    for call, values in enumerate(descent(10)):
+        losses = values.clone().requires_grad_()
         close(method(None, losses), torch.autograd.grad(peer(losses), losses)[0])
         if call % 2:
             peer.step()
@@ -485,8 +485,8 @@ def test_another_number_of_tasks_is_refused(kind: type[Method]) -> None:
 @pytest.mark.parametrize("kind", [*LEARNED, DynamicWeightAverage])
 def test_rows_of_a_batch_do_not_mix(kind: type[Method]) -> None:
     batch, single, G = kind(), kind(), gram(conflicting(4))
-    for losses, others in zip(descent(40), descent(40, seed=1), strict=True):
-        others = others * (torch.nan if others[0] < 0.2 else 1)
+    for losses, drawn in zip(descent(40), descent(40, seed=1), strict=True):
+        others = drawn * (torch.nan if drawn[0] < 0.2 else 1)
         rows = step(batch, torch.stack((others, losses)), G.expand(2, 4, 4))
         close(rows[1], step(single, losses, G))
 

@@ -84,8 +84,11 @@ def test_nash_ends_on_the_front_at_the_same_points_for_both_scales() -> None:
 
 @pytest.mark.slow
 def test_nash_as_published() -> None:
-    """35 thousand steps of 1e-3, half a minute to one: the end points themselves. With longer steps the runs from the
-    first and the third start pass the valleys elsewhere and end at x1 = -4.1 and 4.3."""
+    """35 thousand steps of 1e-3, half a minute to one: the end points themselves.
+
+    With longer steps the runs from the
+    first and the third start pass the valleys elsewhere and end at x1 = -4.1 and 4.3.
+    """
     trajectory = descend(NashMTL(), starts(), SCALES, max_norm=1)
     assert_nash_facts(trajectory, mirror=0.01)
     expected = torch.tensor([-2.932, 0.0, 2.929, -3.289, 4.891], dtype=torch.float64)
@@ -93,8 +96,11 @@ def test_nash_as_published() -> None:
 
 
 def test_mirrored_starts_stay_mirrored_and_scales_side_by_side() -> None:
-    """Exchanging the tasks mirrors the problem, and a factor on one loss is nothing to Nash. Not from (0, 0): there the
-    force in x1 is nothing but rounding, and Adam makes whole steps of it."""
+    """Exchanging the tasks mirrors the problem, and a factor on one loss is nothing to Nash.
+
+    Not from (0, 0): there the
+    force in x1 is nothing but rounding, and Adam makes whole steps of it.
+    """
     mirror = torch.tensor([-1.0, 1.0])
     away = starts()[[0, 2, 3, 4]]
     trajectory = descend(NashMTL(), torch.cat((away, away * mirror)), SCALES, steps=500, lr=1e-2, max_norm=1)
@@ -104,7 +110,9 @@ def test_mirrored_starts_stay_mirrored_and_scales_side_by_side() -> None:
 
 def test_linear_scalarization_collapses_towards_one_task() -> None:
     """At scale 0.1 every run that gets to the front ends where `0.1 L1 + L2` is least: x1 = -7 (1 - 0.1) / (1 + 0.1).
-    The third start is left out: it is on its way for far longer."""
+
+    The third start is left out: it is on its way for far longer.
+    """
     arriving = starts()[[0, 1, 3, 4]]
     ends = descend(LinearScalarization(), arriving, SCALES[:1], steps=7_000, lr=1e-2)[-1, 0]
     torch.testing.assert_close(ends[:, 0], torch.full_like(ends[:, 0], -63 / 11), rtol=0, atol=1e-3)

@@ -28,7 +28,7 @@ def toy(epochs: int = 4, method: str = "nash_mtl", **fields) -> SupervisedConfig
 
 
 def ends(evaluation: dict) -> torch.Tensor:
-    """`[2 scales, 5 starts, 2]`"""
+    """Where each run ends, `[2 scales, 5 starts, 2]`."""
     return torch.tensor([row["end"] for row in evaluation["metrics"]], dtype=torch.float64).view(2, 5, 2)
 
 

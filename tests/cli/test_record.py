@@ -53,7 +53,7 @@ def drawing() -> str:
 
 def record(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", COMMAND, "record", *map(str, words), "--size", str(SIZE), "--device", "cpu"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,9 @@ goal = np.array([0.0, 0.65, 0.02, 0.05, 0.85, 0.1])
 shoot(Episode("reach-v3", 3, goal, "v2", np.zeros((4, 4), np.float32), np.ones(39), path), "corner", 16, 2)
 """
     environment = os.environ | {"MUJOCO_GL": drawing, "PYTHONPATH": str(Path(envs.__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
     assert "RuntimeError: the replay of reach-v3, goal 3, is another episode" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -60,7 +60,7 @@ class Supervised:
         with torch.no_grad():
             for parameter in parameters:
                 if parameter.grad is not None:
-                    parameter -= 0.01 * parameter.grad
+                    parameter.sub_(0.01 * parameter.grad)
         return torch.cat([parameter.detach().flatten() for parameter in parameters])
 
 

@@ -48,7 +48,7 @@ def test_in_a_script_without_main_guard_in_a_session_and_in_a_cell(how: str, tmp
     arguments = {"file": ["script.py"], "interactive": ["-i", "-q"], "cell": ["-c", f"exec({_SCRIPT!r}, {{}})"]}[how]
     told = _SCRIPT if how == "interactive" else None
     done = subprocess.run(
-        [sys.executable, *arguments], input=told, capture_output=True, text=True, cwd=tmp_path, timeout=120
+        [sys.executable, *arguments], input=told, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
     )
     assert (done.stdout, done.returncode) == (_SAYS, 0), done.stderr
 
@@ -64,7 +64,9 @@ def test_in_a_spawned_process(guarded: bool, tmp_path: Path) -> None:
         + "        env.reset()\n        print(env.step(np.zeros((4, 1, 2))).reward.shape)\n"
         + (f"if __name__ == '__main__':\n    {start}\n" if guarded else f"play()\n{start}\n")
     )
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
+    )
     if guarded:
         assert (done.stdout, done.returncode) == ("(4, 1)\n", 0), done.stderr
     else:
@@ -106,8 +108,10 @@ time.sleep(60)
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_workers_end_with_a_killed_parent(stopped: bool) -> None:
-    """Made in a thread that has ended, with a fork of the parent alive. Stopped ones stand for those that the
-    machine is too busy to run: they cannot notice anything themselves."""
+    """Made in a thread that has ended, with a fork of the parent alive.
+
+    Stopped ones stand for those that the machine is too busy to run: they cannot notice anything themselves.
+    """
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:

@@ -75,8 +75,7 @@ def test_scripted_policy_succeeds(task: str) -> None:
 def test_goal_is_visible_and_differs_between_episodes() -> None:
     with envs.make(["reach-v3"], num_envs_per_task=2, goal_order="cycle", horizon=2) as env:
         goals = [env.reset()[0, :, 36:39]]
-        for _ in range(4):
-            goals.append(env.step(np.zeros((1, 2, 4))).obs[0, :, 36:39])
+        goals += [env.step(np.zeros((1, 2, 4))).obs[0, :, 36:39] for _ in range(4)]
     np.testing.assert_array_equal(goals[0], goals[1])  # the same episode
     episodes = np.concatenate([goals[0], goals[2], goals[4]])
     assert (episodes != 0).all()

@@ -1,4 +1,4 @@
-"""What a model gives back is what no physics reads. (That simulations stay bit-equal is tested elsewhere.)"""
+"""What a model gives back is what no physics reads; that simulations stay bit-equal is tested elsewhere."""
 
 import sys
 

@@ -93,8 +93,11 @@ FAMILIES: dict[str, Callable[[Generator, int], Tensor]] = {
 
 
 def gram_matrix(family: str, T: int, orders: float, dtype: torch.dtype, symmetric: bool, seed: int) -> Tensor:
-    """`[T, T]` in `dtype`: of a family's gradients, their norms spread over so many orders of ten, rounded once, and
-    once more in each half for itself if not symmetric."""
+    """A Gram matrix of a family's gradients, `[T, T]` in `dtype`.
+
+    Their norms are spread over so many orders of ten; rounded once, and once more in each half for itself if not
+    symmetric.
+    """
     generator = torch.Generator().manual_seed(seed)
     J = FAMILIES[family](generator, T) * 10 ** (orders * (uniform(generator, T, 1) - 0.5))
     gram = (J @ J.mT).to(dtype)

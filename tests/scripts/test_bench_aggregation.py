@@ -22,7 +22,7 @@ def bench(*arguments: str, without: tuple[str, ...] = ()) -> subprocess.Complete
     hide += f"u.find_spec = lambda name, *rest: None if name in {without!r} else find(name, *rest); "
     run = "import runpy; runpy.run_module('scripts.bench_aggregation', run_name='__main__', alter_sys=True)"
     command = [sys.executable, "-c", hide + run, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
 
 
 @pytest.fixture(scope="module")

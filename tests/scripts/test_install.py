@@ -139,7 +139,7 @@ def test_ctrl_c_and_a_failure_leave_no_stamp(project: Path) -> None:
 
 def test_of_two_at_once_one_waits_and_finds_the_work_done(project: Path) -> None:
     first = start(project, "train", FAKE_SLEEP="1")
-    wait_for(lambda: (project.parent / "log").exists(), first)
+    wait_for((project.parent / "log").exists, first)
     second = start(project, "train")
     outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0)

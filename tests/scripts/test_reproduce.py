@@ -40,7 +40,7 @@ SMOKE = [
 
 def reproduce(script: str, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"scripts.reproduce.{script}", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
 
 
 def rows_of(page: str) -> dict[str, list[str]]:

@@ -228,8 +228,10 @@ def learner_and_batch(settings: SupervisedConfig, tasks: tuple[int, ...] = (0, 1
 
 
 def test_features_are_where_mgda_ub_compares(data: str) -> None:
-    """The weights are MGDA's at the representation, whole with its batch axis; the trunk takes the combination of the
-    tasks' gradients with these weights."""
+    """The weights are MGDA's at the representation, whole with its batch axis.
+
+    The trunk takes the combination of the tasks' gradients with these weights.
+    """
     plain = MultiMNIST(dropout=0.0)
     settings = config(data, "mgda", gradients="features", benchmark=plain, optimizer=OptimizerConfig(name="sgd"))
     learner, batch = learner_and_batch(settings)

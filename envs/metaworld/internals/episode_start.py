@@ -80,8 +80,11 @@ class EpisodeStart:
 
 
 class _HandMovedOnce(SawyerXYZEnv):
-    """Stands in front of a task's class, so that a reset moves the hand once: of its two `reset_model`, the first
-    counts for what it writes into the model alone, since its data are reset before the second."""
+    """Stands in front of a task's class, so that a reset moves the hand once.
+
+    Of its two `reset_model`, the first counts for what it writes into the model alone, since its data are reset before
+    the second.
+    """
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Reset as metaworld does, but for the first of two moves of the hand."""

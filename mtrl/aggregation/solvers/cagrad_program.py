@@ -39,7 +39,7 @@ class Iterate(NamedTuple):
 
 
 def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, Tensor]:
-    """Maximise `min_i <g_i, d>` over `|d - g_0| <= c |g_0|` in unit gradients `u_i`, with `|g_0| = 1`:
+    """Maximise `min_i <g_i, d>` over `|d - g_0| <= c |g_0|` in unit gradients `u_i`, with `|g_0| = 1`.
 
         primal   max t               s = C v + f - t b >= 0,    |sum_i v_i u_i| <= c
         dual     min f^T w + c r     w >= 0,  b^T w = 1,        |sum_i w_i u_i| <= r
@@ -77,9 +77,10 @@ def program(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, Tensor]:
 
 
 def harmless_offset(C: Tensor, f: Tensor, b: Tensor, c: float) -> tuple[Tensor, Tensor]:
-    """The update nearest to the mean that harms no task: the best there is where a convex combination of the gradients
-    vanishes, unless it is farther than `c`. The dual's `w` is then that combination, the program's solution is any
-    such update, and its cone has no inside.
+    """The update nearest to the mean that harms no task.
+
+    It is the best there is where a convex combination of the gradients vanishes, unless it is farther than `c`. The
+    dual's `w` is then that combination, the program's solution is any such update, and its cone has no inside.
 
     Returns:
         `v`, `[..., T]`, and its gap, `[..., 1]`; infinite if `v` is too long.

@@ -40,11 +40,10 @@ def dual_cone_projection(gram: Tensor, coefficients: Tensor, eps: float = EPS, w
 
 
 def dual_cone_residual(gram: Tensor, coefficients: Tensor, weights: Tensor, eps: float = EPS) -> Tensor:
-    """Largest violation of `w >= u`, `G w >= 0`, `(w_i - u_i) (G w)_i = 0` over the vectors, `[...]`, with
-    `G = definite(gram, eps)`.
+    """Largest violation of `w >= u`, `G w >= 0`, `(w_i - u_i) (G w)_i = 0` over the vectors, `[...]`.
 
-    Relative to the lengths of the gradient and of the vector `p_k`; where that vanishes up to rounding, to
-    `sum_i |u_i| |g_i|` instead.
+    `G = definite(gram, eps)`. Relative to the lengths of the gradient and of the vector `p_k`; where that vanishes up
+    to rounding, to `sum_i |u_i| |g_i|` instead.
     """
     gram = definite(gram, eps)
     norms, _ = lengths(gram)

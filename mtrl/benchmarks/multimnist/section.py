@@ -28,7 +28,8 @@ _CORNERS: dict[str, tuple[Source, Source]] = {
 
 class MultiMNIST(Section):
     """Two digits laid over each other, a LeNet; metric: accuracy. Data: the four idx .gz files of MNIST or
-    Fashion-MNIST; without `data`, scikit-learn's bundled digits."""
+    Fashion-MNIST; without `data`, scikit-learn's bundled digits.
+    """
 
     name: Literal["multimnist"] = "multimnist"
     """Of the benchmark."""

@@ -76,7 +76,7 @@ class Network(MultiTaskModel):
         self.heads = nn.ModuleList(nn.Linear(width, 1) for _ in range(tasks))
 
     def represent(self, inputs: Graphs) -> Tensor:
-        """`[B, 64]`"""
+        """A vector for each molecule, `[B, 64]`."""
         packed = pack(inputs)
         channels, weights = self.edge_network(packed.edges)
         mixing = [_mean_over_others(values) for values in channels]

@@ -47,7 +47,8 @@ _REPORTED: Mapping[str, _Reported] = {
 
 class QM9(Section):
     """Properties of molecules, a message-passing network; metric: mean absolute error. Data: `gdb9.sdf`,
-    `gdb9.sdf.csv` and `uncharacterized.txt`, plain or .gz, or torch_geometric's `processed/data_v3.pt`."""
+    `gdb9.sdf.csv` and `uncharacterized.txt`, plain or .gz, or torch_geometric's `processed/data_v3.pt`.
+    """
 
     name: Literal["qm9"] = "qm9"
     """Of the benchmark."""

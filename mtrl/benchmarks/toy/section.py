@@ -9,7 +9,8 @@ from mtrl.runs.section import Count, PositiveFloat, Section
 
 class Toy(Section):
     """Two losses of two variables (Liu et al. 2021; Navon et al. 2022), from five starts, without data. A run has all
-    starts at all scales side by side, each with weights of its own."""
+    starts at all scales side by side, each with weights of its own.
+    """
 
     name: Literal["toy"] = "toy"
     """Of the benchmark."""

@@ -15,7 +15,7 @@ from mtrl.benchmarks.vision.models import AttributeNetwork, SmallResNet18
 from mtrl.supervised.benchmark import Batch
 
 TASKS, BATCH = 40, 3
-SCRIPT = Path(__file__).parents[3] / "scripts" / "bench_mgda_ub.py"
+ROOT = Path(__file__).parents[3]
 
 
 def gradients(model: AttributeNetwork, batch: Batch, chunk_size: int) -> tuple[Tensor, dict[str, Tensor], int]:
@@ -50,13 +50,15 @@ def test_it_is_the_papers_whatever_the_chunks() -> None:
 
 def test_the_benchmark_runs(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    words = [sys.executable, str(SCRIPT), "--smoke", "--json", str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    words = [sys.executable, "-m", "scripts.bench_mgda_ub", "--smoke", "--json", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())["rows"]
     assert {(row["tasks"], row["variant"]) for row in rows} >= {(2, "mean"), (3, "MGDA-UB"), (3, "MGDA")}
     assert all(row["times_mean"] == 1 for row in rows if row["variant"] == "mean")
     assert "| 3 |" in done.stdout
-    wrong = subprocess.run([*words[:2], "--batch", "0"], capture_output=True, text=True, timeout=120)
+    wrong = subprocess.run(
+        [*words[:3], "--batch", "0"], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False
+    )
     assert wrong.returncode == 2
     assert "--batch needs to be at least 1, got 0" in wrong.stderr

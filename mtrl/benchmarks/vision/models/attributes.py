@@ -27,11 +27,11 @@ class AttributeNetwork(MultiTaskModel):
         self.heads = AttributeHeads(tasks, trunk.features(size), outputs)
 
     def represent(self, images: Tensor) -> Tensor:
-        """`[B, F]`"""
+        """Features, `[B, F]`."""
         return self.trunk(images)
 
     def predict(self, representation: Tensor) -> Tensor:
-        """`[T, B, K]`"""
+        """Scores of each attribute, `[T, B, K]`."""
         return self.heads(representation)
 
     def shared_parameters(self) -> Iterator[Parameter]:
