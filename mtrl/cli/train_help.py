@@ -49,7 +49,7 @@ def _choice(choice: Choice, width: int) -> Iterator[str]:
 
 def _option(option: Option, width: int, indent: int = 2) -> Iterator[str]:
     yield f"{' ' * indent}--{option.key} {option.metavar}"
-    default = f"[{_shown(option.default)}]" if option.default is not inspect.Parameter.empty else "[required]"
+    default = f"[{shown(option.default)}]" if option.default is not inspect.Parameter.empty else "[required]"
     yield from _wrap(f"{option.doc} {default}".strip(), width, indent + 4)
 
 
@@ -58,10 +58,10 @@ def _wrap(text: str, width: int, indent: int) -> list[str]:
     return textwrap.wrap(text, width, initial_indent=space, subsequent_indent=space, break_on_hyphens=False)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A default as it would be typed."""
     if isinstance(value, tuple):
-        return " ".join(map(_shown, value))
+        return " ".join(map(shown, value))
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)

@@ -1,0 +1,33 @@
+"""The pages that people read, and the code that they show."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def name_of(page: Path) -> str:
+    """Relative to the project."""
+    return page.relative_to(ROOT).as_posix()
+
+
+def code(page: Path, language: str) -> str:
+    """All its blocks in a language, as one program whose lines are those of the page."""
+    kept, inside = [], False
+    for line in page.read_text(encoding="utf-8").split("\n"):
+        is_fence = line.startswith("```")
+        inside = line == f"```{language}" if is_fence else inside
+        kept.append(line if inside and not is_fence else "")
+    return "\n".join(kept)
+
+
+def commands(page: Path) -> list[str]:
+    """Lines of its shell blocks, and commands in its text that can be typed as they are there."""
+    text = page.read_text(encoding="utf-8")
+    typed = [line.partition(" #")[0].strip() for line in code(page, "bash").split("\n")]
+    spoken = re.findall(r"`((?:mtrl|bash|python) [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    spoken = [" ".join(words.split()) for words in spoken]
+    return [line for line in [*typed, *spoken] if line and not re.search(r"\b[A-Z]{2,}\b|\.\.\.|[{}]|-- ", line)]

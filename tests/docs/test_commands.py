@@ -1,0 +1,85 @@
+"""Commands on the pages are ones that can be typed: their options exist."""
+
+import importlib
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from mtrl.agents.config import Config
+from mtrl.benchmarks import SupervisedConfig
+from mtrl.cli import main
+from mtrl.cli.arguments import parse_arguments
+from mtrl.cli.one_line_parser import OneLineParser
+from tests.docs.pages import PAGES, ROOT, commands, name_of
+
+TYPED = [(page, command) for page in PAGES for command in commands(page)]
+
+
+class ParsedError(Exception):
+    """The words of a command were understood."""
+
+
+def check_mtrl(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if len(words) == 1 or words[-1] == "--help":
+        assert words[0] in ("--help", *main._COMMANDS)
+        return
+    if kind := {"train": Config, "supervised": SupervisedConfig}.get(words[0]):
+        parse_arguments(words[1:], kind, "")
+        return
+
+    def parse(parser: OneLineParser, given: Any = None) -> NoReturn:
+        super(OneLineParser, parser).parse_args(given)
+        raise ParsedError
+
+    monkeypatch.setattr(OneLineParser, "parse_args", parse)
+    with pytest.raises(ParsedError):
+        importlib.import_module(f"mtrl.cli.{words[0]}").run(words[1:])
+
+
+def check_script(script: str, words: list[str]) -> None:
+    path = ROOT / script
+    sources = [path, *path.parent.glob("**/*.py")]
+    text = "".join(source.read_text() for source in sources)
+    assert path.is_file()
+    for word in words:
+        if word.startswith("--") and not script.endswith(("train.sh", "test.sh")):
+            assert f'"{word.partition("=")[0]}"' in text, word
+
+
+@pytest.mark.parametrize(("page", "command"), TYPED, ids=[f"{name_of(p)}: {c}"[:90] for p, c in TYPED])
+def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(command)
+    match words:
+        case ["mtrl", *rest]:
+            check_mtrl(rest, monkeypatch)
+        case ["bash", "scripts/train.sh", *rest]:
+            check_script(words[1], [])
+            parse_arguments(rest if rest and not rest[0].startswith("-") else ["mt10/quick", *rest], Config, "")
+        case ["source", "scripts/setup.sh", "all"] | ["pre-commit", "install"]:
+            pass
+        case ["pytest", *_]:
+            pass
+        case ["bash", script, *rest] if script.startswith("scripts/"):
+            check_script(script, rest)
+        case ["python", "-m", module, *rest] if module.startswith("scripts."):
+            check_script(module.replace(".", "/") + ".py", rest)
+        case ["python", "-m", "pip", *_]:
+            pass
+        case ["python", "-m", module, *_]:
+            assert importlib.util.find_spec(module)
+        case ["pip", "install", what, *_]:
+            extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+            assert set(re.findall(r"\w+", what)) - {"mtrl", "torch"} <= extras.keys()
+        case _:
+            pytest.fail(f"{page}: {command}")
+
+
+def test_there_are_some() -> None:
+    assert {command.split()[0] for _, command in TYPED} >= {"mtrl", "bash", "python", "pip"}
+    assert len(TYPED) > 30
