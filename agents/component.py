@@ -18,6 +18,7 @@ from mtrl.agents.metrics import ComponentMetrics, Conflict
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, LossMethod, Method
 from mtrl.gradients import TaskGradients, linear_task_gradients
+from mtrl.runs.loading import check_like
 
 Function = Callable[..., Any]
 
@@ -76,6 +77,21 @@ class Component:
         self.last: Step | None = None
         self.conflict = Conflict.none(len(vector), num_tasks, vector.device)
         self.compiled_direction, self.compiled_losses = compile(self.direction), compile(self.losses)
+
+    def restore(self, conflict: Sequence[Tensor], last: Sequence[Any] | None) -> None:
+        """Takes up what was measured before: the conflicts so far, and the last step, None if there was none.
+
+        Raises:
+            ValueError: something has another shape, or is of another kind.
+        """
+        check_like("conflicts", self.conflict, conflict)
+        self.conflict = Conflict(*conflict)
+        self.last = None
+        if last is not None:
+            (loss, weights, its_conflict), told = last
+            of_tasks = self.conflict.gradient_norm  # [S, T], as each of them is
+            check_like("the last step", [of_tasks] * 3 + [*self.conflict], [loss, weights, told, *its_conflict])
+            self.last = Step(ComponentMetrics(loss, weights, Conflict(*its_conflict)), told)
 
     def step(self, frozen: Sequence[Tensor], data: Sequence[Any], count: int) -> Step:
         """Moves the parameters by one batch.

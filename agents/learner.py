@@ -13,11 +13,11 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from mtrl.agents.compiling import Compiler
-from mtrl.agents.component import Component, Step
+from mtrl.agents.component import Component
 from mtrl.agents.config import Config
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.losses import Batch, soft_actor_critic
-from mtrl.agents.metrics import ComponentMetrics, Conflict, Metrics
+from mtrl.agents.metrics import Metrics
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.agents.networks.parameters import Part
 from mtrl.agents.precision import dtype_of
@@ -167,11 +167,10 @@ class Learner:
         for component, saved in zip((self.critic, self.actor), state["methods"], strict=True):
             component.method.load_state_dict(saved)
         self.num_updates = whole("num_updates", state["num_updates"])
-        self.critic.conflict, self.actor.conflict = (Conflict(*state["conflicts"][k]) for k in ("critic", "actor"))
-        critic, actor = state["last_critic"], state["last_actor"]  # plain tuples, from a file
-        # Nobody asks for the critics' last values: every update tells new ones.
-        self.critic.last = critic and Step(_metrics(critic), torch.full_like(critic[0], torch.nan))
-        self.actor.last = actor and Step(_metrics(actor[0]), actor[1])
+        # Plain tuples, from a file. Nobody asks for the critics' last values: every update tells new ones.
+        critic, actor = state["last_critic"], state["last_actor"]
+        self.critic.restore(state["conflicts"]["critic"], critic and (critic, torch.full_like(critic[0], torch.nan)))
+        self.actor.restore(state["conflicts"]["actor"], actor)
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is learned, by name: parameters `[S, P]`, logarithms of the temperatures `[S, T or 1]`."""
@@ -203,8 +202,3 @@ class Learner:
             tensor.copy_(first[name])
         for optimizer in self._optimizers:
             optimizer.state.clear()
-
-
-def _metrics(saved: Sequence[Any]) -> ComponentMetrics:
-    loss, weights, conflict = saved
-    return ComponentMetrics(loss, weights, Conflict(*conflict))

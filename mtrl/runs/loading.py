@@ -16,15 +16,24 @@ def copy_checked(name: str, tensors: Iterable[Tensor], saved: Iterable[Tensor]) 
     Raises:
         ValueError: a number of tensors, a shape or a kind of number differs, or one of the numbers is not finite.
     """
-    pairs = list(zip(tensors, saved, strict=True))
-    for index, (tensor, value) in enumerate(pairs):
+    there, found = list(tensors), list(saved)
+    check_like(name, there, found)
+    check_finite(name, found)
+    with torch.no_grad():
+        for tensor, value in zip(there, found, strict=True):
+            tensor.copy_(value)
+
+
+def check_like(name: str, tensors: Iterable[Tensor], saved: Iterable[object]) -> None:
+    """Refuses saved tensors that cannot take the place of others; their numbers may be any.
+
+    Raises:
+        ValueError: a number of tensors, a shape or a kind of number differs.
+    """
+    for index, (tensor, value) in enumerate(zip(tensors, saved, strict=True)):
         if not isinstance(value, Tensor) or value.shape != tensor.shape or value.dtype != tensor.dtype:
             got = f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"{name} {index} must be {tensor.dtype} {list(tensor.shape)}, got {got}")
-    check_finite(name, [value for _, value in pairs])
-    with torch.no_grad():
-        for tensor, value in pairs:
-            tensor.copy_(value)
 
 
 def copied_array(name: str, like: np.ndarray, saved: object, least: float = -np.inf) -> np.ndarray:

@@ -142,7 +142,22 @@ CHANGES: dict[str, Callable[[State], object]] = {
     "updates": set_to(None, "agent", "num_updates"),
     "optimizers": set_to([], "agent", "optimizers"),
 }
+
+
+def last_of_other_tasks(state: State) -> None:
+    loss, weights, conflict = state["agent"]["last_critic"]
+    state["agent"]["last_critic"] = loss[:, :1].clone(), weights, conflict
+
+
+def conflicts_in_bfloat16(state: State) -> None:
+    conflicts = state["agent"]["conflicts"]
+    conflicts["actor"] = tuple(tensor.bfloat16() for tensor in conflicts["actor"])
+
+
 OF_TRAINING: dict[str, Callable[[State], object]] = {
+    "last step of other tasks": last_of_other_tasks,
+    "last step no tensors": set_to(((1, 2, 3), 4), "agent", "last_actor"),
+    "conflicts in another precision": conflicts_in_bfloat16,
     **{f"no {key}": without(key) for key in ("replay", "noise", "scale", "recent", "batches", "env", "wall_s")},
     "written": set_to(-3, "replay", "written"),
     "rows": set_to([], "replay", "rows"),
