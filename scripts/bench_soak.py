@@ -31,7 +31,7 @@ RUN = """train configs/mt10/quick.yaml --name soak --device cpu --steps 10000000
 --training.replay_capacity_per_task 2000 --training.log_every_steps 1000 --training.eval_every_steps 10000
 --training.checkpoint_every_steps 5000 --agent.actor.width 32 --agent.critic.width 32 --agent.critic.depth 1
 --evaluation.episodes 1 --evaluation.horizon 50"""
-LEARN_FIRST_S, SAMPLE_S = 60.0, 5.0
+SAMPLE_S = 5.0
 Sample = dict[str, float]
 UNITS = {"resident": "MB", "descriptors": "", "threads": "", "processes": "", "checkpoints": "MB", "log": "MB"}
 
@@ -55,24 +55,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def soak(runs: Path, seconds: float) -> Iterator[Sample]:
-    """Samples of a training run, once it learns; it is interrupted in the end, as by Ctrl-C.
+    """Samples of a training run from its first checkpoint on; it is interrupted in the end, as by Ctrl-C.
 
     Raises:
         RuntimeError: the run ended by itself, or not within a minute of its interruption.
     """
     words = [*MTRL, *RUN.split(), "--out", str(runs)]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    start = time.monotonic()
-    while time.monotonic() - start < LEARN_FIRST_S + seconds:
-        time.sleep(SAMPLE_S)
-        if process.poll() is not None:
-            raise RuntimeError(f"the run ended with status {process.returncode}: {process.communicate()[1]}")
-        if time.monotonic() - start > LEARN_FIRST_S:
-            sample = sampled(process.pid, runs / "soak" / "seed_0", time.monotonic() - start)
-            print(", ".join(f"{name} {value:,.1f}" for name, value in sample.items()), file=sys.stderr, flush=True)
-            yield sample
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    folder, start = runs / "soak" / "seed_0", None
+    try:
+        while start is None or time.monotonic() - start < seconds:
+            time.sleep(SAMPLE_S)
+            if process.poll() is not None:
+                raise RuntimeError(f"the run ended with status {process.returncode}: {process.communicate()[1]}")
+            if start is None and any((folder / "checkpoints").glob("*.pt")):
+                start = time.monotonic()
+            if start is not None:
+                sample = sampled(process.pid, folder, time.monotonic() - start)
+                print(", ".join(f"{name} {value:,.1f}" for name, value in sample.items()), file=sys.stderr, flush=True)
+                yield sample
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
 
 
 def sampled(pid: int, folder: Path, at: float) -> Sample:
