@@ -31,6 +31,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.events import Listener, Progress, Told, Train
 from mtrl.runs.identity import identity
 from mtrl.runs.loading import whole
+from mtrl.runs.policy_only import refuse_policy_only
 
 
 class Training:
@@ -100,6 +101,7 @@ class Training:
         """
         wall_s = 0.0
         if states:
+            refuse_policy_only(states[0], place)
             with checkpoint.taking(place):
                 self.step = whole("step", states[0]["step"])
                 wall_s = max(float(state["wall_s"]) for state in states)

@@ -113,6 +113,24 @@ def read_tree(path: Path) -> Saved:
         raise ValueError("its table cannot be read") from error
 
 
+def read_about(path: Path) -> dict[str, Any]:
+    """What was said of the tree in a file, without the tree; its checksum is not looked at.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is none, or cut short.
+    """
+    with path.open("rb") as file:
+        head = file.read(len(_MAGIC) + _LENGTHS[0])
+        length = int.from_bytes(head[len(_MAGIC) :], "little")
+        if not head.startswith(_MAGIC) or length > path.stat().st_size:
+            raise ValueError("not a file of this version, or cut short")
+        try:
+            return dict(json.loads(file.read(length))["about"])
+        except (UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
+            raise ValueError("its table cannot be read") from error
+
+
 def _table(text: bytes, size: int) -> tuple[dict[str, Any], Any, list[Any]]:
     """The table, if its tensors have the size of what follows it."""
     table = json.loads(text)

@@ -16,6 +16,7 @@ from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_conf
 from mtrl.runs.identity import identity
 from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
+from mtrl.runs.policy_only import refuse_policy_only
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.supervised.config import SupervisedRunConfig
 from mtrl.supervised.job import Job
@@ -98,6 +99,8 @@ class _Run:
                 job.load_state_dict(state["job"])
                 self.total_steps, self.wall_s = whole("step", state["step"]), float(state["wall_s"])
             self.saved_step = self.total_steps
+            if not self.is_over:
+                refuse_policy_only(state, folder / "checkpoints")
         self.saved_wall_s = self.wall_s
         self.clock = self.last_progress = self.saved_at = time.monotonic()
         self.log = MetricsLog(folder / "metrics.jsonl", -1 if state is None else self.total_steps, on_event)

@@ -1,0 +1,59 @@
+"""What stays of a finished run where only its policy is wanted."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from mtrl.agents import MultiTaskSAC, evaluate, train
+from mtrl.agents.saved_policy import load_policy
+from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
+from mtrl.runs.policy_only import has_policy_only, keep_policy
+from mtrl.supervised import train as train_supervised
+from tests.runs.small_runs import small, toy, trained, trained_toy
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in (folder / "checkpoints").iterdir())
+
+
+def test_the_policy_stays_as_it_is_and_training_on_is_refused(tmp_path: Path) -> None:
+    folder = trained(tmp_path / "seed_0")
+    before, whole = evaluate(folder, device="cpu"), size(folder)
+    assert not has_policy_only(folder / "checkpoints")
+    keep_policy(folder / "checkpoints")
+    assert has_policy_only(folder / "checkpoints")
+    assert checkpoint.steps(folder / "checkpoints") == [320]
+    assert size(folder) < whole / 2
+    assert evaluate(folder, device="cpu")["tasks"] == before["tasks"]
+    assert load_policy(folder, "cpu").updates == before["checkpoint"]["updates"]
+    assert train(small(), {0: folder}, resume=True).complete  # there is nothing to do
+    with pytest.raises(UserError, match=r"checkpoints holds the policy alone, .*\(keep: policy\): it cannot be trained"):
+        train(small(steps=640), {0: folder}, resume=True)
+    with MultiTaskSAC.load(folder, device="cpu") as model:
+        assert model.predict(torch.zeros(4, 1, model.sizes.observation).numpy())[0].shape == (4, 1, model.sizes.action)
+        with pytest.raises(UserError, match="holds the policy alone"):
+            model.learn(10)
+
+
+def test_of_a_supervised_run(tmp_path: Path) -> None:
+    folder = trained_toy(tmp_path / "seed_0")
+    metrics = json.loads((folder / "evaluation.json").read_text())["metrics"]
+    keep_policy(folder / "checkpoints")
+    keep_policy(folder / "checkpoints")
+    assert len(checkpoint.steps(folder / "checkpoints")) == 1
+    again = train_supervised(toy(), 0, folder, resume=True)
+    assert again.evaluation is not None
+    assert again.evaluation["metrics"] == metrics
+    with pytest.raises(UserError, match="holds the policy alone"):
+        train_supervised(toy(epochs=3), 0, folder, resume=True)
+
+
+def test_a_folder_without_a_whole_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no checkpoint in"):
+        keep_policy(tmp_path)
+    (tmp_path / checkpoint.name(1)).write_bytes(b"mtrl tree 1\n")
+    with pytest.raises(UserError, match="is damaged"):
+        has_policy_only(tmp_path)
