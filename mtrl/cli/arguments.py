@@ -58,7 +58,7 @@ def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = 
         UserError: as for `parse_arguments`.
     """
     given = given or {}
-    tree = read_yaml(path)
+    tree = json.loads(json.dumps(read_yaml(path), default=str))  # a section under two names (`&a`, `*a`) becomes two
     options: dict[str, Option] = {}
     chosen: dict[str, str] = {}
     for section in sections(kind):

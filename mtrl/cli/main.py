@@ -11,6 +11,7 @@ from mtrl.cli.failures import reason
 _COMMANDS = {
     "train": "train an agent, evaluate it and report the run",
     "supervised": "train on a supervised benchmark, evaluate it and report the run",
+    "sweep": "train every method with every variant and every seed of a file",
     "evaluate": "evaluate the newest checkpoint of a run",
     "status": "where runs stand: step, rate, time left, success so far",
     "watch": "refresh the report of runs while they train",
@@ -28,7 +29,7 @@ _HELP = "\n".join(
         "\n`mtrl COMMAND --help` tells more.",
     ]
 )
-_LOGS = ("train", "supervised")
+_LOGS = ("train", "supervised", "sweep")
 _LOADING_S, _QUIET_S = 1.0, 25.0
 _FAILED, _INTERRUPTED = 2, 130
 

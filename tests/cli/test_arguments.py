@@ -202,6 +202,11 @@ def test_bad_methods_are_one_line(parse, text: str, words: str, parts: list[str]
         assert part in line
 
 
+def test_an_option_changes_one_of_two_sections_that_a_file_says_once(parse) -> None:
+    config = parse("agent: {actor: &net {width: 8}, critic: *net}", "--agent.critic.width", "16")
+    assert (config.agent.actor.width, config.agent.critic.width) == (8, 16)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.yaml: No such file or directory"):
         parse_arguments([str(tmp_path / "none.yaml")], Config, EXAMPLE)

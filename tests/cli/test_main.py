@@ -25,7 +25,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["evaluate", "status", "watch", "report", "compare", "record", "convert", "configs", "export"]
+    "command", ["sweep", "evaluate", "status", "watch", "report", "compare", "record", "convert", "configs", "export"]
 )
 def test_help_of_the_small_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -66,8 +66,8 @@ def test_a_log_of_training_says_that_it_is_loading(
     [
         (
             "trian x.yaml",
-            "mtrl: error: unknown command 'trian'; there are train, supervised, evaluate, status, watch, report, "
-            "compare, record, convert, configs, export",
+            "mtrl: error: unknown command 'trian'; there are train, supervised, sweep, evaluate, status, watch, "
+            "report, compare, record, convert, configs, export",
         ),
         ("train", "mtrl train: error: one configuration file is needed, e.g. mt10/quick"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),

@@ -4,10 +4,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
-import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +19,9 @@ from mtrl.runs import checkpoint
 from mtrl.runs.identity import identity
 from mtrl.runs.lock import is_locked
 from tests.cli.conftest import POINTS
+from tests.cli.running import Running, until
 
 FAR = 10_000_000  # steps: it will not get there
-LIMIT_S = 120.0
-_MAIN = "from mtrl.cli.main import main; raise SystemExit(main())"
 
 
 @pytest.mark.parametrize(
@@ -71,60 +66,17 @@ def command(path: Path, words: str, steps: int) -> list[str]:
     return ["train", str(path), *shlex.split(f"--out {path.parent} --name a --steps {steps} {words}")]
 
 
-class Running:
-    """The command on two seeds in a session of its own, as on a terminal of its own."""
-
-    def __init__(self, path: Path, words: str, steps: int = FAR) -> None:
-        self.mark = f"MTRL_TEST={uuid.uuid4()}"
-        name, value = self.mark.split("=")
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, *command(path, words, steps)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {name: value, "COLUMNS": "200"},
-            start_new_session=True,
-        )
-
-    def ended(self) -> tuple[int, list[str], list[str]]:
-        """Status, output and errors, once it has ended."""
-        out, err = self.process.communicate(timeout=LIMIT_S)
-        return self.process.returncode, out.splitlines(), err.splitlines()
-
-    def processes(self) -> set[int]:
-        """All that it has started, directly or not, and itself."""
-        found = set()
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if self.mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
-                    found.add(int(folder.name))
-            except OSError:
-                continue
-        return found
-
-
 @pytest.fixture
 def start(path: Path) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
     def begin(words: str, steps: int = FAR) -> Running:
-        started.append(Running(path, words, steps))
+        started.append(Running(command(path, words, steps)))
         return started[-1]
 
     yield begin
     for running in started:
-        for pid in running.processes():
-            os.kill(pid, signal.SIGKILL)
-        running.process.wait()
-
-
-def until(is_so: Callable[[], Any]) -> Any:
-    """What it gives, once that is true."""
-    limit = time.monotonic() + LIMIT_S
-    while not (found := is_so()):
-        assert time.monotonic() < limit, "waited in vain"
-        time.sleep(0.02)
-    return found
+        running.end()
 
 
 def learns(folder: Path) -> bool:

@@ -30,7 +30,7 @@ def test_the_policy_stays_as_it_is_and_training_on_is_refused(tmp_path: Path) ->
     assert evaluate(folder, device="cpu")["tasks"] == before["tasks"]
     assert load_policy(folder, "cpu").updates == before["checkpoint"]["updates"]
     assert train(small(), {0: folder}, resume=True).complete  # there is nothing to do
-    with pytest.raises(UserError, match=r"checkpoints holds the policy alone, .*\(keep: policy\): it cannot be trained"):
+    with pytest.raises(UserError, match=r"holds the policy alone, .*\(keep: policy\): it cannot be trained"):
         train(small(steps=640), {0: folder}, resume=True)
     with MultiTaskSAC.load(folder, device="cpu") as model:
         assert model.predict(torch.zeros(4, 1, model.sizes.observation).numpy())[0].shape == (4, 1, model.sizes.action)

@@ -1,0 +1,221 @@
+"""`mtrl sweep FILE`: every method with every variant and every seed."""
+
+import argparse
+import fnmatch
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mtrl.agents.config import Config
+from mtrl.agents.groups import needed_memory
+from mtrl.benchmarks import SupervisedConfig
+from mtrl.cli.arguments import load_config
+from mtrl.cli.failures import reason
+from mtrl.cli.one_line_parser import OneLineParser
+from mtrl.cli.screen import print_plain, show_report, show_table, warn
+from mtrl.cli.sweep_table import SweepTable
+from mtrl.cli.trial import MARK, carry_out
+from mtrl.cores import available_cores
+from mtrl.report import write_report
+from mtrl.runs import devices
+from mtrl.runs.configs import find
+from mtrl.runs.errors import UserError
+from mtrl.runs.files import replacing
+from mtrl.runs.folder import disk_errors
+from mtrl.runs.lock import BusyError, locked
+from mtrl.runs.section import RunConfig
+from mtrl.runs.stop_signals import stop_signals
+from mtrl.runs.yaml_file import read_yaml
+from mtrl.sweep import Engine, Resources, Result, SweepFile, Trial, drive, reach, read_sweep, trials
+from mtrl.sweep.local import LocalEngine, gpu_slots
+
+_DONE, _FAILED, _INTERRUPTED = 0, 1, 130
+
+
+def run(words: list[str]) -> int:
+    """Run the command.
+
+    Returns:
+        0 if all is finished, 1 if trials have failed or wait for what a user must mend, 130 if it was interrupted.
+    """
+    options = _parse(words)
+    file = read_sweep(options.file)
+    found = trials(file, options.out, lambda given: _base(file, options.file, given))
+    chosen = [trial for trial in found if _is_chosen(trial, options.only)]
+    if not chosen:
+        raise UserError(f"--only {options.only}: there is no such trial; there are {_some(found)}")
+    for trial in chosen:
+        reach.check_trial(trial)
+    console = Console()
+    if options.dry_run:
+        _show(console, file, chosen)
+        return _DONE
+    return _carried_out(console, file, options, chosen, words)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = OneLineParser("mtrl sweep", "Train every method with every variant and every seed of a file.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the sweep, see the README")
+    parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of all sweeps")
+    parser.add_argument("--jobs", type=int, metavar="N", help="trials at once, at most; by default as many as fit")
+    parser.add_argument("--only", metavar="GLOB", help="trials whose names match: 'nash_mtl*', '*/seed_0'")
+    parser.add_argument("--dry-run", action="store_true", help="print the trials and how they stand")
+    parser.add_argument("--retry-failed", action="store_true", help="try trials again that have failed")
+    options = parser.parse_args(words)
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {options.jobs}")
+    return options
+
+
+def _base(file: SweepFile, path: Path, given: dict[str, list[str]]) -> RunConfig:
+    """The base's configuration with some fields changed; a path is from the folder of the sweep's file."""
+    beside = path.parent / file.base
+    base = beside if beside.exists() else find(file.base)
+    kind = _kind(read_yaml(base))
+    return load_config(base, kind, given)
+
+
+def _kind(tree: dict[str, object]) -> type[Config] | type[SupervisedConfig]:
+    """Of the configuration in a file: supervised if it has something that only such ones have."""
+    only_supervised = SupervisedConfig.model_fields.keys() - Config.model_fields.keys()
+    return SupervisedConfig if only_supervised & tree.keys() else Config
+
+
+def _is_chosen(trial: Trial, only: str | None) -> bool:
+    return only is None or any(fnmatch.fnmatchcase(name, only) for name in (trial.key, trial.config.name))
+
+
+def _some(found: Sequence[Trial]) -> str:
+    shown = [trial.key for trial in found[:5]]
+    return ", ".join(shown) + (f" and {len(found) - len(shown)} more" if len(found) > len(shown) else "")
+
+
+def _show(console: Console, file: SweepFile, chosen: Sequence[Trial]) -> None:
+    rows = []
+    for trial in chosen:
+        failure, share = reach.failure(trial), reach.reached(trial).done / reach.budget(trial)
+        state = f"failed: {failure}" if failure else "finished" if reach.is_finished(trial, file.keep) else "to do"
+        rows.append([trial.key, state, f"{share:.0%}", " ".join(str(folder) for folder in trial.folders.values())])
+    show_table(console, f"{file.name}: {len(rows)} trials", (["trial", "state", "share", "folder"], rows), "")
+
+
+def _carried_out(
+    console: Console, file: SweepFile, options: argparse.Namespace, chosen: Sequence[Trial], words: list[str]
+) -> int:
+    root = options.out / file.name
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            with locked(root):
+                return _locked(console, file, options, chosen, words)
+        except BusyError as error:
+            raise UserError(f"a driver carries the sweep {root} out already ({error})") from error
+
+
+def _locked(
+    console: Console, file: SweepFile, options: argparse.Namespace, chosen: Sequence[Trial], words: list[str]
+) -> int:
+    root = options.out / file.name
+    if options.retry_failed:
+        for trial in chosen:
+            reach.forget_failure(trial)
+    finished = [trial for trial in chosen if reach.is_finished(trial, file.keep)]
+    failed = [(trial, why) for trial in chosen if trial not in finished and (why := reach.failure(trial))]
+    over = {trial.key for trial in finished} | {trial.key for trial, _ in failed}
+    due = [trial for trial in chosen if trial.key not in over]
+    result, interrupted = Result(), False
+    if due:
+        result, interrupted = _driven(console, file, options, due, len(finished), len(failed))
+    failed += result.failed
+    return _told(console, root, chosen, result, failed, interrupted, words)
+
+
+def _driven(
+    console: Console, file: SweepFile, options: argparse.Namespace, due: Sequence[Trial], done: int, failed: int
+) -> tuple[Result, bool]:
+    """The result, and whether it was interrupted."""
+    root, mark = (options.out / file.name).absolute(), secrets.token_hex(8)
+    with replacing(root / "sweep.yaml") as copy:
+        copy.write(options.file.read_bytes())
+    with replacing(root / MARK) as marked:
+        marked.write(mark.encode())
+    engine = _engine(options, file.resources, due)
+    try:
+        with stop_signals() as stop, SweepTable(console, file.name, due, done, failed) as table:
+            table.note(f"{len(due)} trials to do, {engine.describe()}")
+            result = drive(
+                due,
+                engine,
+                stop,
+                table,
+                root=root,
+                mark=mark,
+                retries=file.retries,
+                keep=file.keep,
+                cpus=file.resources.cpus,
+            )
+            return result, bool(stop)
+    except KeyboardInterrupt:  # the second Ctrl-C
+        return Result(waiting=len(due)), True
+    finally:
+        engine.close()
+
+
+def _engine(options: argparse.Namespace, resources: Resources, due: Sequence[Trial]) -> Engine:
+    known = [needed_memory(trial.config) for trial in due if isinstance(trial.config, Config)]
+    memory = resources.memory_bytes or max(known, default=0)
+    # What a worker computes beside torch has as many threads as its learner.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, str(resources.cpus))
+    gpus = gpu_slots(resources.gpus)
+    fitting = available_cores() // resources.cpus
+    if memory and (available := devices.available_memory()):
+        fitting = min(fitting, available // memory)
+    if gpus is not None:
+        fitting = min(max(fitting, 1), len(gpus))
+    return LocalEngine(carry_out, options.jobs or max(1, fitting), gpus)
+
+
+def _told(
+    console: Console,
+    root: Path,
+    chosen: Sequence[Trial],
+    result: Result,
+    failed: Sequence[tuple[Trial, str]],
+    interrupted: bool,
+    words: list[str],
+) -> int:
+    """Prints the report and what is left; the exit status."""
+    problems = [f"{trial.key}: {why}" for trial, why in failed]
+    if not interrupted and (problem := _reported(console, root, chosen, bool(result.finished))):
+        problems.append(problem)
+    print_plain(console, f"Runs:   {root}")
+    if result.halted:
+        problems.append(f"no more trials were begun: {result.halted}")
+    for problem in problems:
+        print(f"mtrl sweep: error: {problem}", file=sys.stderr)
+    if failed:
+        print(f"mtrl sweep: {len(failed)} failed; --retry-failed tries them again", file=sys.stderr)
+    if result.halted or interrupted:
+        again = shlex.join(["mtrl", "sweep", *words])
+        print_plain(console, f"{result.waiting} trials are to be done. To go on: {again}")
+    return _INTERRUPTED if interrupted else _FAILED if problems else _DONE
+
+
+def _reported(console: Console, root: Path, chosen: Sequence[Trial], is_new: bool) -> str:
+    """Writes the report, if there is something new, and shows it; why that could not be done, or nothing."""
+    runs = [run for run in dict.fromkeys(trial.run for trial in chosen) if any(run.glob("seed_*/config.yaml"))]
+    page = root / "report" / "index.html"
+    try:
+        if runs and (is_new or not page.exists()):
+            show_report(console, write_report(runs, page.parent, warn))
+        elif page.exists():
+            print_plain(console, f"Report: {page}")
+    except (UserError, OSError) as error:
+        return f"no report: {reason(error) or error}"
+    return ""

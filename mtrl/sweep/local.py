@@ -1,0 +1,152 @@
+"""Trials in processes of this machine: each serves one trial after the other, and one that dies is replaced."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+import torch
+
+from mtrl.runs.errors import UserError
+from mtrl.runs.follow_parent import follow_parent
+from mtrl.sweep.engine import Ended, How, Order, Work
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    gpus: str | None
+    order: Order | None = None
+
+
+class LocalEngine:
+    """Processes of this machine.
+
+    Args:
+        work: what they do.
+        at_once: how many trials.
+        gpus: what a process sees as `CUDA_VISIBLE_DEVICES`, one text for each that may run at once; None for as it is.
+            A process with a GPU serves one trial, so that the GPU's memory is free for the next.
+    """
+
+    def __init__(self, work: Work, at_once: int, gpus: Sequence[str] | None = None) -> None:
+        self._work, self._at_once = work, at_once
+        self._free_gpus = list(gpus or ())
+        self._takes_gpus = bool(gpus)
+        self._workers: dict[Connection, _Worker] = {}
+
+    def describe(self) -> str:
+        """As of `Engine`."""
+        return f"{self._at_once} process{'es' if self._at_once > 1 else ''} of this machine"
+
+    def room(self) -> int:
+        """As of `Engine`."""
+        return self._at_once - sum(worker.order is not None for worker in self._workers.values())
+
+    def submit(self, order: Order) -> None:
+        """As of `Engine`."""
+        idle = next((c for c, worker in self._workers.items() if worker.order is None), None)
+        connection = self._start() if idle is None else idle
+        self._workers[connection].order = order
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # killed while it was idle: `wait` tells
+            connection.send(order)
+
+    def wait(self, timeout_s: float) -> list[tuple[Order, Ended]]:
+        """As of `Engine`."""
+        ended = []
+        for connection in wait([*self._workers], timeout_s):
+            assert isinstance(connection, Connection)
+            worker = self._workers[connection]
+            order, worker.order = worker.order, None
+            try:
+                said: Ended = connection.recv()
+            except (EOFError, ConnectionResetError):
+                said = Ended(How.DIED, _death(self._end(connection)))
+            else:
+                if self._takes_gpus:
+                    self._end(connection)
+            if order is not None:
+                ended.append((order, said))
+        return ended
+
+    def stop(self) -> None:
+        """As of `Engine`."""
+        for worker in self._workers.values():
+            if worker.order is not None:
+                worker.process.terminate()  # SIGTERM
+
+    def close(self) -> None:
+        """As of `Engine`."""
+        for worker in self._workers.values():
+            worker.process.kill()
+        for connection in [*self._workers]:
+            self._end(connection)
+
+    def _start(self) -> Connection:
+        ours, theirs = multiprocessing.Pipe()
+        gpus = self._free_gpus.pop(0) if self._takes_gpus else None
+        process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, self._work, gpus))
+        # Ctrl-C goes to all processes of the terminal, but the driver decides: it stays blocked in those it starts.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        self._workers[ours] = _Worker(process, gpus)
+        return ours
+
+    def _end(self, connection: Connection) -> int:
+        """Closes a worker's connection, which ends it, and waits until it has; its exit code."""
+        worker = self._workers.pop(connection)
+        connection.close()
+        worker.process.join()
+        if worker.gpus is not None:
+            self._free_gpus.append(worker.gpus)
+        return worker.process.exitcode or 0
+
+
+def gpu_slots(each: float) -> list[str] | None:
+    """What processes that take so much of a GPU see as `CUDA_VISIBLE_DEVICES`, one text for each that fits.
+
+    Args:
+        each: a part of one, or whole ones; with 0 none is seen.
+
+    Returns:
+        None with 0.
+
+    Raises:
+        UserError: this machine has not so many.
+    """
+    if each == 0:
+        return None
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")[:count]
+    whole = max(1, int(each))
+    if len(visible) < whole:
+        raise UserError(f"resources.gpus is {each:g}, and torch sees {len(visible)} GPUs on this machine")
+    groups = [",".join(visible[start : start + whole]) for start in range(0, len(visible) - whole + 1, whole)]
+    return [group for group in groups for _ in range(int(1 / each) if each < 1 else 1)]
+
+
+def _death(exit_code: int) -> str:
+    how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    memory = ", perhaps for want of memory" if exit_code == -signal.SIGKILL else ""
+    return f"its process {how}{memory}"
+
+
+def _serve(connection: Connection, work: Work, gpus: str | None) -> None:
+    """What a process does."""
+    follow_parent()
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+    while True:
+        try:
+            order: Order = connection.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        connection.send(work(order))

@@ -1,0 +1,131 @@
+"""How far a trial is, read off its folders by whoever may: finished or not, failed or not, how many steps."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from mtrl.agents.config import Config
+from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
+from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
+from mtrl.runs.files import replacing
+from mtrl.runs.folder import check_same
+from mtrl.runs.policy_only import has_policy_only
+from mtrl.runs.section import RunConfig
+from mtrl.supervised import SupervisedRunConfig
+from mtrl.sweep.trials import Trial
+
+_FAILURE = "failure.json"
+_TAIL_BYTES = 1 << 16  # of a log: more than a line of fifty tasks
+
+Keep = Literal["all", "policy"]
+
+
+class Reached(NamedTuple):
+    """Of a trial."""
+
+    done: int
+    """Steps, or epochs of a supervised run, of all its seeds."""
+    so_far: float | None
+    """Mean success of the recent training episodes; None where there is none."""
+
+
+def check_trial(trial: Trial) -> None:
+    """Refuses folders that hold other runs.
+
+    Raises:
+        UserError: names every field that differs.
+    """
+    for seed, folder in trial.folders.items():
+        if (folder / "config.yaml").exists():
+            check_same(folder, trial.config, seed)
+
+
+def is_finished(trial: Trial, keep: Keep) -> bool:
+    """Whether all its seeds are trained and evaluated, and of their checkpoints only what shall stay is there."""
+    return all(_is_evaluated(trial.config, folder) and _is_tidy(folder, keep) for folder in trial.folders.values())
+
+
+def budget(trial: Trial) -> int:
+    """Steps, or epochs of a supervised run, of all its seeds."""
+    config = trial.config
+    assert isinstance(config, Config | SupervisedRunConfig)
+    return len(config.seeds) * (config.steps if isinstance(config, Config) else config.epochs)
+
+
+def reached(trial: Trial) -> Reached:
+    """As its seeds have logged it so far."""
+    lines = [_last_train_line(folder / "metrics.jsonl") for folder in trial.folders.values()]
+    unit = "step" if isinstance(trial.config, Config) else "epoch"
+    known = [line["success_mean"] for line in lines if line.get("success_mean") is not None]
+    done = sum(line.get(unit, 0) for line in lines)
+    return Reached(min(done, budget(trial)), sum(known) / len(known) if known else None)
+
+
+def failure(trial: Trial) -> str | None:
+    """Why it has failed, in one line; None if it has not."""
+    for folder in trial.folders.values():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads((folder / _FAILURE).read_text())["reason"])
+    return None
+
+
+def record_failure(trial: Trial, line: str, trace: str) -> None:
+    """Writes that it has failed, for `failure`."""
+    for folder in trial.folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / _FAILURE) as file:
+            file.write(json.dumps({"reason": line, "trace": trace}, indent=2).encode() + b"\n")
+
+
+def forget_failure(trial: Trial) -> None:
+    """It is tried again."""
+    for folder in trial.folders.values():
+        (folder / _FAILURE).unlink(missing_ok=True)
+
+
+def _is_evaluated(config: RunConfig, folder: Path) -> bool:
+    """Whether there is an evaluation of the whole run, with the episodes and the horizon asked for."""
+    try:
+        if isinstance(config, SupervisedRunConfig):
+            record = _record(folder, MODERN)
+            is_whole: bool = record["checkpoint"]["epoch"] >= config.epochs
+            return is_whole or record["protocol"].get("epochs") == config.epochs  # stopped before, by its own rule
+        assert isinstance(config, Config)
+        wanted = config.evaluation
+        record = _record(folder, wanted.protocol)
+        if wanted.protocol == LEGACY:
+            return max(checkpoint.steps(folder / "checkpoints"), default=0) >= config.steps
+        protocol = record["protocol"]
+        asked = protocol["episodes"] == wanted.episodes and protocol["horizon"] == wanted.horizon
+        return bool(asked and record["checkpoint"]["step"] >= config.steps)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _record(folder: Path, protocol: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((folder / EVALUATION_FILES[protocol]).read_text())
+    return record
+
+
+def _is_tidy(folder: Path, keep: Keep) -> bool:
+    if keep == "all":
+        return True
+    try:
+        return has_policy_only(folder / "checkpoints")
+    except UserError:
+        return True  # there is none to tidy
+
+
+def _last_train_line(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError):
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            lines = file.read().split(b"\n")
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and event.get("kind") == "train":
+                    return event
+    return {}

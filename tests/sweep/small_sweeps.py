@@ -1,0 +1,93 @@
+"""Sweeps of runs that are as small as they can be, with the four analytic tasks of `Points`."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from mtrl.agents.config import Config
+from mtrl.agents.groups import train_and_evaluate
+from mtrl.cli.arguments import load_config
+from mtrl.runs import checkpoint
+from mtrl.sweep import SweepFile, Trial, read_sweep, trials
+from tests.runs.small_runs import TREE, small
+
+LONG = 6_000
+"""Steps of a run that writes fifteen checkpoints: there is time to interfere."""
+
+
+def base(steps: int) -> dict[str, Any]:
+    """A configuration with many checkpoints."""
+    settings = {"checkpoint_every_steps": 400, "log_every_steps": 200}
+    return {**TREE, "steps": steps, "training": {**TREE["training"], **settings}}
+
+
+def write_sweep(folder: Path, steps: int = 320, **fields: Any) -> Path:
+    """The file of a sweep: two methods, two seeds."""
+    (folder / "base.yaml").write_text(yaml.safe_dump(base(steps)))
+    tree = {"name": "s", "base": "base.yaml", "methods": ["mean", "pcgrad"], "seeds": 2, **fields}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(tree))
+    return folder / "sweep.yaml"
+
+
+def result(folder: Path) -> tuple[Any, list[torch.Tensor]]:
+    """What a finished run holds, without what the clock says: the evaluation's rows, and the networks."""
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    parameters = checkpoint.load_newest(folder / "checkpoints")["agent"]["parameters"]
+    return (evaluation["tasks"], evaluation["checkpoint"]), [t for group in parameters.values() for t in group]
+
+
+def assert_equal_bits(one: Path, other: Path) -> None:
+    """Two finished runs are the same."""
+    (rows, networks), (other_rows, other_networks) = result(one), result(other)
+    assert rows == other_rows
+    assert all(torch.equal(a, b) for a, b in zip(networks, other_networks, strict=True))
+
+
+def log_lines(folder: Path) -> list[dict[str, Any]]:
+    """Of `metrics.jsonl`, the lines of training, without what the clock says."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    clock = ("wall_s", "steps_per_s", "updates_per_s", "time_share")
+    return [{k: v for k, v in line.items() if k not in clock} for line in lines if line["kind"] == "train"]
+
+
+def trials_of(path: Path, out: Path) -> list[Trial]:
+    """The trials of a file that `write_sweep` wrote, without the command."""
+    file: SweepFile = read_sweep(path)
+
+    def load(given: Mapping[str, list[str]]) -> Any:
+        return small(name=given["name"][0], out=given["out"][0], method={"name": given["method.name"][0]})
+
+    return trials(file, out, load)
+
+
+def content(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file's time and size."""
+    found: Callable[[Path], Any] = lambda path: (path.stat().st_mtime_ns, path.stat().st_size)  # noqa: E731
+    return {str(path.relative_to(folder)): found(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def undisturbed(path: Path, method: str, seed: int) -> Path:
+    """The run of a trial, made without a sweep in this process."""
+    folder = path.parent / "alone" / method / f"seed_{seed}"
+    given = {"method.name": [method], "training.threads": ["1"], "seeds": [str(seed)]}
+    config = load_config(path.parent / "base.yaml", Config, given)
+    assert train_and_evaluate(config, {seed: folder}, False, 1, lambda event, seed: None)
+    return folder
+
+
+def folder(path: Path, run: str, seed: int) -> Path:
+    return path.parent / "runs" / "s" / run / f"seed_{seed}"
+
+
+def steps(run: Path) -> int:
+    """Of its newest checkpoint."""
+    return max(checkpoint.steps(run / "checkpoints"), default=0)
+
+
+def holder(run: Path) -> int:
+    """The process that trains there."""
+    return int((run / "lock").read_text())

@@ -1,0 +1,117 @@
+"""The file of a sweep: what it makes, and the one line for what is wrong in it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtrl.cli.main import main
+from mtrl.sweep import Resources, read_sweep
+from mtrl.sweep.local import gpu_slots
+from tests.sweep.small_sweeps import write_sweep
+
+Output = pytest.CaptureFixture[str]
+
+
+def dry(path: Path, capsys: Output, *words: str) -> list[str]:
+    """The first two cells of each row that `--dry-run` prints."""
+    assert main(["sweep", str(path), "--out", str(path.parent / "runs"), "--dry-run", *words]) == 0
+    rows = [line.strip("| ").split("|") for line in capsys.readouterr().out.splitlines() if "seed_" in line]
+    return [row[0].strip() for row in rows]
+
+
+def test_every_method_with_every_variant_and_every_seed_first_seeds_first(tmp_path: Path, capsys: Output) -> None:
+    variants = {"recipe": {}, "wide": {"agent.critic.width": 32}}
+    path = write_sweep(tmp_path, methods=["mean", {"name": "cagrad", "c": 0.4}], seeds=[3, 1], variants=variants)
+    runs = ["mean-recipe", "cagrad-c-0.4-recipe", "mean-wide", "cagrad-c-0.4-wide"]
+    assert dry(path, capsys) == [f"{run}/seed_{seed}" for seed in (3, 1) for run in runs]
+    assert dry(path, capsys, "--only", "*-wide/seed_1") == ["mean-wide/seed_1", "cagrad-c-0.4-wide/seed_1"]
+    assert dry(path, capsys, "--only", "mean-wide") == ["mean-wide/seed_3", "mean-wide/seed_1"]
+    assert not (tmp_path / "runs").exists()  # nothing is written
+
+
+def test_one_of_a_kind_is_not_named(tmp_path: Path, capsys: Output) -> None:
+    assert dry(write_sweep(tmp_path, methods=["mean"], variants={"a": {}}, seeds=1), capsys) == ["mean/seed_0"]
+    path = write_sweep(
+        tmp_path, methods=[], variants={"narrow": {}, "wide": {"agent": {"critic": {"width": 9}}}}, seeds=1
+    )
+    assert dry(path, capsys) == ["narrow/seed_0", "wide/seed_0"]
+    assert dry(write_sweep(tmp_path, methods=[], seeds=1), capsys) == ["base/seed_0"]
+    together = write_sweep(tmp_path, methods=["mean"], seeds=3, resources={"seeds_together": 2})
+    assert dry(together, capsys) == ["mean/seed_0+1", "mean/seed_2"]
+
+
+def test_a_base_that_comes_with_mtrl(tmp_path: Path, capsys: Output) -> None:
+    assert dry(write_sweep(tmp_path, base="mt10/quick", seeds=1), capsys) == ["mean/seed_0", "pcgrad/seed_0"]
+    path = write_sweep(tmp_path, base="supervised/toy", methods=["mgda"], seeds=1)
+    assert dry(path, capsys) == ["mgda/seed_0"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"seed": 3}, "seed: unknown key; there are name, base, methods"),
+        ({"seeds": 0}, "seeds must be greater than or equal to 1, got 0"),
+        ({"seeds": [1, 1]}, "seeds must differ, got [1, 1]"),
+        ({"base": "nowhere/at-all"}, "nowhere/at-all is neither a file nor a configuration that comes with mtrl"),
+        ({"methods": ["men"]}, "men: method: unknown method 'men': did you mean 'mean'?"),
+        ({"methods": [{"c": 1}]}, "methods: a method needs a name, got {'c': 1}"),
+        ({"methods": ["mean", "mean"]}, "methods and variants: mean is there twice"),
+        ({"methods": [{"name": "cagrad", "c": 7.0}]}, "cagrad-c-7.0: method: CAGrad needs 0 <= c < 1, got c=7.0"),
+        ({"methods": [{"name": "cagrad", "d": 1}]}, "cagrad-d-1: "),
+        ({"variants": {"a": {"agent.critic.widht": 3}}}, "did you mean agent.critic.width"),
+        ({"variants": {"a/b": {}}}, "variants.a/b must match pattern"),
+        ({"resources": {"memory": "lots"}}, "resources.memory must be a size such as 6GiB, got 'lots'"),
+        ({"resources": {"gpus": 1.5}}, "resources.gpus must be a part of one GPU or a whole number, got 1.5"),
+        ({"resources": {"cpus": 0}}, "resources.cpus must be greater than or equal to 1, got 0"),
+        ({"variants": {"a": {"device": "cuda"}}}, "resources.gpus must be above 0 with device 'cuda', got 0"),
+        ({"keep": "nothing"}, "keep must be 'all' or 'policy', got 'nothing'"),
+        ({"retries": -1}, "retries must be greater than or equal to 0, got -1"),
+        (
+            {"base": "supervised/toy", "methods": ["mgda"], "resources": {"seeds_together": 2}},
+            "resources.seeds_together must be 1 in supervised learning, got 2",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: Output, fields: dict[str, Any], told: str) -> None:
+    assert main(["sweep", str(write_sweep(tmp_path, **fields)), "--dry-run"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mtrl sweep: error: ")
+    assert told in line
+
+
+def test_wrong_words_are_one_line(tmp_path: Path, capsys: Output) -> None:
+    path = str(write_sweep(tmp_path))
+    for words, told in (
+        (["--jobs", "0"], "--jobs must be at least 1, got 0"),
+        (["--only", "nash*"], "--only nash*: there is no such trial; there are mean/seed_0, pcgrad/seed_0"),
+    ):
+        assert main(["sweep", path, *words]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+
+
+def test_sizes(tmp_path: Path) -> None:
+    for text, size in (("6GiB", 6 * 2**30), ("1.5 GB", 1_500_000_000), ("512MiB", 2**29), ("100", 100)):
+        assert Resources(memory=text).memory_bytes == size
+    assert Resources().memory_bytes is None
+    assert read_sweep(write_sweep(tmp_path, seeds=[4, 2])).seed_list == (4, 2)
+    assert read_sweep(write_sweep(tmp_path, seeds=3)).seed_list == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("each", "visible", "expected"),
+    [
+        (0, "0,1", None),
+        (1, "0,1", ["0", "1"]),
+        (0.5, "4,7", ["4", "4", "7", "7"]),
+        (0.3, "4", ["4", "4", "4"]),
+        (2, "0,1,2,3,4", ["0,1", "2,3"]),
+    ],
+)
+def test_what_of_the_gpus_a_process_sees(
+    each: float, visible: str, expected: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr("mtrl.sweep.local.torch.cuda.device_count", lambda: visible.count(",") + 1)
+    assert gpu_slots(each) == expected
