@@ -16,7 +16,8 @@ from mtrl.runs.identity import Identity, identity
 from mtrl.runs.section import RunConfig
 from mtrl.supervised.learner import Measured
 
-_RECORDS = ComponentMetrics, Measured
+_RECORDS = {"agents.metrics.ComponentMetrics": ComponentMetrics, "mtrl.supervised.learner.Measured": Measured}
+"""Named tuples that older versions wrote, by the names that they had there."""
 _DOES = (
     "Make checkpoints and saved agents of older versions, which are pickles, files of this version, in their place. "
     f"Of what a pickle may call it trusts {old_checkpoint.trusted(_RECORDS)}, and nothing else: no program in it runs."

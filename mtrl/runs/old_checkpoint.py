@@ -7,7 +7,7 @@ data, of tensors, and of what older versions wrote beside them. Any other name i
 import json
 import pickle
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +37,21 @@ def _no_bytes() -> bytes:
     return b""
 
 
-def trusted(records: Sequence[type]) -> str:
+def trusted(records: Mapping[str, type]) -> str:
     """What the conversion lets a file call, in words.
 
     Args:
-        records: named tuples that older versions wrote.
+        records: named tuples that older versions wrote, by the names that they had there.
     """
-    own = ", ".join(f"{record.__module__}.{record.__name__}" for record in records)
-    return f"tensors, numpy arrays, collections.Counter, {own}"
+    return f"tensors, numpy arrays, collections.Counter, {', '.join(records)}"
 
 
-def convert(path: Path, records: Sequence[type], run: Identity | None) -> None:
+def convert(path: Path, records: Mapping[str, type], run: Identity | None) -> None:
     """Replaces a file by one of this version that holds the same; whole or not at all.
 
     Args:
         path: a checkpoint of a run, or an agent that was saved.
-        records: named tuples that older versions wrote.
+        records: named tuples that older versions wrote, by the names that they had there.
         run: that a checkpoint is of; None for an agent that was saved by itself, whose file says it.
 
     Raises:
@@ -72,9 +71,10 @@ def convert(path: Path, records: Sequence[type], run: Identity | None) -> None:
         raise UserError(f"{path} holds no state of an older version: {error}") from error
 
 
-def _read(path: Path, records: Sequence[type]) -> Any:
+def _read(path: Path, records: Mapping[str, type]) -> Any:
     try:
-        with torch.serialization.safe_globals([*_NUMPY, (_no_bytes, "builtins.bytes"), Counter, *records]):
+        named = [(record, name) for name, record in records.items()]
+        with torch.serialization.safe_globals([*_NUMPY, (_no_bytes, "builtins.bytes"), Counter, *named]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} was not converted: it holds more than {trusted(records)}") from error

@@ -1,5 +1,6 @@
 """No file that is read runs a program that it holds."""
 
+import importlib
 import json
 import shutil
 import zipfile
@@ -12,7 +13,6 @@ import torch
 
 from mtrl.agents import MultiTaskSAC, UserError, evaluate, record_episodes, train
 from mtrl.agents.export import export_policy
-from mtrl.agents.metrics import ComponentMetrics
 from mtrl.benchmarks.qm9 import processed
 from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.cli.main import main
@@ -93,7 +93,8 @@ def test_processed_qm9_is_not_run(tmp_path: Path) -> None:
 
 
 def old_state(folder: Path) -> dict:
-    """As older versions had it: with named tuples."""
+    """As older versions had it: with named tuples, of a module that had another name."""
+    ComponentMetrics = importlib.import_module("agents.metrics").ComponentMetrics
     state = checkpoint.load_newest(folder / "checkpoints")
     agent = state["agent"]
     agent["last_critic"] = ComponentMetrics(*agent["last_critic"])
