@@ -78,7 +78,7 @@ def on(device: torch.device, batch: Batch) -> Batch:
 
 
 def parameters_of(trained: Learner) -> list[Tensor]:
-    return [x.cpu() for x in (*trained.critic.tensors(), *trained.actor.tensors(), *trained.target.tensors())]
+    return [x.cpu() for x in trained.tensors().values()]
 
 
 @pytest.mark.parametrize("method", METHODS)
