@@ -28,7 +28,7 @@ from mtrl.runs.folder import load_config
 from mtrl.runs.reading import seed_folder
 
 if TYPE_CHECKING:  # imports mujoco, which must not happen before MUJOCO_GL is chosen
-    from mtrl.envs.metaworld.film import Episode, Film, shoot
+    from mtrl.envs.metaworld.film import Episode, Film
 
 _SMALLEST, _LARGEST = 16, 2048
 _STILLS = 7
@@ -123,6 +123,7 @@ def _check_config(folder: Path, episodes: int) -> None:
 
 
 def _episodes(recording: agents.Recording, out: Path) -> "list[Episode]":
+    from mtrl.envs.metaworld.film import Episode
 
     return [
         Episode(
@@ -147,6 +148,7 @@ def _check_new(paths: Sequence[Path]) -> None:
 
 def _shoot_all(console: Console, episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
     """All films, several at a time, in the order of the episodes."""
+    from mtrl.envs.metaworld.film import shoot
     from mtrl.runs.follow_parent import follow_parent
 
     # Fresh processes: none has torch's threads, and a graphics library is loaded once in each.
