@@ -13,7 +13,7 @@ PACKAGES = {
     "imageio_ffmpeg": "video",
     "stable_baselines3": "baselines",
     "torch_geometric": "qm9",
-    "wandb": "track",
+    **dict.fromkeys(("tensorboard", "wandb"), "track"),
 }
 """The smallest extra that brings a package, by the name that is imported."""
 

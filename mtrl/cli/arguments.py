@@ -103,7 +103,7 @@ def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[
 def _values(option: Option, rest: list[str]) -> list[str]:
     """Take the words that belong to an option off `rest`."""
     if option.is_flag:
-        return [rest.pop(0)] if rest and rest[0] in ("true", "false") else []
+        return [rest.pop(0)] if rest and rest[0] in option.words else []
     values: list[str] = []
     while rest and not rest[0].startswith("--") and (option.takes_many or not values):
         values.append(rest.pop(0))

@@ -33,7 +33,12 @@ class Option:
     @property
     def is_flag(self) -> bool:
         """Whether the option may stand without a value, which means true."""
-        return self.types == (bool,)
+        return bool in self.types
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that a value may be, where it may be one of a few."""
+        return tuple(word for kind in self.types for word in _words(kind))
 
     @property
     def takes_many(self) -> bool:
@@ -71,6 +76,8 @@ class Option:
     def _scalar(text: str, kinds: tuple[Any, ...]) -> Any:
         if type(None) in kinds and text == "null":
             return None
+        if bool in kinds and text in _words(bool):
+            return text == "true"
         textual = any(kind is str or any(isinstance(word, str) for word in get_args(kind)) for kind in kinds)
         return text if textual else parse_scalar(text)  # a name such as 007 stays as it is
 
@@ -169,6 +176,12 @@ def _members(annotation: Any) -> Iterator[Any]:
             yield from _members(member)
     else:
         yield annotation
+
+
+def _words(kind: Any) -> tuple[str, ...]:
+    if kind is bool:
+        return ("true", "false")
+    return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
 
 
 def _items(kind: Any) -> Iterator[Any]:

@@ -16,7 +16,8 @@ from mtrl import agents, envs
 from mtrl.agents.config import Config
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
-from mtrl.cli.screen import print_plain
+from mtrl.cli.screen import print_plain, warn
+from mtrl.cli.tracking import track_films
 from mtrl.cores import available_cores
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.metaworld import graphics
@@ -66,6 +67,7 @@ def run(words: list[str]) -> int:
     for film, episode in zip(films, episodes, strict=True):
         print_plain(console, f"{episode.path}: {outcome(film)}, return {film.total_reward:,.0f}")
     print_plain(console, str(out / _SHEET))
+    _track(folder, recording.step, episodes)
     return 0
 
 
@@ -138,6 +140,15 @@ def _episodes(recording: agents.Recording, out: Path) -> "list[Episode]":
         for t, task in enumerate(recording.tasks)
         for goal in range(recording.actions.shape[1])
     ]
+
+
+def _track(folder: Path, step: int, episodes: "Sequence[Episode]") -> None:
+    """Show the films where the run is tracked, too; that this cannot be is a warning, for they are written."""
+    try:
+        films = {episode.path.stem: episode.path for episode in episodes}
+        track_films(load_config(folder, Config), folder, step, films)
+    except UserError as error:
+        warn(f"the films are not tracked: {error}")
 
 
 def _check_new(paths: Sequence[Path]) -> None:

@@ -1,8 +1,9 @@
 """What configurations are made of: frozen trees of typed fields, checked where they are made."""
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from mtrl import aggregation
 
@@ -30,6 +31,18 @@ def _as_a_path(text: str) -> str:
 
 PathText = Annotated[str, AfterValidator(_as_a_path)]
 """Without NUL bytes, line ends and what is no Unicode."""
+
+TrackerName = Literal["wandb", "tensorboard", "csv"]
+
+
+def _as_tracking(value: Any) -> Any:
+    if not isinstance(value, bool) and value not in get_args(TrackerName):
+        raise PydanticCustomError("tracking", "Input should be true, false, wandb, tensorboard or csv")
+    return value
+
+
+Tracking = Annotated[bool | TrackerName, BeforeValidator(_as_tracking)]
+"""To which tracker a run goes, too; `true` is the first of them."""
 
 
 class Section(BaseModel):
@@ -77,8 +90,9 @@ class RunConfig(Section):
     """A run is made for each; a seed decides everything that is drawn."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where there is one."""
-    track: bool = False
-    """Also log to Weights & Biases (WANDB_MODE=offline works without an account)."""
+    track: Tracking = False
+    """Also log to `wandb`, Weights & Biases, which `true` means, too (WANDB_MODE=offline works without an account), to
+    `tensorboard` or to `csv`, files in the run's folder."""
     method: MethodConfig = MethodConfig()
     """Gradient aggregation."""
 

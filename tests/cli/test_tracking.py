@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mtrl.agents.config import Config
-from mtrl.cli.tracking import Tracker, flat
+from mtrl.cli.tracking import Tracker, flat, track_films
 from mtrl.runs.errors import UserError
 from tests.cli.conftest import train_points
 from tests.report.run_folders import PROTOCOL, evaluation, result, start, train
@@ -78,7 +78,7 @@ def values(items: Iterable[Any]) -> dict[str, Any]:
 def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None:
     folder = tmp_path / "a" / "seed_3"
     folder.mkdir(parents=True)
-    config = Config(name="a", seeds=(3, 4))
+    config = Config(name="a", seeds=(3, 4), track=True)
     with Tracker(config, 3, folder) as tracker:
         for event in (
             start(3, precision="bfloat16"),
@@ -127,7 +127,7 @@ def test_each_folder_has_its_own_run(offline: None, tmp_path: Path) -> None:
     for seed in (0, 1):
         folder = tmp_path / f"seed_{seed}"
         folder.mkdir()
-        with Tracker(Config(), seed, folder) as tracker:
+        with Tracker(Config(track=True), seed, folder) as tracker:
             tracker.update(start(seed))
         ids.add(read(tracked_run(folder))[0].run_id)
     assert len(ids) == 2
@@ -176,7 +176,7 @@ def logged(folder: Path) -> list[dict[str, Any]]:
 
 def test_the_two_protocols_have_names_of_their_own(offline: None, tmp_path: Path) -> None:
     final = result(1000, 3, (0.5, 1.0), (0.25, 0.5), protocol=PROTOCOL | {"name": "legacy", "episodes": 1})
-    with Tracker(Config(), 3, tmp_path) as tracker:
+    with Tracker(Config(track=True), 3, tmp_path) as tracker:
         tracker.update(start(3))
         tracker.finish(final)
     _, _, summary = read(tracked_run(tmp_path))
@@ -186,15 +186,36 @@ def test_the_two_protocols_have_names_of_their_own(offline: None, tmp_path: Path
 
 def test_nothing_is_written_before_the_run_starts(offline: None, tmp_path: Path) -> None:
     folder = tmp_path / "seed_0"
-    with Tracker(Config(), 0, folder) as tracker:
+    with Tracker(Config(track=True), 0, folder) as tracker:
         tracker.finish(result(1000, 0, (0.5, 1.0), (0.25, 0.5)))
     assert not folder.exists()
+
+
+def test_films_go_to_the_same_tracked_run(offline: None, tmp_path: Path) -> None:
+    config, film = Config(seeds=(3,), track="wandb"), tmp_path / "reach-v3_goal_00.mp4"
+    film.write_bytes(b"frames")
+    with Tracker(config, 3, tmp_path) as tracker:
+        tracker.update(start(3))
+    first = tracked_run(tmp_path)
+    assert track_films(config, tmp_path, 4000, {film.stem: film})
+    second = tracked_run(tmp_path, known=[first])
+    again, lines, _ = read(second)
+    assert again.run_id == read(first)[0].run_id
+    assert lines[0]["step"] == 4000
+    assert lines[0]["film/reach-v3_goal_00/_type"] == "video-file"
+    assert [path.read_bytes() for path in second.parent.rglob("*.mp4")] == [b"frames"]
+
+
+@pytest.mark.parametrize("track", [False, "csv", "tensorboard"])
+def test_films_go_nowhere_else(track: bool | str, tmp_path: Path) -> None:
+    assert not track_films(Config(track=track), tmp_path, 4000, {"reach-v3": tmp_path / "reach-v3.mp4"})
+    assert not [*tmp_path.iterdir()]
 
 
 def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)  # importing it fails, as if it were not installed
     with pytest.raises(UserError, match="--track needs wandb: pip install"):
-        Tracker(Config(), 0, tmp_path)
+        Tracker(Config(track=True), 0, tmp_path)
 
 
 def test_online_without_a_login_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -204,5 +225,5 @@ def test_online_without_a_login_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     wandb.teardown()
     with pytest.raises(UserError, match=r"--track needs `wandb login`, or WANDB_MODE=offline"):
-        Tracker(Config(), 0, tmp_path)
+        Tracker(Config(track=True), 0, tmp_path)
     wandb.teardown()

@@ -1,0 +1,105 @@
+"""From a run's events to what is tracked: the same names and units in every tracker."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mtrl.cli.tracking.csv_file import CsvFile
+from mtrl.cli.tracking.destination import Destination
+from mtrl.cli.tracking.tensorboard_files import TensorBoard
+from mtrl.cli.tracking.weights_and_biases import WeightsAndBiases
+from mtrl.protocols import LEGACY
+from mtrl.runs.errors import UserError
+from mtrl.runs.events import Event
+from mtrl.runs.section import RunConfig, TrackerName
+
+_DESTINATIONS: dict[TrackerName, Callable[[RunConfig, int, Path], Destination]] = {
+    "wandb": WeightsAndBiases,
+    "tensorboard": TensorBoard,
+    "csv": CsvFile,
+}
+
+
+class Tracker:
+    """One tracked run of one seed; a context manager. A run folder that is resumed goes on in the same tracked run.
+
+    `{"kind": "train", "success": {"reach-v3": 0.5}}` is logged as `success/reach-v3`. Evaluations are logged
+    with `evaluation/` in front, because `return` is in both; the final one under `final/`, or under `legacy/` if it has
+    that protocol.
+    """
+
+    def __init__(self, config: RunConfig, seed: int, folder: Path) -> None:
+        """Check that tracking is possible; the tracked run begins with the run's start event.
+
+        Raises:
+            UserError: a package is not installed, or nobody is logged in where that is needed.
+        """
+        self._destination = _chosen(config)(config, seed, folder)
+        self._step: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._step is not None:
+            self._destination.end(failed=error is not None)
+
+    def update(self, event: Event) -> None:
+        """Take one event of `mtrl.agents.train`, or of `mtrl.supervised.train`."""
+        if event["kind"] == "start":
+            self._step = event.get("resumed_at_step", 0)
+            self._destination.begin(event)
+        elif event["kind"] == "train" or event["kind"] == "evaluation":
+            before = "evaluation/" if event["kind"] == "evaluation" else ""
+            self._step = event["step"]
+            values = {f"{before}{name}": value for name, value in flat(event) if name != "step"}
+            self._destination.log(event["step"], values)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Take the final evaluation, as in `evaluation.json`; nothing if the run was finished before."""
+        if self._step is None:
+            return
+        tasks = {task["name"]: task for task in result["tasks"]}
+        place = LEGACY if result.get("protocol", {}).get("name") == LEGACY else "final"
+        values = {f"{place}/{name}": value for name, value in flat({"mean": result["mean"], **tasks})}
+        self._destination.summarize(self._step, values)
+
+
+def track_films(config: RunConfig, folder: Path, step: int, films: Mapping[str, Path]) -> bool:
+    """Adds films to the tracked run of a folder; False if it is not tracked, or its tracker cannot show them.
+
+    Args:
+        config: of one seed.
+        folder: of the run.
+        step: of the policy that is filmed.
+        films: MP4 files by name.
+
+    Raises:
+        UserError: as for `Tracker`.
+    """
+    if config.track is False or _chosen(config) is not WeightsAndBiases:
+        return False
+    destination = WeightsAndBiases(config, config.seeds[0], folder)
+    destination.begin({"kind": "start", "resumed_at_step": step})
+    for name, path in films.items():
+        destination.film(step, f"film/{name}", path)
+    destination.end(failed=False)
+    return True
+
+
+def flat(event: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of nested mappings, by their path with slashes."""
+    for name, value in event.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            yield f"{prefix}{name}", value
+
+
+def _chosen(config: RunConfig) -> Callable[[RunConfig, int, Path], Destination]:
+    if config.track is False:
+        raise UserError("this run is not tracked: track is false")
+    return _DESTINATIONS["wandb" if config.track is True else config.track]

@@ -1,0 +1,129 @@
+"""TensorBoard and CSV: what is tracked is what is in the run folder, under the names that wandb has."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mtrl.agents.config import Config
+from mtrl.cli.main import main
+from mtrl.cli.tracking import Tracker, flat
+from mtrl.runs.errors import UserError
+from tests.cli.conftest import TOY, train_points
+from tests.report.run_folders import evaluation, result, start, train
+
+Values = dict[tuple[int, str], float]
+EVERY = "--method.name mean --training.eval_every_steps 480 --training.eval_episodes 2"
+
+
+def in_csv(folder: Path) -> Values:
+    with (folder / "track.csv").open() as file:
+        rows = [(int(row["step"]), row["name"], float(row["value"])) for row in csv.DictReader(file)]
+    found = {(step, name): value for step, name, value in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def in_tensorboard(folder: Path) -> Values:
+    """As TensorBoard itself reads its files, in the float32 that they have."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    found = {(e.step, name): e.value for name in events.Tags()["scalars"] for e in events.Scalars(name)}
+    assert len(found) == sum(len(events.Scalars(name)) for name in events.Tags()["scalars"])
+    return found
+
+
+def in_run(folder: Path) -> Values:
+    found = {}
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        if event["kind"] in ("train", "evaluation"):
+            before = "evaluation/" if event["kind"] == "evaluation" else ""
+            found |= {(event["step"], before + name): value for name, value in flat(event) if name != "step"}
+    return found
+
+
+def in_result(folder: Path, step: int) -> Values:
+    record = json.loads((folder / "evaluation.json").read_text())
+    tasks = {task["name"]: task for task in record["tasks"]}
+    return {(step, f"final/{name}"): value for name, value in flat({"mean": record["mean"], **tasks})}
+
+
+def test_csv_has_what_the_run_has_and_goes_on_with_it(tmp_path: Path) -> None:
+    words = f"--seeds 0 1 {EVERY} --track csv"
+    assert train_points(tmp_path, "a", words) == 0
+    folders = [tmp_path / "a" / f"seed_{seed}" for seed in (0, 1)]
+    finals = [in_result(folder, 960) for folder in folders]
+    for folder, final in zip(folders, finals, strict=True):
+        assert in_csv(folder) == in_run(folder) | final
+        assert (960, "final/mean/success_any") in final
+    assert train_points(tmp_path, "a", f"{words} --steps 1440 --resume") == 0
+    for folder, final in zip(folders, finals, strict=True):
+        assert in_csv(folder) == in_run(folder) | final | in_result(folder, 1440)
+
+
+def test_tensorboard_has_what_the_run_has(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    assert train_points(tmp_path, "a", f"{EVERY} --track tensorboard") == 0
+    folder = tmp_path / "a" / "seed_0"
+    assert in_tensorboard(folder) == pytest.approx(in_run(folder) | in_result(folder, 960), rel=1e-6, nan_ok=True)
+    assert yaml.safe_load((folder / "config.yaml").read_text())["track"] == "tensorboard"
+
+
+@pytest.mark.parametrize(("track", "read"), [("csv", in_csv), ("tensorboard", in_tensorboard)])
+def test_what_a_resumed_run_repeats_is_there_once(track: str, read: Any, tmp_path: Path) -> None:
+    if track == "tensorboard":
+        pytest.importorskip("tensorboard")
+    config = Config(track=track)
+    with Tracker(config, 3, tmp_path) as tracker:
+        for event in (start(3), train(1000, None, 0.25), train(2000, 0.25, 0.25), evaluation(2000, 0.5, 0.75)):
+            tracker.update(event)
+    with Tracker(config, 3, tmp_path) as tracker:
+        tracker.update(start(3, resumed_at_step=1000))
+        tracker.update(train(2000, 0.5, 0.5))
+        tracker.finish(result(2000, 3, (0.5, 1.0), (0.25, 0.5)))
+    found = read(tmp_path)
+    assert found[1000, "success/push-v3"] == 0.25
+    assert (1000, "success/reach-v3") not in found  # it had no episode yet
+    assert found[2000, "success/push-v3"] == 0.5
+    assert (2000, "evaluation/return/reach-v3") not in found
+    assert found[2000, "final/mean/success_any"] == 0.75
+
+
+def test_csv_of_a_run_that_was_killed_loses_half_a_line(tmp_path: Path) -> None:
+    with Tracker(Config(track="csv"), 3, tmp_path) as tracker:
+        tracker.update(start(3))
+        tracker.update(train(1000, 0.5, 0.25))
+    whole = in_csv(tmp_path)
+    with (tmp_path / "track.csv").open("a") as file:
+        file.write("1000,success/pu")
+    with Tracker(Config(track="csv"), 3, tmp_path) as tracker:
+        tracker.update(start(3, resumed_at_step=1000))
+    assert in_csv(tmp_path) == whole
+
+
+def test_a_supervised_run_is_tracked_alike(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(TOY)
+    command = ["supervised", str(tmp_path / "toy.yaml"), "--out", str(tmp_path), "--epochs", "2", "--track=csv"]
+    assert main([*command, "--device", "cpu"]) == 0
+    folder = tmp_path / "toy" / "seed_0"
+    found = in_csv(folder)
+    assert in_run(folder).items() <= found.items()
+    assert any(name.startswith("final/") for _, name in found)
+
+
+def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if tensorboard were not installed
+    line = r"--track tensorboard needs tensorboard: pip install 'mtrl-torch\[track\]'"
+    with pytest.raises(UserError, match=line):
+        Tracker(Config(track="tensorboard"), 0, tmp_path)
+
+
+@pytest.mark.parametrize("track", [False, True])
+def test_configurations_say_what_they_said(track: bool, tmp_path: Path) -> None:
+    assert Config(track=track).model_dump(mode="json")["track"] is track
