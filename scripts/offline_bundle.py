@@ -10,11 +10,18 @@ import tempfile
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pip._vendor.packaging.markers import default_environment
-from pip._vendor.packaging.requirements import Requirement
-from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
+if TYPE_CHECKING or find_spec("packaging"):
+    from packaging.markers import default_environment
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name, parse_wheel_filename
+else:  # where nothing is installed but pip
+    from pip._vendor.packaging.markers import default_environment
+    from pip._vendor.packaging.requirements import Requirement
+    from pip._vendor.packaging.utils import canonicalize_name, parse_wheel_filename
 
 from scripts.prune_wheel import prune_wheel
 
@@ -168,7 +175,12 @@ def _lacking(wheel: Path, python: str, there: frozenset[str]) -> Iterator[str]:
         (metadata,) = (name for name in file.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         lines = file.read(metadata).decode().partition("\n\n")[0].splitlines()
     there = there | {_name(other) for other in wheel.parent.glob("*.whl")}
-    environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    environment: Any = {
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "extra": "",
+    }
     for line in lines:
         if line.startswith("Requires-Dist:"):
             requirement = Requirement(line.partition(":")[2].strip())

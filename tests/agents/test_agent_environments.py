@@ -138,7 +138,7 @@ def test_goals_of_the_evaluation():
         config = make(env=env, evaluation=evaluation)
         with evaluation_env(config, 3, 50) as made, envs.make(["reach-v3", "push-v3"], seed=goal_seed) as named:
             assert made.num_envs_per_task == 5
-            assert int(made._options.goal_seed) == named._options.goal_seed
+            assert made._options.seed_of_goals == named._options.seed_of_goals == goal_seed
             assert made._options.goal_order == "cycle"
 
 
