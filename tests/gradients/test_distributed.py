@@ -13,6 +13,7 @@ from mtrl import aggregation, backward
 from mtrl.aggregation import MGDA, LinearScalarization, NashMTL, UncertaintyWeighting
 from mtrl.distributed import RankAverage
 from tests.gradients.supervised import Model
+from tests.ranks import run
 
 METHODS = {"nash_mtl": NashMTL, "mgda_ub": MGDA, "uncertainty_weighting": UncertaintyWeighting}
 needs_ranks = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
@@ -135,18 +136,6 @@ def every_method(number: int) -> dict[str, object]:
         name: of_method(name, slice(count * number, count * (number + 1)), RankAverage())
         for name in aggregation.METHODS
     }
-
-
-def rank(number: int, ranks: int, file: str, results: str, job: Callable[[int], dict[str, object]]) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{file}", rank=number, world_size=ranks)
-    torch.save(job(number), f"{results}/{number}")
-    dist.destroy_process_group()
-
-
-def run(job: Callable[[int], dict[str, object]], folder: Path, ranks: int = 2) -> list[dict]:
-    torch.multiprocessing.spawn(rank, args=(ranks, str(folder / "store"), str(folder), job), nprocs=ranks)
-    return [torch.load(folder / str(number)) for number in range(ranks)]
 
 
 @needs_ranks

@@ -1,0 +1,32 @@
+"""Jobs on several gloo ranks of this machine."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+Job = Callable[[int], dict[str, object]]
+"""Given its rank, returns what it found."""
+
+
+def run(job: Job, folder: Path, ranks: int = 2) -> list[dict]:
+    """What the job returns on each rank."""
+    torch.multiprocessing.spawn(_rank, args=(ranks, str(folder / "store"), str(folder), job), nprocs=ranks)
+    return [torch.load(folder / str(number)) for number in range(ranks)]
+
+
+def _rank(number: int, ranks: int, file: str, results: str, job: Job) -> None:
+    torch.set_num_threads(1)
+    of_torchrun = {
+        "RANK": number,
+        "LOCAL_RANK": number,
+        "WORLD_SIZE": ranks,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": 1,
+    }
+    os.environ |= {name: str(value) for name, value in of_torchrun.items()}
+    dist.init_process_group("gloo", init_method=f"file://{file}", rank=number, world_size=ranks)
+    torch.save(job(number), f"{results}/{number}")
+    dist.destroy_process_group()
