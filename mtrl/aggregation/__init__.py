@@ -5,14 +5,13 @@
 
 Three kinds: a `Method` reads the Gram matrix, a `LossMethod` the losses alone, a `GradientMethod` the gradients
 themselves (coordinate by coordinate: `CoordinateMethod`). A new method is a file beside this one, a line in `METHODS`,
-and a row in the tests' claims table.
+and a row in the tests' claims table; one that stays outside is `make("package.module:Class")`.
 """
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from mtrl.aggregation.aligned_mtl import AlignedMTL
 from mtrl.aggregation.cagrad import CAGrad
@@ -37,6 +36,8 @@ from mtrl.aggregation.method import LossMethod, Method, Solution
 from mtrl.aggregation.mgda import MGDA
 from mtrl.aggregation.moco import MoCo
 from mtrl.aggregation.nash_mtl import NashMTL
+from mtrl.aggregation.own_methods import imported, registered
+from mtrl.aggregation.parameters import fits, parameters
 from mtrl.aggregation.pcgrad import PCGrad
 from mtrl.aggregation.random_loss_weighting import RandomLossWeighting
 from mtrl.aggregation.scale_invariant import ScaleInvariant
@@ -82,6 +83,7 @@ __all__ = [
     "TrimmedMean",
     "UPGrad",
     "UncertaintyWeighting",
+    "find",
     "hyperparameters",
     "make",
 ]
@@ -120,46 +122,52 @@ METHODS: dict[str, type[Method] | type[CoordinateMethod]] = {
 """Name in a configuration -> class."""
 
 
+def find(name: str) -> type[Method] | type[CoordinateMethod]:
+    """The class of a method: one of `METHODS`, `package.module:Class`, or one that an installed package registers.
+
+    Raises:
+        ValueError: there is none, or it cannot be imported; one line.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if ":" in name:
+        return imported(name, name)
+    points = registered()
+    if name not in points:
+        raise ValueError(f"unknown method {name!r}{_suggest(name, {*METHODS, *points})}")
+    return imported(points[name].value, name)
+
+
 def hyperparameters(name: str) -> Mapping[str, inspect.Parameter]:
     """Constructor arguments of a method by name: annotation and default.
 
     Raises:
-        ValueError: there is no such method.
+        ValueError: as for `find`.
     """
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}{_suggest(name, METHODS)}")
-    return inspect.signature(METHODS[name]).parameters
+    return parameters(find(name))
 
 
 def make(name: str, **arguments: Any) -> Method | CoordinateMethod:
     """A method by its name and hyper-parameters.
 
+    Args:
+        name: one of `METHODS`, `package.module:Class`, or what an installed package registers under `mtrl.methods`.
+        arguments: of its constructor.
+
     Raises:
         ValueError: unknown method or hyper-parameter, or a value that the method refuses; one line.
     """
-    known = hyperparameters(name)
+    kind = find(name)
+    known = parameters(kind)
     for key, value in arguments.items():
         if key not in known:
             raise ValueError(f"{name} has no hyper-parameter {key!r}{_suggest(key, known)}")
-        if not _fits(value, known[key].annotation):
+        if not fits(value, known[key].annotation):
             raise ValueError(f"{name} needs {key} of {inspect.formatannotation(known[key].annotation)}, got {value!r}")
-    return METHODS[name](**arguments)
-
-
-def _fits(value: object, annotation: Any) -> bool:
-    """Whether a configured value has the annotated type; a constructor checks its choices (`Literal`)."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return True
-    if origin is UnionType:
-        return any(_fits(value, option) for option in arguments)
-    if origin is Sequence:
-        return isinstance(value, list | tuple) and all(_fits(item, arguments[0]) for item in value)
-    if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, annotation)
+    for key, parameter in known.items():
+        if parameter.default is parameter.empty and key not in arguments:
+            raise ValueError(f"{name} needs a hyper-parameter {key}, which has no default")
+    return kind(**arguments)
 
 
 def _suggest(word: str, known: Iterable[str]) -> str:

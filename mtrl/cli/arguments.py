@@ -3,13 +3,14 @@
 import difflib
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from mtrl.cli.options import Option, OptionGroup, members_by_name, sections
-from mtrl.runs.configs import find
+from mtrl.runs.configs import find, shipped
 from mtrl.runs.errors import UserError
 from mtrl.runs.event_check import shortened
 from mtrl.runs.section import RunConfig
@@ -39,6 +40,7 @@ def parse_arguments(words: list[str], kind: type[C], example: str) -> Arguments[
         UserError: an unknown key, a value of the wrong type or out of range, a file missing or no YAML.
     """
     known = {option.key: option for section in sections(kind) for option in reversed(section.with_choices())}
+    known = _options_of_own(words, kind) | known
     files, given, resume = _split(words, known)
     if len(files) != 1:
         found = f"got {' '.join(files)}" if files else f"e.g. {example}"
@@ -98,6 +100,27 @@ def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[
                 raise UserError(f"--{key[:60]}: unknown option{_suggestion(key, list(known), '--')}")
             given[key] = [text] if equals else _values(known[key], rest)
     return files, given, resume
+
+
+def _options_of_own(words: list[str], kind: type[BaseModel]) -> dict[str, Option]:
+    """The options of a method that is not ours, if the words, or a file among them, name one."""
+    options: dict[str, Option] = {}
+    for section in sections(kind):
+        if section.takes_own and any(word.startswith(f"--{section.key}.") for word in words):
+            options |= {o.key: o for name in _named(words, section.key) for o in section.with_choice(name)}
+    return options
+
+
+def _named(words: list[str], key: str) -> list[str]:
+    """What a section's `name` may be: an option's word, before it is known how many each takes, or a file's."""
+    option = f"--{key}.name"
+    named = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    named += [after for word, after in pairwise(words) if word == option]
+    for word in () if named else words:
+        if word in shipped() or (word.endswith((".yaml", ".yml")) and Path(word).is_file()):
+            section = read_yaml(find(word)).get(key)
+            named += [str(section.get("name", ""))] if isinstance(section, dict) else []
+    return named
 
 
 def _values(option: Option, rest: list[str]) -> list[str]:

@@ -100,14 +100,24 @@ class OptionGroup:
     options: tuple[Option, ...]
     choices: tuple[Choice, ...] = ()
     default_choice: str = ""
+    takes_own: bool = False
+    """Whether what is chosen may be a method that is not among the choices, see `aggregation.find`."""
 
     def with_choice(self, name: str) -> tuple[Option, ...]:
         """The section's options and those of one choice; none of its own if there is no such choice."""
+        if self.takes_own and name not in {choice.name for choice in self.choices}:
+            return self.options + self._of_own(name)
         return self.options + tuple(o for choice in self.choices if choice.name == name for o in choice.options)
 
     def with_choices(self) -> tuple[Option, ...]:
         """The section's options and those of all choices."""
         return self.options + tuple(option for choice in self.choices for option in choice.options)
+
+    def _of_own(self, name: str) -> tuple[Option, ...]:
+        try:
+            return tuple(_hyperparameters(self.key, name))
+        except ValueError:
+            return ()  # told where the configuration is checked
 
 
 def sections(kind: type[BaseModel]) -> list[OptionGroup]:
@@ -133,7 +143,7 @@ def _sections(tree: BaseModel, prefix: str, doc: str) -> Iterator[OptionGroup]:
             inner.append(_union(key, value.name, among, help_text))
         elif isinstance(value, MethodConfig):
             own_options = _sections(value, f"{key}.", help_text)
-            inner += [replace(s, choices=_methods(key), default_choice=value.name) for s in own_options]
+            inner += [replace(s, choices=_methods(key), default_choice=value.name, takes_own=True) for s in own_options]
         elif isinstance(value, BaseModel):
             inner += _sections(value, f"{key}.", help_text)
         else:

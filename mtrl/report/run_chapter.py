@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mtrl.aggregation import METHODS
 from mtrl.nested import flat
 from mtrl.report.contents import chapter
 from mtrl.report.metric_runs import MetricGroup
@@ -19,10 +20,14 @@ _SIMULATORS = ("mujoco", "metaworld", "envpool", "gymnasium")
 
 
 def runs_table(groups: Sequence[SuccessGroup]) -> Table:
-    """A row per run, with everything that its numbers depend on."""
+    """A row per run, with everything that its numbers depend on; the method is said where one is not of ours."""
+    runs = [run for group in groups for run in group.runs]
+    methods = [run.config.get("method", {}).get("name", "") for run in runs]
+    says_method = any(method and method not in METHODS for method in methods)
     columns = [
         Column("run", "run"),
         Column("seed", "seed"),
+        *([Column("method", "method")] if says_method else []),
         Column("steps", "steps", count),
         Column("updates", "updates", count),
         Column("minutes", "minutes", _minutes),
@@ -43,7 +48,10 @@ def runs_table(groups: Sequence[SuccessGroup]) -> Table:
         Column("device", "device"),
         Column("hardware", "hardware"),
     ]
-    rows = [_row(run) for group in groups for run in group.runs]
+    rows = [
+        (run.name, run.seed, *([method] if says_method else []), *_row(run))
+        for run, method in zip(runs, methods, strict=True)
+    ]
     return Table("runs", "Runs", columns, rows)
 
 
@@ -95,8 +103,6 @@ def config_table(groups: Sequence[Group[Any]]) -> Table | None:
 def _row(run: SuccessRun) -> tuple[Cell, ...]:
     env = run.config["env"]
     return (
-        run.name,
-        run.seed,
         run.done,
         run.outcome.updates,
         run.wall_s / 60,

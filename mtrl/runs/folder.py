@@ -15,7 +15,7 @@ from mtrl.runs.claim import check_claim
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Told
 from mtrl.runs.files import replacing
-from mtrl.runs.identity import differences
+from mtrl.runs.identity import differences, invalid
 from mtrl.runs.metrics_file import read_events, read_lines
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import dump_yaml, read_yaml
@@ -46,7 +46,7 @@ def load_config(folder: Path, kind: type[C]) -> C:
     try:
         return kind.model_validate_json(json.dumps(read_yaml(path)))
     except ValidationError as error:
-        raise UserError(f"{path} is not a valid configuration: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path} is not a valid configuration: {invalid(error)}") from error
 
 
 def check_same(folder: Path, config: RunConfig, seed: int) -> None:

@@ -35,8 +35,16 @@ def config_of(saved: Identity, kind: type[C], path: Path) -> C:
     try:
         return kind.model_validate_json(json.dumps(saved["config"]))
     except (ValidationError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = invalid(error)
         raise UserError(f"{path} carries no configuration of this kind and version of run: {reason}") from error
+
+
+def invalid(error: Exception) -> str:
+    """Why a saved configuration is not taken: what a check of ours says, such as that a method's module is missing."""
+    first = error.errors()[0] if isinstance(error, ValidationError) else {"type": "", "msg": ""}
+    if first["type"] == "value_error":
+        return first["msg"].removeprefix("Value error, ").splitlines()[0]
+    return str(error).splitlines()[0]
 
 
 def check_identity(saved: Identity, run: RunConfig, path: Path) -> None:

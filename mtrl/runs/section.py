@@ -60,7 +60,8 @@ class MethodConfig(BaseModel):
 
     name: str = "nash_mtl"
     """Aggregates the per-task gradients of the shared parameters, of actor and of critic apart. A method that needs
-    positive losses is for the critic; the actor, whose losses may be negative, takes the mean then."""
+    positive losses is for the critic; the actor, whose losses may be negative, takes the mean then. One of your own is
+    `package.module:Class`, or what an installed package registers."""
     update_every: Positive = 1
     """The method makes new weights every so many updates; in between the last ones are used (Navon et al. 2022,
     section 5.4)."""

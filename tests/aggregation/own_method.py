@@ -1,0 +1,53 @@
+"""A package with a method of one's own, as somebody else would write it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+OWN = '''
+from __future__ import annotations
+
+import torch
+
+from mtrl.aggregation import Method
+
+
+class UnitNorm(Method):
+    """The sum of the unit gradients."""
+
+    def __init__(self, total: float = 1.0, note: str | None = None) -> None:
+        super().__init__()
+        self.total, self.note = total, note
+
+    def weigh(self, gram, losses, eps):
+        norms = gram.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
+        return self.total / gram.shape[-1] * torch.where(norms > 0, 1 / norms, 0.0)
+
+
+class Scaled(UnitNorm):
+    def __init__(self, scale: float, **more) -> None:
+        super().__init__(scale)
+        self.scale = scale
+
+
+class Unfinished(Method):
+    """It has no equation."""
+
+
+class Plain:
+    """It is no method."""
+'''
+
+
+def write_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`own_rules.unit` and a module that fails, which can be imported until the test ends."""
+    package = folder / "own_rules"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "unit.py").write_text(OWN)
+    (package / "broken.py").write_text("raise ValueError('no')")
+    monkeypatch.syspath_prepend(folder)
+    for name in ("own_rules", "own_rules.unit", "own_rules.broken"):
+        monkeypatch.setitem(sys.modules, name, None)  # what stands there is put back at the end
+        del sys.modules[name]
