@@ -18,14 +18,18 @@ from mtrl.runs.yaml_file import read_yaml
 
 Tree = dict[str, Any]
 C = TypeVar("C", bound=RunConfig)
+_FLAGS = ("--resume", "--print-config")
 
 
 @dataclass(frozen=True)
 class Arguments(Generic[C]):
-    """The words of a training command, read: its configuration, and whether to go on with runs that are there."""
+    """The words of a training command, read."""
 
     config: C
     resume: bool
+    """Go on with runs that are there."""
+    print_config: bool
+    """Print the configuration, and start nothing."""
 
 
 def parse_arguments(words: list[str], kind: type[C], example: str) -> Arguments[C]:
@@ -41,11 +45,11 @@ def parse_arguments(words: list[str], kind: type[C], example: str) -> Arguments[
     """
     known = {option.key: option for section in sections(kind) for option in reversed(section.with_choices())}
     known = _options_of_own(words, kind) | known
-    files, given, resume = _split(words, known)
+    files, given, flags = _split(words, known)
     if len(files) != 1:
         found = f"got {' '.join(files)}" if files else f"e.g. {example}"
         raise UserError(f"one configuration file is needed, {found}")
-    return Arguments(load_config(find(files[0]), kind, given), resume)
+    return Arguments(load_config(find(files[0]), kind, given), "--resume" in flags, "--print-config" in flags)
 
 
 def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = None) -> C:
@@ -82,24 +86,24 @@ def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = 
         raise UserError(_one_line(error, kind, given, path)) from error
 
 
-def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[str, list[str]], bool]:
-    """Files, the words of each option by its key, and whether to resume."""
+def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[str, list[str]], set[str]]:
+    """Files, the words of each option by its key, and those of `_FLAGS` that are there."""
     files: list[str] = []
     given: dict[str, list[str]] = {}
-    resume = False
+    flags: set[str] = set()
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
             files.append(word)
-        elif word == "--resume":
-            resume = True
+        elif word in _FLAGS:
+            flags.add(word)
         else:
             key, equals, text = word[2:].partition("=")
             if key not in known:
                 raise UserError(f"--{key[:60]}: unknown option{_suggestion(key, list(known), '--')}")
             given[key] = [text] if equals else _values(known[key], rest)
-    return files, given, resume
+    return files, given, flags
 
 
 def _options_of_own(words: list[str], kind: type[BaseModel]) -> dict[str, Option]:

@@ -1,5 +1,6 @@
 """The command `mtrl`: one module per subcommand, imported when it is asked for."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -8,7 +9,7 @@ from typing import Any
 
 from mtrl.cli.failures import reason
 
-_COMMANDS = {
+COMMANDS = {
     "train": "train an agent, evaluate it and report the run",
     "supervised": "train on a supervised benchmark, evaluate it and report the run",
     "sweep": "train every method with every variant and every seed of a file",
@@ -21,11 +22,13 @@ _COMMANDS = {
     "convert": "checkpoints and saved agents of older versions",
     "configs": "the configurations that come with mtrl, and copies of them",
     "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",
+    "completion": "the script that completes commands and options in bash, zsh or fish",
 }
+"""Each with what it does."""
 _HELP = "\n".join(
     [
         "usage: mtrl COMMAND ...\n\nMulti-task learning with gradient aggregation.\n",
-        *(f"  {name:<12}{what}" for name, what in _COMMANDS.items()),
+        *(f"  {name:<12}{what}" for name, what in COMMANDS.items()),
         "\n`mtrl COMMAND --help` tells more.",
     ]
 )
@@ -48,8 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         print(_HELP)
         return 0 if words else _FAILED
     name, *rest = words
-    if name not in _COMMANDS:
-        return _fail(f"unknown command {name!r}; there are {', '.join(_COMMANDS)}")
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+        return _fail(f"unknown command {name[:60]!r}; {hint}")
     for word in rest:
         if "\0" in word or not _is_text(word):
             return _fail(f"an argument must be text without NUL bytes, got {word[:40]!a}", name)

@@ -14,6 +14,7 @@ from mtrl.cli.screen import print_plain, show_report, warn
 from mtrl.cli.train_help import train_help
 from mtrl.report import write_report
 from mtrl.runs.section import RunConfig
+from mtrl.runs.yaml_file import dump_yaml
 
 _FAILED, _INTERRUPTED = 2, 130
 C = TypeVar("C", bound=RunConfig)
@@ -51,6 +52,9 @@ def train_seeds(
         return 0
     arguments = parse_arguments(words, kind, example)
     config, console = arguments.config, Console()
+    if arguments.print_config:
+        print(dump_yaml(config.model_dump(mode="json")), end="")
+        return 0
     root = Path(config.out) / config.name
     folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
     try:

@@ -30,7 +30,7 @@ from mtrl.runs.folder import disk_errors
 from mtrl.runs.lock import BusyError, locked
 from mtrl.runs.section import RunConfig
 from mtrl.runs.stop_signals import stop_signals
-from mtrl.runs.yaml_file import read_yaml
+from mtrl.runs.yaml_file import dump_yaml, read_yaml
 from mtrl.sweep import Engine, Resources, Result, SweepFile, Trial, drive, reach, read_sweep, trials
 from mtrl.sweep.local import LocalEngine, gpu_slots
 
@@ -51,6 +51,10 @@ def run(words: list[str]) -> int:
         raise UserError(f"--only {options.only}: there is no such trial; there are {_some(found)}")
     for trial in chosen:
         reach.check_trial(trial)
+    if options.print_config:
+        for trial in chosen:
+            print(f"--- # {trial.key}\n{dump_yaml(trial.config.model_dump(mode='json'))}", end="")
+        return _DONE
     console = Console()
     if options.dry_run:
         _show(console, file, chosen)
@@ -65,6 +69,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, metavar="N", help="trials at once, at most; by default as many as fit")
     parser.add_argument("--only", metavar="GLOB", help="trials whose names match: 'nash_mtl*', '*/seed_0'")
     parser.add_argument("--dry-run", action="store_true", help="print the trials and how they stand")
+    parser.add_argument("--print-config", action="store_true", help="print the trials' whole configurations as YAML")
     parser.add_argument("--retry-failed", action="store_true", help="try trials again that have failed")
     options = parser.parse_args(words)
     if options.jobs is not None and options.jobs < 1:

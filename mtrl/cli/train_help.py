@@ -16,7 +16,9 @@ one), or the name of one that comes with mtrl (`mtrl configs` lists them); an op
 A run is written to <out>/<name>/seed_<k> and never overwritten.
 
   --resume
-      Continue runs that are there; those that are finished are not trained again."""
+      Continue runs that are there; those that are finished are not trained again.
+  --print-config
+      Print the whole configuration as YAML, a valid CONFIG, and start nothing."""
 
 
 def train_help(command: str, does: str, kind: type[BaseModel]) -> str:
@@ -28,7 +30,7 @@ def train_help(command: str, does: str, kind: type[BaseModel]) -> str:
         kind: of configuration.
     """
     width = min(110, shutil.get_terminal_size((100, 24)).columns)
-    usage = f"usage: {command} CONFIG [--resume] [--FIELD VALUE ...]\n\n{does}"
+    usage = f"usage: {command} CONFIG [--resume] [--print-config] [--FIELD VALUE ...]\n\n{does}"
     return "\n".join([usage, _CONFIG, *_lines(kind, width)])
 
 

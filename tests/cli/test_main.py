@@ -25,7 +25,20 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["sweep", "evaluate", "status", "watch", "report", "compare", "record", "convert", "configs", "export"]
+    "command",
+    [
+        "sweep",
+        "evaluate",
+        "status",
+        "watch",
+        "report",
+        "compare",
+        "record",
+        "convert",
+        "configs",
+        "export",
+        "completion",
+    ],
 )
 def test_help_of_the_small_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -65,10 +78,12 @@ def test_a_log_of_training_says_that_it_is_loading(
     ("words", "line"),
     [
         (
-            "trian x.yaml",
-            "mtrl: error: unknown command 'trian'; there are train, supervised, sweep, evaluate, status, watch, "
-            "report, compare, record, convert, configs, export",
+            "fit x.yaml",
+            "mtrl: error: unknown command 'fit'; there are train, supervised, sweep, evaluate, status, watch, "
+            "report, compare, record, convert, configs, export, completion",
         ),
+        ("trian x.yaml", "mtrl: error: unknown command 'trian'; did you mean train?"),
+        ("sttus runs", "mtrl: error: unknown command 'sttus'; did you mean status?"),
         ("train", "mtrl train: error: one configuration file is needed, e.g. mt10/quick"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),
         ("train x.yaml --stepz 3", "mtrl train: error: --stepz: unknown option; did you mean --steps?"),
