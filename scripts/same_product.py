@@ -46,7 +46,9 @@ COMMANDS = [
     "export {out}/toy --format torch",
 ]
 LEFT_OUT = re.compile(r"(_s|_per_s|time|time_share|versions|git_commit|hardware|seconds|minutes|commit)$")
-OF_THE_MACHINE = re.compile(r"[0-9a-f]{40}|\d+ s ago|\d+:\d\d(:\d\d)?|[\d,.]+ (\w+/s|minutes?|hours?|s)\b|-{2,}:?| +")
+OF_THE_MACHINE = re.compile(
+    r"[0-9a-f]{40}|\d+ s ago|\d+:\d\d(:\d\d)?|[\d,.]+ (\w+/(s|min)|minutes?|hours?|s)\b|-{2,}:?| +"
+)
 TABLES = (".csv", ".md", ".json", ".jsonl")
 NOT_COMPARED = {"time.csv", "time.md", "runs.csv", "runs.md"}  # rates, versions, processors
 
@@ -99,8 +101,8 @@ def content(path: Path, out: Path) -> Any:
 
 
 def lines(text: str) -> list[str]:
-    """What it says, without times, rates, commits, and the widths that these give to tables."""
-    return OF_THE_MACHINE.sub(" ", text).splitlines()
+    """What it says, without times, rates, the rows that name versions, and the widths that these give to tables."""
+    return [line for line in OF_THE_MACHINE.sub(" ", text).splitlines() if ", torch " not in line]
 
 
 def lasting(value: Any) -> Any:
