@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import README, ROOT, name_of
+from tests.docs.pages import PAGES, README, ROOT, name_of
 
 
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("results/**/*.md")], ids=name_of)
@@ -23,3 +23,9 @@ def test_the_example_report_has_what_its_page_links() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_bytes()) <= 8 * 1024
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_that_are_named_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:agents|configs|docs|envs|mtrl|results|scripts|tests)/[\w./-]*)`", page.read_text())
+    assert not [name for name in named if not (ROOT / name).exists()]
