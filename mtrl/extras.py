@@ -11,6 +11,7 @@ PACKAGES = {
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
     "envpool": "envpool",
     "imageio_ffmpeg": "video",
+    "ray": "ray",
     "stable_baselines3": "baselines",
     "torch_geometric": "qm9",
     **dict.fromkeys(("tensorboard", "wandb"), "track"),

@@ -12,7 +12,7 @@ from mtrl.cli.failures import reason
 COMMANDS = {
     "train": "train an agent, evaluate it and report the run",
     "supervised": "train on a supervised benchmark, evaluate it and report the run",
-    "sweep": "train every method with every variant and every seed of a file",
+    "sweep": "train methods, variants and seeds, on this machine or on a Ray cluster",
     "evaluate": "evaluate the newest checkpoint of a run",
     "status": "where runs stand: step, rate, time left, success so far",
     "watch": "refresh the report of runs while they train",

@@ -1,4 +1,4 @@
-"""`mtrl sweep FILE`: every method with every variant and every seed."""
+"""`mtrl sweep FILE`: every method with every variant and every seed, on this machine or on a Ray cluster."""
 
 import argparse
 import fnmatch
@@ -65,6 +65,12 @@ def run(words: list[str]) -> int:
 def _parse(words: list[str]) -> argparse.Namespace:
     parser = OneLineParser("mtrl sweep", "Train every method with every variant and every seed of a file.")
     parser.add_argument("file", type=Path, metavar="FILE", help="the sweep, see the README")
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="processes of this machine, or tasks of Ray"
+    )
+    parser.add_argument(
+        "--address", metavar="A", help="of a Ray cluster: auto, or HOST:PORT; by default one is begun on this machine"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of all sweeps")
     parser.add_argument("--jobs", type=int, metavar="N", help="trials at once, at most; by default as many as fit")
     parser.add_argument("--only", metavar="GLOB", help="trials whose names match: 'nash_mtl*', '*/seed_0'")
@@ -72,6 +78,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--print-config", action="store_true", help="print the trials' whole configurations as YAML")
     parser.add_argument("--retry-failed", action="store_true", help="try trials again that have failed")
     options = parser.parse_args(words)
+    if options.address and options.engine != "ray":
+        raise UserError("--address is of --engine ray")
     if options.jobs is not None and options.jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {options.jobs}")
     return options
@@ -177,6 +185,10 @@ def _engine(options: argparse.Namespace, resources: Resources, due: Sequence[Tri
     # What a worker computes beside torch has as many threads as its learner.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, str(resources.cpus))
+    if options.engine == "ray":
+        from mtrl.sweep.on_ray import RayEngine  # Ray is an optional extra
+
+        return RayEngine(carry_out, options.address, resources.cpus, resources.gpus, memory, options.jobs)
     gpus = gpu_slots(resources.gpus)
     fitting = available_cores() // resources.cpus
     if memory and (available := devices.available_memory()):

@@ -67,6 +67,8 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
             pass
         case ["bash", script, *rest] if script.startswith("scripts/"):
             check_script(script, rest)
+        case ["sbatch", *options] if "scripts/slurm_sweep.sh" in options:
+            check_mtrl(["sweep", *options[options.index("scripts/slurm_sweep.sh") + 1 :]], monkeypatch)
         case ["python", "-m", module, *rest] if module.startswith("scripts."):
             check_script(module.replace(".", "/") + ".py", rest)
         case ["python", "-m", "pip", *_]:

@@ -84,6 +84,8 @@ def test_wrong_words_are_one_line(tmp_path: Path, capsys: Output) -> None:
     path = str(write_sweep(tmp_path))
     for words, told in (
         (["--jobs", "0"], "--jobs must be at least 1, got 0"),
+        (["--address", "auto"], "--address is of --engine ray"),
+        (["--engine", "tune"], "argument --engine: invalid choice: 'tune'"),
         (["--only", "nash*"], "--only nash*: there is no such trial; there are mean/seed_0, pcgrad/seed_0"),
     ):
         assert main(["sweep", path, *words]) == 2

@@ -1,0 +1,130 @@
+"""Sweeps on real Ray: whatever is killed, stopped or cut off, the results are those of undisturbed runs."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtrl.cli.main import main
+from mtrl.runs.claim import attempts
+from tests.cli.running import LIMIT_S, until
+from tests.sweep.conftest import Start
+from tests.sweep.small_sweeps import LONG, assert_equal_bits, folder, holder, steps, undisturbed, write_sweep
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.alone
+
+ON_RAY = "--engine", "ray"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head of one core, which soon takes a node that does not answer for lost."""
+    from ray.cluster_utils import Cluster
+
+    quick = {"initial_delay_ms": 1000, "period_ms": 1000, "timeout_ms": 2000, "failure_threshold": 5}
+    quick = {f"health_check_{name}": value for name, value in quick.items()}
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": quick})
+    yield found
+    found.shutdown()
+
+
+def raylet(node: Any) -> int:
+    """The process that stands for a node."""
+    ((process,),) = [found for kind, found in node.all_processes.items() if kind == "raylet"]
+    pid: int = process.process.pid
+    return pid
+
+
+def trained_on(node: Any, run: Path) -> bool:
+    """Whether the process that trains in a run folder is a child of a node's raylet."""
+    status = Path(f"/proc/{holder(run)}/status").read_text()
+    return f"PPid:\t{raylet(node)}\n" in status
+
+
+def assert_all_as_undisturbed(path: Path, seeds: int = 1) -> None:
+    for method in ("mean", "pcgrad"):
+        for seed in range(seeds):
+            assert_equal_bits(folder(path, method, seed), undisturbed(path, method, seed))
+
+
+def test_ctrl_c_writes_checkpoints_and_one_that_fails_by_itself_fails_alone(tmp_path: Path, start: Start) -> None:
+    variants = {"good": {}, "nan": {"agent.learning_rate": 1e30}}
+    path = write_sweep(tmp_path, LONG, methods=["mean"], seeds=1, variants=variants)
+    good, broken = folder(path, "mean-good", 0), folder(path, "mean-nan", 0)
+    running = start(path, *ON_RAY)
+    until((broken / "failure.json").exists)
+    until(lambda: steps(good) > 0)
+    os.killpg(running.process.pid, signal.SIGINT)
+    status, out, err = running.ended()
+    assert status == 130
+    assert "s: mean-good/seed_0: interrupted" in out
+    assert next(line for line in err if "error" in line).startswith(
+        "mtrl sweep: error: mean-nan/seed_0: the actor loss of task PointEast-v0, seed 0, is not"
+    )
+    until(lambda: not running.processes())
+    assert (attempts(good), attempts(broken)) == (1, 1)
+    assert main(["sweep", str(path), "--out", str(tmp_path / "runs"), "--jobs", "1"]) == 1  # on the other engine
+    assert_equal_bits(good, undisturbed(path, "mean", 0))
+
+
+@pytest.mark.parametrize("how", ["lost", "cut off"])
+def test_a_node_is_lost(tmp_path: Path, start: Start, cluster: Any, how: str) -> None:
+    """Killed with all its processes; or frozen, until its worker wakes up while another one trains."""
+    node = cluster.add_node(num_cpus=1)
+    path = write_sweep(tmp_path, LONG, seeds=1)
+    runs = [folder(path, method, 0) for method in ("mean", "pcgrad")]
+    running = start(path, *ON_RAY, "--address", cluster.address)
+    until(lambda: all(steps(run) > 0 for run in runs))
+    (run,) = [run for run in runs if trained_on(node, run)]
+    worker = holder(run)
+    if how == "lost":
+        cluster.remove_node(node, allow_graceful=False)
+        until(lambda: attempts(run) == 2)
+    else:
+        for process in (raylet(node), worker):
+            os.kill(process, signal.SIGSTOP)
+        until(lambda: attempts(run) == 2)
+        assert holder(run) == worker  # the lock is still its own: the other one waits
+        os.kill(worker, signal.SIGCONT)
+        until(lambda: holder(run) != worker)
+    status, out, err = running.ended()
+    assert (status, err) == (0, [])
+    assert any(f"{run.parent.name}/seed_0: died: " in line for line in out)
+    assert_all_as_undisturbed(path)
+
+
+def test_no_cluster_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_sweep(tmp_path)
+    assert main(["sweep", str(path), "--out", str(tmp_path), *ON_RAY, "--address", "127.0.0.1:1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mtrl sweep: error: there is no Ray cluster at 127.0.0.1:1: ")
+
+
+def test_the_script_for_slurm(tmp_path: Path) -> None:
+    """Under a scheduler that has one node, this machine."""
+    path, commands = write_sweep(tmp_path, methods=["mean"], seeds=1), tmp_path / "bin"
+    commands.mkdir()
+    scheduler = {
+        "scontrol": 'test "$1 $2 $3" = "show hostnames this-machine" && echo 127.0.0.1',
+        "srun": 'while [[ "$1" == --* ]]; do shift; done; exec "$@"',
+    }
+    for name, text in scheduler.items():
+        (commands / name).write_text(f"#!/usr/bin/env bash\n{text}\n")
+        (commands / name).chmod(0o755)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    job = {"SLURM_JOB_NODELIST": "this-machine", "SLURM_JOB_NUM_NODES": "1", "SLURM_CPUS_PER_TASK": "2"}
+    words = ["bash", str(ROOT / "scripts/slurm_sweep.sh"), str(path), "--out", str(tmp_path / "runs")]
+    env = os.environ | job | {"RAY_PORT": port, "PATH": f"{commands}:{os.environ['PATH']}"}
+    done = subprocess.run(words, check=False, env=env, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 0, done.stderr
+    assert "s: 1 trials to do, a Ray cluster of 1 node, 2 at once" in done.stdout
+    assert_equal_bits(folder(path, "mean", 0), undisturbed(path, "mean", 0))
