@@ -20,6 +20,7 @@ def run(words: list[str]) -> int:
     )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write")
+    parser.add_argument("--latex", action="store_true", help="write each table as LaTeX, too, for its package booktabs")
     parser.add_argument("--published", choices=PROTOCOLS, help="print the published numbers under a protocol")
     parser.add_argument(
         "--explain-legacy",
@@ -36,7 +37,7 @@ def run(words: list[str]) -> int:
         return 0
     if not arguments.runs or not arguments.out:
         parser.error("the following arguments are required: RUN, --out")
-    show_report(console, write_report(arguments.runs, arguments.out, warn))
+    show_report(console, write_report(arguments.runs, arguments.out, warn, with_latex=arguments.latex))
     return 0
 
 

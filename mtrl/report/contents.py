@@ -8,6 +8,8 @@ from mtrl.report.plot import Plot
 from mtrl.report.table import Table
 
 PAGE = "index.html"
+LATEX = ".tex"
+"""The ending of those that are written on request."""
 Contents = dict[str, bytes]
 
 
@@ -32,7 +34,11 @@ def files_of(page: Page, beside: Iterable[Table | Plot] = ()) -> Contents:
     contents: Contents = {PAGE: page.html().encode()}
     for block in [*_inside([block for chapter in page.chapters for block in chapter.blocks]), *beside]:
         if isinstance(block, Table):
-            contents |= {f"{block.name}.csv": block.csv().encode(), f"{block.name}.md": block.markdown().encode()}
+            contents |= {
+                f"{block.name}.csv": block.csv().encode(),
+                f"{block.name}.md": block.markdown().encode(),
+                f"{block.name}{LATEX}": block.latex().encode(),
+            }
         else:
             contents |= block.files()
     return contents

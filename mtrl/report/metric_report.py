@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtrl.report.contents import Contents, Shown, chapter, files_of, title_of
+from mtrl.report.contents import LATEX, Contents, Shown, chapter, files_of, title_of
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories
 from mtrl.report.metric_curves import delta_plot, metric_curves
 from mtrl.report.metric_runs import read_metric_groups
-from mtrl.report.metric_table import methods_table, metric_rows, metric_table, metrics_csv, metrics_markdown
+from mtrl.report.metric_table import (
+    methods_table,
+    metric_rows,
+    metric_table,
+    metrics_csv,
+    metrics_latex,
+    metrics_markdown,
+)
 from mtrl.report.page import Block, Page
 from mtrl.report.run_chapter import config_table, metric_runs_table, run_chapter
 from mtrl.runs.reading import Warn
@@ -43,5 +50,6 @@ def metric_report(
     }
     if table is None:
         return None, contents
+    contents[f"metrics{LATEX}"] = metrics_latex(table).encode()
     shown = f"Metrics, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in table.columns)})"
     return Shown(shown, *metric_rows(table), f"{table.caption}\n{table.baseline.note}"), contents

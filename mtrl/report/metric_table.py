@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.report.baseline import Baseline, find_baseline
+from mtrl.report.latex import latex
 from mtrl.report.metric_runs import MetricGroup, MetricKind, metric_values, results
 from mtrl.report.success_table import BOOTSTRAP_SEED, no_interval
 from mtrl.report.table import NOTHING, Cell, Column, Table, markdown, rate, signed
@@ -128,6 +129,11 @@ def metrics_markdown(table: MetricTable | None, runs: Table, warnings: Sequence[
     if warnings:
         parts += ["## Left out", "\n".join(f"- {warning}" for warning in warnings)]
     return "\n\n".join(parts) + "\n"
+
+
+def metrics_latex(table: MetricTable) -> str:
+    """`metrics.tex`: the same as LaTeX."""
+    return latex("metrics", "Metrics", *metric_rows(table), [table.caption, table.baseline.note, _HOW_TO_READ])
 
 
 def metrics_csv(table: MetricTable | None) -> str:

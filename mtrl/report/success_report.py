@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mtrl.protocols import BIAS, LEGACY
 from mtrl.report.comparisons import by_task, headline, improvement, learning, pairs
-from mtrl.report.contents import Contents, Shown, chapter, files_of, title_of
+from mtrl.report.contents import LATEX, Contents, Shown, chapter, files_of, title_of
 from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories, time_table
@@ -15,7 +15,14 @@ from mtrl.report.plot import Plot
 from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
 from mtrl.report.run_chapter import config_table, run_chapter, runs_table
 from mtrl.report.success_plots import headline_plot, heat_map, profile_plot
-from mtrl.report.success_table import SuccessTable, header_and_rows, success_csv, success_markdown, success_table
+from mtrl.report.success_table import (
+    SuccessTable,
+    header_and_rows,
+    success_csv,
+    success_latex,
+    success_markdown,
+    success_table,
+)
 from mtrl.report.table import Column, Table
 from mtrl.runs.reading import Warn
 
@@ -48,6 +55,7 @@ def success_report(
             chapters.append(chapter(f"Success{protocol}{where}", _success(division, part, table, shaded), own))
             beside += [heat_map(each, own) for each in shaded]
             contents[f"success{own}.csv"] = success_csv(table).encode()
+            contents[f"success{own}{LATEX}"] = success_latex(f"success{own}", table).encode()
             tables.append(table)
         if not part.divisions:
             chapters.append(chapter(f"Success{where}", ["No run has an evaluation yet."]))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.report.latex import latex
 from mtrl.report.parts import Division, Scores
 from mtrl.report.success_runs import Evaluation
 from mtrl.report.table import NOTHING, Table, markdown
@@ -109,6 +110,11 @@ def success_markdown(tables: Sequence[SuccessTable], runs: Table, warnings: Sequ
     if warnings:
         parts += ["## Left out, or apart", "\n".join(f"- {warning}" for warning in warnings)]
     return "\n\n".join(parts) + "\n"
+
+
+def success_latex(name: str, table: SuccessTable) -> str:
+    """`success.tex`: the same as LaTeX."""
+    return latex(name, "Success", *header_and_rows(table), [table.caption, HOW_TO_READ, *table.notes])
 
 
 def success_csv(table: SuccessTable) -> str:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from mtrl.report.latex import latex
 from mtrl.statistics import Interval
 
 NOTHING = "–"
@@ -93,6 +94,10 @@ class Table:
     def markdown(self) -> str:
         """The table as Markdown, with its title and notes."""
         return "\n\n".join([f"# {self.title}", markdown(self.header, self.texts), *self.notes]) + "\n"
+
+    def latex(self) -> str:
+        """The table as LaTeX, with its title and notes as the caption."""
+        return latex(self.name, self.title, self.header, self.texts, self.notes)
 
     def csv(self) -> str:
         """Values in full; empty cells where there is none."""

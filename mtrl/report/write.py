@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtrl.report.contents import Shown
+from mtrl.report.contents import LATEX, Shown
 from mtrl.report.metric_report import metric_report
 from mtrl.report.metric_runs import is_supervised
 from mtrl.report.success_report import success_report
@@ -25,7 +25,7 @@ class Report:
     """None if no run has an evaluation."""
 
 
-def write_report(paths: Iterable[Path], out: Path, warn: Warn) -> Report:
+def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bool = False) -> Report:
     """Write the report of runs into `out`.
 
     `index.html` has everything; each table is a file `.md` and `.csv`, each plot one `.png` and `.svg`, besides. All of
@@ -36,6 +36,7 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn) -> Report:
         paths: run folders `seed_<k>`, or folders of some.
         out: made if need be.
         warn: is given a line for everything that is left out; the report lists it too.
+        with_latex: each table is a file `.tex`, too, for booktabs.
 
     Raises:
         UserError: there is no run to report, runs of both kinds are given, or `out` is a file.
@@ -52,6 +53,7 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn) -> Report:
     make = metric_report if supervised else success_report
     warnings: list[str] = []
     table, contents = make(folders, out, warnings, _noting(warnings, warn))
+    contents = {name: content for name, content in contents.items() if with_latex or not name.endswith(LATEX)}
     out.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         _replace(out / name, content)
