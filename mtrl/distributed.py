@@ -12,9 +12,10 @@ from torch import Tensor
 class RankAverage:
     """Means over the ranks of a process group, for `backward(..., average=RankAverage())`.
 
-    Call `backward` on the bare modules, all ranks with the same parameters and the same method state: the averaged
-    gradients, the weights and hence the updates are then the same on every rank, and those of the whole batch.
-    (`DistributedDataParallel` averages what reaches `.grad`, which comes too late: aggregation is not linear.)
+    Call `backward` on all ranks with the same parameters and the same method state: the averaged gradients, the weights
+    and hence the updates are then the same on every rank, and those of the whole batch. Modules need not be wrapped.
+    (`DistributedDataParallel` averages what reaches `.grad`, which comes too late: aggregation is not linear. With
+    `backward` it finds nothing to average, but broadcasts the first parameters and the buffers.)
 
     Of a method that reads the Gram matrix alone, no rank has a whole averaged gradient of a task: with `R` ranks, `T`
     tasks and `P` shared parameters, each sends `(R - 1) / R` times `(T + 1) P` numbers and keeps `T P / R`; of one

@@ -18,7 +18,7 @@ from mtrl.gradients.average import Average
 from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import Losses
-from mtrl.gradients.parameters import Trainable, check_bare, trained
+from mtrl.gradients.parameters import Trainable, check_whole, trained
 from mtrl.gradients.sample_passes import sample_passes
 from mtrl.gradients.shards import ShardedGradients, sharded
 from mtrl.gradients.shared_forward import task_passes, vector_jacobian
@@ -243,15 +243,14 @@ def loss_graph(
             "features need to be made of shared parameters, and of heads that were given, but a trained one behind "
             "them is neither"
         )
+    found = [leaf for leaf in ahead if id(leaf) not in known] if own is None else own
+    check_whole([*common, *found], averaged=average is not None)
     met = {id(leaf) for leaf in ahead + trunk}
     if roots and not known & met:
         raise ValueError(
             "shared needs parameters that the losses depend on, but no loss reaches one of them: are they a copy?"
         )
-    found = [leaf for leaf in ahead if id(leaf) not in known] if own is None else own
     check_groups(roots, known, None if own is not None else {id(p) for p in found}, again)
-    if average is None:
-        check_bare([*common, *found])
     there = [id(p) in met for p in (*common, *found)]
     return LossGraph(losses, common, found, points, average, losses.present, frozenset(own_behind), there)
 

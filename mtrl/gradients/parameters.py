@@ -8,12 +8,14 @@ from functools import cache
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook
 from torch.utils.weak import WeakIdKeyDictionary
 
 Trainable = nn.Module | Iterable[Tensor | nn.Module]
 """A module, or parameters, or several modules."""
-_bare: WeakIdKeyDictionary = WeakIdKeyDictionary()
-"""Parameters that are known to be in no `DistributedDataParallel`: to look is slow."""
+_WHOLE = "which is not supported: keep the modules whole and give backward average=mtrl.distributed.RankAverage()"
+_known = {averaged: WeakIdKeyDictionary() for averaged in (False, True)}
+"""Parameters that no module holds which `check_whole` refuses: to look is slow."""
 
 
 def trained(name: str, given: Trainable) -> list[Tensor]:
@@ -44,25 +46,52 @@ def trained(name: str, given: Trainable) -> list[Tensor]:
     return [*found.values()]
 
 
-def check_bare(parameters: Sequence[Tensor]) -> None:
-    """Whether no `DistributedDataParallel` holds a parameter, where there are several processes.
+def check_whole(parameters: Sequence[Tensor], averaged: bool) -> None:
+    """Whether parameters are trained by what reaches their `.grad`, where there are several processes.
+
+    Args:
+        parameters: leaves of the graph.
+        averaged: whether `backward` averages over the ranks: `DistributedDataParallel` then has nothing left to do.
 
     Raises:
-        ValueError: one does: it would average nothing, and the ranks would drift apart.
+        ValueError: `DistributedDataParallel` holds one: it would average nothing, and the ranks would drift apart. Or
+            one is split, or a copy that FSDP made of one that is.
     """
-    if not (dist.is_available() and dist.is_initialized()) or all(p in _bare for p in parameters):
+    known = _known[averaged]
+    if not (dist.is_available() and dist.is_initialized()) or all(p in known for p in parameters):
         return
-    known = {id(p) for p in parameters}
+    if any(isinstance(p, _split_kinds()) or _is_freed(p) for p in parameters):
+        raise ValueError(f"a parameter is split over processes (DTensor, FSDP), {_WHOLE}")
+    _forget_when_wrapped()
+    ids = {id(p) for p in parameters}
     for candidate in gc.get_objects():
-        if issubclass(type(candidate), nn.parallel.DistributedDataParallel) and any(
-            id(p) in known for p in candidate.parameters()
-        ):
-            raise ValueError(
-                "a parameter is in DistributedDataParallel, which averages too late for aggregation: "
-                "give backward average=mtrl.distributed.RankAverage() and the bare module"
-            )
+        kind = type(candidate)
+        if issubclass(kind, _wrappers()) and any(id(p) in ids for p in candidate.parameters()):
+            if not issubclass(kind, nn.parallel.DistributedDataParallel):
+                raise ValueError(f"a parameter is split over processes (FSDP), {_WHOLE}")
+            if not averaged:
+                raise ValueError(
+                    "a parameter is in DistributedDataParallel, which averages too late for aggregation: "
+                    "give backward average=mtrl.distributed.RankAverage() and the bare module"
+                )
     for parameter in parameters:
-        _bare[parameter] = True
+        known[parameter] = True
+
+
+@cache
+def _forget_when_wrapped() -> None:
+    """Modules that are wrapped from now on are looked at again."""
+
+    def forget(module: nn.Module, name: str, child: nn.Module | None) -> None:
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            _known[False].clear()
+
+    register_module_module_registration_hook(forget)
+
+
+def _is_freed(parameter: Tensor) -> bool:
+    """Whether FSDP has given a whole parameter's memory back, until the backward pass."""
+    return parameter.numel() > 0 and parameter.untyped_storage().size() == 0
 
 
 def _check_leaf(name: str, place: int, parameter: Tensor) -> None:
@@ -70,7 +99,7 @@ def _check_leaf(name: str, place: int, parameter: Tensor) -> None:
     if not parameter.is_leaf:
         raise ValueError(f"{where} is made of others: a representation goes to features")
     if isinstance(parameter, _split_kinds()):
-        raise ValueError(f"{where} is split over processes (DTensor, FSDP), which is not supported")
+        raise ValueError(f"{where} is split over processes (DTensor, FSDP), {_WHOLE}")
 
 
 @cache
@@ -81,3 +110,10 @@ def _split_kinds() -> tuple[type, ...]:
     from torch.distributed.tensor import DTensor
 
     return DTensor, FlatParameter
+
+
+@cache
+def _wrappers() -> tuple[type, ...]:
+    from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel
+
+    return nn.parallel.DistributedDataParallel, FSDPModule, FullyShardedDataParallel

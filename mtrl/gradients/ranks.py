@@ -42,7 +42,7 @@ def agreed(plan: Callable[[], Plan], method: AnyMethod, average: Average, check:
         raise failure
     graph, rows, total = made
     if check:
-        _check_heads(graph, average)
+        _check_parameters(graph, average)
     tasks = len(graph.present)
     bits = average.anywhere([*graph.present, *graph.reached], graph.shared[0].device)
     return replace(graph, present=bits[:tasks], reached=bits[tasks:]), rows, total
@@ -58,15 +58,18 @@ def _said(plan: Plan, method: AnyMethod) -> str:
     )
 
 
-def _check_heads(graph: LossGraph, average: Average) -> None:
-    """Whether heads that each rank found by itself are the same ones: by their values, which the ranks share."""
-    if not graph.heads:
-        return
-    mine = torch.stack([_mark(p) for p in graph.heads])
+def _check_parameters(graph: LossGraph, average: Average) -> None:
+    """Whether the ranks train the same parameters, also as heads that each found by itself: by their values."""
+    device = graph.shared[0].device
+    mine = torch.stack([_mark(p).to(device) for p in (*graph.shared, *graph.heads)])
     mean = mine.clone()
     average([mean])
-    differ = bool(((mine - mean).abs() > 1e-3 * mean.abs() + 1e-12).any())
-    if any(average.anywhere([differ], mine.device)):
+    differ = ((mine - mean).abs() > 1e-3 * mean.abs() + 1e-12).any(1).tolist()
+    count = len(graph.shared)
+    of_shared, of_heads = average.anywhere([any(differ[:count]), any(differ[count:])], device)
+    if of_shared:
+        raise ValueError("the ranks' shared parameters are not the same: give all ranks the same first parameters")
+    if of_heads:
         raise ValueError(
             "the ranks reach different heads, or their parameters have drifted apart: "
             "give heads, so that each parameter is known by its place"

@@ -75,7 +75,8 @@ def backward(
         scaler: for float16: gradients are left multiplied by its scale, as `scaler.step` expects, and aggregated
             without; give the losses as they are. A step with an overflow, which the scaler skips, gives NaN weights.
         average: of per-task gradients over ranks that each hold a part of the batch, before the Gram matrix is taken;
-            do not wrap the modules in `DistributedDataParallel`. See `mtrl.distributed.RankAverage`.
+            a module that a trainer has wrapped in `DistributedDataParallel` may stay so, and without an average is
+            refused. See `mtrl.distributed.RankAverage`.
         retain_graph: whether the graph is needed again.
         check: look for losses and gradients that are not finite, and whether the method was solved and the ranks agree.
             False: nothing is read back from the device (except weights to reuse, and what ranks have to tell each
