@@ -25,7 +25,7 @@ from mtrl.agents.preflight import check
 from mtrl.agents.seeds import streams
 from mtrl.agents.training_loop import Training
 from mtrl.cores import available_cores
-from mtrl.runs import checkpoint, devices
+from mtrl.runs import checkpoint, devices, hub
 from mtrl.runs.configs import find
 from mtrl.runs.events import Event, Listener
 from mtrl.runs.folder import load_config
@@ -66,16 +66,17 @@ class MultiTaskSAC:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Self:
-        """What `save` wrote, or the newest checkpoint of a run.
+        """What `save` wrote, the newest checkpoint of a run, or the policy that `mtrl push` put into the Hub.
 
         Args:
-            path: the file, or the folder of one seed of a run, e.g. `runs/mt10-quick/seed_0`.
+            path: the file; or the folder of one seed of a run, e.g. `runs/mt10-quick/seed_0`; or `hub:owner/name`, a
+                repository of the Hugging Face Hub.
             device: that the agent is put on.
 
         Raises:
             UserError: there is no such file, run or device, or it is damaged.
         """
-        path = Path(path)
+        path = hub.downloaded(str(path)) if str(path).startswith(hub.PREFIX) else Path(path)
         if path.is_dir():
             config = load_config(path, Config)
             state = checkpoint.load_newest(path / "checkpoints", config)

@@ -10,6 +10,7 @@ PACKAGES = {
     **dict.fromkeys(("clarabel", "cvxpy"), "reference"),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
     "envpool": "envpool",
+    "huggingface_hub": "hub",
     "imageio_ffmpeg": "video",
     "ray": "ray",
     "stable_baselines3": "baselines",

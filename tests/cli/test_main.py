@@ -37,6 +37,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         "convert",
         "configs",
         "export",
+        "push",
         "completion",
     ],
 )
@@ -80,7 +81,7 @@ def test_a_log_of_training_says_that_it_is_loading(
         (
             "fit x.yaml",
             "mtrl: error: unknown command 'fit'; there are train, supervised, sweep, evaluate, status, watch, "
-            "report, compare, record, convert, configs, export, completion",
+            "report, compare, record, convert, configs, export, push, completion",
         ),
         ("trian x.yaml", "mtrl: error: unknown command 'trian'; did you mean train?"),
         ("sttus runs", "mtrl: error: unknown command 'sttus'; did you mean status?"),
