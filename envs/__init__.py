@@ -1,4 +1,4 @@
-"""Vectorized Meta-World: all environments of all tasks stepped together, `[T, E, ...]`.
+"""Vectorized Meta-World and Gymnasium: all environments of all tasks stepped together, `[T, E, ...]`.
 
     import numpy as np
     from mtrl import envs
@@ -21,10 +21,11 @@ from mtrl.envs.interface import (
     SimulatorInfo,
     Sizes,
     Step,
+    TaskInfo,
     VectorEnv,
 )
 from mtrl.envs.options import Options
-from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, sizes, task_names
+from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, horizons, sizes, task_infos, task_names
 
 __all__ = [
     "ACTION_SIZE",
@@ -38,10 +39,13 @@ __all__ = [
     "SimulatorInfo",
     "Sizes",
     "Step",
+    "TaskInfo",
     "VectorEnv",
     "are_metaworld",
+    "horizons",
     "make",
     "sizes",
+    "task_infos",
     "task_names",
     "views",
 ]

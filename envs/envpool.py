@@ -21,6 +21,7 @@ from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
+from mtrl.envs.remaking import remake
 from mtrl.extras import install
 
 DIFFERENT_REWARD = frozenset(
@@ -65,13 +66,13 @@ class EnvPoolEnv:
         self.tasks = options.names
         self.num_envs_per_task = options.num_envs_per_task
         self.seed = options.seed
-        self.horizon = options.horizon
+        self.infos, self.horizon = options.infos, max(options.horizons)
         self.simulator = _simulator_info(options)
         self._options = options
         self._observations = Observations(options)
         self.observation_size = self._observations.size
         self._shape = options.shape
-        self._episodes = Episodes(*self._shape, options.horizon)
+        self._episodes = Episodes(options.horizons, options.num_envs_per_task)
         self._phase = Phase.NEW
         self._pools = self._make_pools(episode=0)
         different = [task for task in options.names if task in DIFFERENT_REWARD]
@@ -82,16 +83,22 @@ class EnvPoolEnv:
                 stacklevel=4,
             )
 
-    def reset(self) -> np.ndarray:
+    def reset(self, seed: int | None = None) -> np.ndarray:
         """See `VectorEnv.reset`."""
         self._phase.require("reset()", Phase.NEW, Phase.READY)
+        if seed is not None:
+            self._options, self.seed = self._options.reseeded(seed), seed
+            self._pools = self._make_pools(episode=0)
+            self._episodes.start(-1)
         self._episodes.start(self._episodes.number + 1)
         self._phase = Phase.READY
         return self._observations.show(self._reset_pools())
 
-    def send(self, actions: np.ndarray) -> None:
+    def send(self, actions: np.ndarray, active: np.ndarray | None = None) -> None:
         """See `VectorEnv.send`."""
         self._phase.require("send()", Phase.READY)
+        if active is not None and not active.all():
+            raise ValueError("active must be true everywhere: EnvPool's environments step together")
         actions = checked_actions(actions, self.tasks, self.num_envs_per_task, ACTION_SIZE)
         for pool, of_task in zip(self._pools, actions, strict=True):
             pool.send(of_task)
@@ -150,6 +157,9 @@ class EnvPoolEnv:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return remake, (self._options,)
 
     def _make_pools(self, episode: int) -> list[Any]:
         """A pool per task whose first goals are those of this episode.

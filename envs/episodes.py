@@ -3,6 +3,7 @@
 Axes: T tasks, E environments per task, O observation.
 """
 
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -17,9 +18,10 @@ class Episodes:
     They start together; those of Meta-World, which never terminates, also end together, at the horizon.
     """
 
-    def __init__(self, num_tasks: int, num_envs_per_task: int, horizon: int) -> None:
-        self._shape = (num_tasks, num_envs_per_task)
-        self._horizon = horizon
+    def __init__(self, horizons: Sequence[int], num_envs_per_task: int) -> None:
+        """`horizons`: steps after which an episode of each task is truncated, `[T]`."""
+        self._shape = (len(horizons), num_envs_per_task)
+        self._horizon = np.array(horizons)[:, None]
         self.start(-1)
 
     def start(self, number: int | np.ndarray) -> None:

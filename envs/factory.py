@@ -7,8 +7,10 @@ from typing import ParamSpec
 from mtrl.envs.envpool import EnvPoolEnv
 from mtrl.envs.interface import VectorEnv
 from mtrl.envs.metaworld.backend import metaworld_env
+from mtrl.envs.mixed import mixed_env
 from mtrl.envs.options import Options
 from mtrl.envs.registered.backend import registered_env
+from mtrl.envs.tasks import are_metaworld
 
 P = ParamSpec("P")
 
@@ -27,9 +29,10 @@ def made(options: Options) -> VectorEnv:
     Raises:
         ModuleNotFoundError: one line with the package that the backend needs.
     """
-    if not options.of_metaworld:
-        return registered_env(options)
-    return EnvPoolEnv(options) if options.backend == "envpool" else metaworld_env(options)
+    if options.of_metaworld:
+        return EnvPoolEnv(options) if options.backend == "envpool" else metaworld_env(options)
+    is_mixed = any(are_metaworld([name]) for name in options.names)
+    return mixed_env(options, made) if is_mixed else registered_env(options)
 
 
 make = _taking(Options)

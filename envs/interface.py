@@ -25,6 +25,20 @@ class Sizes(NamedTuple):
     action: int
 
 
+class TaskInfo(NamedTuple):
+    """A task as it is, whatever the others beside it are."""
+
+    name: str
+    observation: int
+    """Numbers of an observation."""
+    action: int
+    """Numbers of an action."""
+    limit: int | None
+    """Steps after which an episode is truncated if nothing else is asked for; None if it ends when it ends."""
+    has_success: bool
+    """Whether its infos tell of success."""
+
+
 class SimulatorError(RuntimeError):
     """A simulator process ended that nobody asked to: it was killed, say, for want of memory."""
 
@@ -43,7 +57,7 @@ class Step(NamedTuple):
     truncated: np.ndarray
     """`[T, E]` bool: the horizon was reached; bootstrap through it unless the task terminated as well."""
     success: np.ndarray
-    """`[T, E]` bool: the simulator's success of this very step."""
+    """`[T, E]` bool: the simulator's success of this very step; False where a task does not tell of any."""
     episode_success: np.ndarray
     """`[T, E]` bool: success at any step of the episode so far, this one included."""
     episode_return: np.ndarray
@@ -62,7 +76,7 @@ class SimulatorInfo:
     """What a result has to be labelled with."""
 
     backend: str
-    """`metaworld`, `envpool` or `gymnasium`."""
+    """`metaworld`, `envpool` or `gymnasium`; of a mixture, both."""
     versions: Mapping[str, str]
     """Version of each package that decides the numbers."""
     goals: str
@@ -72,11 +86,22 @@ class SimulatorInfo:
 
 
 class VectorEnv(Protocol):
-    """All environments of all tasks, stepped together."""
+    """All environments of all tasks, stepped together.
+
+    A copy, or what a pickle gives back, is another one made alike, before its first reset.
+    """
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names, in the order of the task axis: Meta-World V3's or Gymnasium's."""
+
+    @property
+    def infos(self) -> tuple[TaskInfo, ...]:
+        """What each task is.
+
+        Observations and actions of all are as long as the longest: behind a task's own numbers its observations hold
+        zeros, and what stands there in its actions is not looked at.
+        """
 
     @property
     def num_envs_per_task(self) -> int:
@@ -96,17 +121,23 @@ class VectorEnv(Protocol):
 
     @property
     def horizon(self) -> int:
-        """Steps after which an episode is truncated."""
+        """Steps after which an episode is truncated; the most, where tasks differ."""
 
     @property
     def simulator(self) -> SimulatorInfo:
         """The label of results made here."""
 
-    def reset(self) -> np.ndarray:
-        """Start a new episode everywhere; the first observation, `[T, E, O]`."""
+    def reset(self, seed: int | None = None) -> np.ndarray:
+        """Start a new episode everywhere; the first observation, `[T, E, O]`.
 
-    def send(self, actions: np.ndarray) -> None:
+        With a seed, its first one: all goes on as in an environment that is made with this seed and these goals.
+        """
+
+    def send(self, actions: np.ndarray, active: np.ndarray | None = None) -> None:
         """Begin a step with actions `[T, E, A]` and return at once.
+
+        Environments that are not `active`, `[T, E]` bool, stay where they are, and what `recv` has of them is of no
+        use; None for all. Only registered ones can stay while others of their kind step.
 
         Actions are taken as float32, Meta-World's own type; like there, displacements are clipped to [-1, 1].
         Registered environments: all are clipped to [-1, 1], which stands for the range of their own.

@@ -3,14 +3,14 @@
 import difflib
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import cast
 
 import numpy as np
 
 from mtrl.envs.goals import GOAL_ORDERS, NUM_GOALS
-from mtrl.envs.interface import MAX_HORIZON
-from mtrl.envs.tasks import are_metaworld, task_names
+from mtrl.envs.interface import MAX_HORIZON, TaskInfo
+from mtrl.envs.tasks import Task, are_metaworld, horizons, task_infos, task_names
 
 _REWARD_VERSIONS = ("v2", "v1")
 _BACKENDS = ("metaworld", "envpool")
@@ -20,9 +20,10 @@ _BACKENDS = ("metaworld", "envpool")
 class Options:
     """The options of `mtrl.envs.make`. Each ValueError is one line with the option, its rule and the value."""
 
-    tasks: str | Sequence[str] = "MT10"
-    """`"MT10"`, `"MT25"`, `"MT50"`, `"MT1:reach-v3"`, a sequence of Meta-World V3 names, or a sequence of registered
-    Gymnasium environments with one-dimensional boxes of the same sizes; `"Points"` are four small analytic ones."""
+    tasks: Task | Sequence[Task] = "MT10"
+    """`"MT10"`, `"MT25"`, `"MT50"`, `"MT1:reach-v3"`, `"Points"` (four small analytic ones), or any of Meta-World V3's
+    names and of registered Gymnasium environments (`"Name-v0"`, `"module:Name-v0"`, `"dm_control/cheetah-run-v0"`,
+    `{"id": "Name-v0", "kwargs": {...}}`), whose observations and bounded actions are vectors of whatever sizes."""
     _: KW_ONLY
     num_envs_per_task: int = 1
     """E, the number of environments of each task, > 0."""
@@ -32,9 +33,9 @@ class Options:
     backend: str = "metaworld"
     """What simulates Meta-World's tasks: `"metaworld"` is exact; `"envpool"` is faster, with another MuJoCo, other
     goals and some other rewards."""
-    horizon: int = MAX_HORIZON
-    """An episode is truncated after this many steps, 1 to 500 (registered environments: > 0, and their own limit holds
-    as well)."""
+    horizon: int | None = None
+    """An episode is truncated after this many steps, > 0, or at its task's own limit if that is less (Meta-World's is
+    500); None for that limit alone."""
     goal_order: str = "random"
     """`"random"`: every episode draws one of the 50 goals uniformly. `"cycle"`: environment e visits goals e, e + E,
     e + 2E, ...: with E dividing 50, 50 / E episodes visit each goal once. Registered environments: the same with reset
@@ -58,10 +59,13 @@ class Options:
         object.__setattr__(self, "tasks", task_names(self.tasks))
         _check_range("num_envs_per_task", self.num_envs_per_task, 1, None)
         _check_range("seed", self.seed, 0, 2**32 - 1)
-        _check_range("horizon", self.horizon, 1, MAX_HORIZON if self.of_metaworld else None)
+        if self.horizon is None and self.of_metaworld:
+            object.__setattr__(self, "horizon", MAX_HORIZON)
+        if self.horizon is not None:
+            _check_range("horizon", self.horizon, 1, MAX_HORIZON if self.of_metaworld else None)
         _check_range("num_workers", self.num_workers, 0, None)
         _check_choice("backend", self.backend, _BACKENDS)
-        if self.backend != "metaworld" and not self.of_metaworld:
+        if self.backend != "metaworld" and not any(are_metaworld([name]) for name in self.names):
             raise ValueError(f"backend={self.backend!r} simulates Meta-World alone: leave it out for {self.names[0]!r}")
         _check_choice("goal_order", self.goal_order, GOAL_ORDERS)
         _check_choice("reward_version", self.reward_version, _REWARD_VERSIONS)
@@ -78,8 +82,18 @@ class Options:
 
     @property
     def of_metaworld(self) -> bool:
-        """Whether the tasks are Meta-World's; if not, they are registered environments."""
+        """Whether the tasks are all Meta-World's; the others are registered environments."""
         return are_metaworld(self.names)
+
+    @property
+    def infos(self) -> tuple[TaskInfo, ...]:
+        """What each task is."""
+        return task_infos(self.names)
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """Steps after which an episode of each task is truncated, `[T]`; see `mtrl.envs.tasks.horizons`."""
+        return horizons(self.infos, self.horizon)
 
     @property
     def seed_of_goals(self) -> int:
@@ -90,6 +104,11 @@ class Options:
     def shape(self) -> tuple[int, int]:
         """Tasks and environments of each, `(T, E)`."""
         return len(self.names), self.num_envs_per_task
+
+    def reseeded(self, seed: int) -> "Options":
+        """With another seed, and the goals that these options have."""
+        own = self.goal_seed if self.backend == "envpool" else self.seed_of_goals  # EnvPool draws goals of its own
+        return replace(self, seed=seed, goal_seed=own)
 
     def fingerprint(self) -> np.ndarray:
         """A number that differs between two makes whose numbers differ; `num_workers` changes none."""

@@ -9,6 +9,7 @@ PACKAGES = {
     **dict.fromkeys(("PIL", "sklearn"), "supervised"),
     **dict.fromkeys(("clarabel", "cvxpy"), "reference"),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    **dict.fromkeys(("dm_control", "shimmy"), "dmc"),
     "envpool": "envpool",
     "huggingface_hub": "hub",
     "imageio_ffmpeg": "video",

@@ -37,20 +37,20 @@ def metaworld_env(options: Options) -> WorkerEnv:
     Raises:
         ModuleNotFoundError: metaworld or MuJoCo is not installed.
     """
-
-    def goal(task: int, environment: int, episode: int) -> int:
-        name, num_envs = options.names[task], options.num_envs_per_task
-        return goal_index(options.goal_order, options.seed, name, num_envs, environment, episode, options.num_goals)
-
     plan = Plan(
         simulator=_simulator_info(options),
         worker="mtrl.envs.metaworld.worker",
         shares=_shares(options),
         observation_size=OBSERVATION_SIZE,
         action_size=ACTION_SIZE,
-        start=goal,
+        start=_goal,
     )
     return WorkerEnv(options, plan)
+
+
+def _goal(options: Options, task: int, environment: int, episode: int) -> int:
+    name, num_envs = options.names[task], options.num_envs_per_task
+    return goal_index(options.goal_order, options.seed, name, num_envs, environment, episode, options.num_goals)
 
 
 def _shares(options: Options) -> list[Share]:

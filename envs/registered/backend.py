@@ -9,7 +9,8 @@ from mtrl.cores import available_cores
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import SimulatorInfo
 from mtrl.envs.options import Options
-from mtrl.envs.registered.registry import common_sizes, find
+from mtrl.envs.registered.registry import SUITE, find
+from mtrl.envs.tasks import sizes
 from mtrl.envs.workers.assignment import balanced
 from mtrl.envs.workers.plan import Plan, Share
 from mtrl.envs.workers.vector_env import WorkerEnv
@@ -22,17 +23,18 @@ def registered_env(options: Options) -> WorkerEnv:
     `info["is_success"]`, False without them.
 
     Raises:
-        ValueError: an option that only Meta-World has, or spaces that do not fit.
+        ValueError: an option that only Meta-World has, or spaces that are no vectors.
     """
     _check_supported(options)
-    sizes = common_sizes(options.names)
+    largest = sizes(options.names)
     plan = Plan(
         simulator=_simulator_info(options),
         worker="mtrl.envs.registered.worker",
         shares=_shares(options),
-        observation_size=sizes.observation,
-        action_size=sizes.action,
-        start=lambda task, environment, episode: reset_seed(options, task, environment, episode),
+        observation_size=largest.observation,
+        action_size=largest.action,
+        start=reset_seed,
+        stays=True,
     )
     return WorkerEnv(options, plan)
 
@@ -68,7 +70,10 @@ def _shares(options: Options) -> list[Share]:
     row_tasks = [task for task in options.names for _ in range(options.num_envs_per_task)]
     num_workers = min(options.num_workers or available_cores(), len(row_tasks))
     assignment = balanced([1.0] * len(row_tasks), row_tasks, num_workers)
-    specs = {task: base64.b64encode(cloudpickle.dumps(find(task))).decode() for task in options.names}
+    specs = {
+        info.name: {"spec": base64.b64encode(cloudpickle.dumps(find(info.name))).decode(), **info._asdict()}
+        for info in options.infos
+    }
     shares = []
     for rows in assignment:
         tasks = [row_tasks[row] for row in rows]
@@ -77,15 +82,24 @@ def _shares(options: Options) -> list[Share]:
     return shares
 
 
+def _packages(task: str) -> list[str]:
+    """What a task is made of, beside Gymnasium."""
+    if task.startswith(SUITE):
+        return ["dm_control", "mujoco", "shimmy"]
+    entry = find(task).entry_point
+    module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
+    own = module.split(".")[0].split(":")[0]
+    return [own, "mujoco"] if module.startswith("gymnasium.envs.mujoco") else [own]
+
+
 def _simulator_info(options: Options) -> SimulatorInfo:
     versions = {"gymnasium": importlib.metadata.version("gymnasium")}
     for task in options.names:  # a package of their own decides the numbers as well
-        entry = find(task).entry_point
-        package = (entry if isinstance(entry, str) else getattr(entry, "__module__", "")).split(".")[0].split(":")[0]
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            continue
+        for package in _packages(task):
+            try:
+                versions[package] = importlib.metadata.version(package)
+            except (importlib.metadata.PackageNotFoundError, ValueError):
+                continue
     order = {"random": "drawn per environment and episode", "cycle": "of one list, visited in turn"}
     return SimulatorInfo(
         backend="gymnasium",

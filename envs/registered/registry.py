@@ -1,74 +1,129 @@
-"""Which names Gymnasium knows, and whether those environments fit together: one observation size, one action size.
+"""Which names Gymnasium knows, and what those environments are: their sizes, their limit, whether they tell of success.
 
 Gymnasium is imported when asked for, not before.
 """
 
+import copy
 import importlib
-from collections.abc import Sequence
+import time
 from typing import Any
 
 import numpy as np
 
 from mtrl.envs.catalog import POINTS
-from mtrl.envs.interface import Sizes
+from mtrl.envs.interface import TaskInfo
+from mtrl.envs.registered.names import parsed
+from mtrl.extras import install
+
+SUITE = "dm_control/"
+"""What ids of the DeepMind control suite begin with; `shimmy` registers them."""
+_SUITE_STEPS = 1000  # of every episode of the suite (Tassa et al. 2018, section 2)
+_LOOK_STEPS, _LOOK_S = 1000, 2.0  # at most, of the episode in which it is looked for success
+
+_looked: dict[str, tuple[Any, TaskInfo]] = {}
 
 
 def is_registered(name: object) -> bool:
-    """Whether Gymnasium is there and knows this name."""
+    """Whether Gymnasium is there and knows this name.
+
+    Raises:
+        ModuleNotFoundError: it is of the control suite, and shimmy is not installed.
+    """
     try:
         return isinstance(name, str) and find(name) is not None
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if isinstance(name, str) and name.startswith(SUITE):
+            raise ModuleNotFoundError(f"{name!r} needs {error.name}: {install('dmc')}", name=error.name) from None
         return False
 
 
 def find(name: str) -> Any:
-    """The `gymnasium.envs.registration.EnvSpec` of `"Name-v0"` or `"module:Name-v0"`, or None.
+    """The `gymnasium.envs.registration.EnvSpec` of `"Name-v0"` or `"module:Name-v0"`, with its arguments, or None.
 
     Raises:
         ModuleNotFoundError: Gymnasium, or the module before the colon, is not installed.
+        ValueError: the arguments are not `key=value, ...`.
     """
     import gymnasium
 
+    name, kwargs = parsed(name)
     if name in POINTS:
         import mtrl.envs.registered.point_goal  # noqa: F401  registers them
+    if name.startswith(SUITE):
+        importlib.import_module("shimmy")
+        importlib.import_module("dm_control")
     module, _, name = name.rpartition(":")
     if module:
         importlib.import_module(module)
     try:
-        return gymnasium.spec(name)
+        spec = gymnasium.spec(name)
     except gymnasium.error.Error:
         return None
+    if kwargs:
+        spec = copy.deepcopy(spec)
+        spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
+        spec.kwargs.update(kwargs)
+    return spec
 
 
-def common_sizes(tasks: Sequence[str]) -> Sizes:
-    """The sizes that all tasks share. Each environment is made once to be looked at.
+def look(name: str) -> TaskInfo:
+    """What a registered environment is. It is made once, and acts for an episode at most, to be looked at.
 
     Raises:
-        ValueError: a space is not a one-dimensional box, an action has no bounds, or sizes differ.
+        ValueError: it cannot be made, its observations are no vectors, its actions none with bounds, or nothing says
+            when an episode ends.
     """
-    first = _sizes(tasks[0])
-    for task in tasks[1:]:
-        own = _sizes(task)
-        for kind, mine, theirs in zip(Sizes._fields, own, first, strict=True):
-            if mine != theirs:
-                raise ValueError(
-                    f"tasks must have {kind}s of one size, got {theirs} for {tasks[0]} and {mine} for {task}"
-                )
-    return first
+    spec = find(name)
+    if name not in _looked or _looked[name][0] != spec:
+        _looked[name] = spec, _look(name, spec)
+    return _looked[name][1]
 
 
-def _sizes(task: str) -> Sizes:
+def _look(name: str, spec: Any) -> TaskInfo:
     import gymnasium
 
-    env = gymnasium.make(find(task), disable_env_checker=True)
     try:
-        sizes = []
-        for kind, space in (("observations", env.observation_space), ("actions", env.action_space)):
-            if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-                raise ValueError(f"tasks must have one-dimensional Box {kind}, got {space} for {task}")
-            sizes.append(space.shape[0])
-        if not np.isfinite([env.action_space.low, env.action_space.high]).all():
-            raise ValueError(f"tasks must have bounded actions, got {env.action_space} for {task}")
-        return Sizes(*sizes)
+        env = gymnasium.make(spec, disable_env_checker=True)
+    except TypeError as error:  # of the constructor: an argument that it has not
+        raise ValueError(f"tasks: {name} cannot be made: {error}") from error
+    try:
+        actions = env.action_space
+        if not isinstance(actions, gymnasium.spaces.Box) or len(actions.shape) != 1:
+            raise ValueError(f"tasks must have one-dimensional Box actions, got {actions} for {name}")
+        if not np.isfinite([actions.low, actions.high]).all():
+            raise ValueError(f"tasks must have bounded actions, got {actions} for {name}")
+        size = _observation_size(name, env.observation_space)
+        limit = env.spec.max_episode_steps or (_SUITE_STEPS if name.startswith(SUITE) else None)
+        return TaskInfo(name, size, actions.shape[0], limit, _tells_success(env, actions))
     finally:
         env.close()
+
+
+def _observation_size(name: str, space: Any) -> int:
+    from gymnasium.spaces import Box, Dict, flatdim
+
+    parts = list(space.spaces.values()) if isinstance(space, Dict) else [space]
+    least = 0 if isinstance(space, Dict) else 1
+    if not parts or not all(isinstance(part, Box) and least <= len(part.shape) <= 1 for part in parts):
+        raise ValueError(f"tasks must have one-dimensional Box observations, or a Dict of them, got {space} for {name}")
+    return int(flatdim(space))
+
+
+def success_of(info: dict[str, Any]) -> bool | None:
+    """Whether a step succeeded, as its info tells; None if it does not."""
+    told = info.get("success", info.get("is_success"))
+    return None if told is None else bool(told)
+
+
+def _tells_success(env: Any, actions: Any) -> bool:
+    """Whether an episode of actions in the middle of their range tells of success at any step."""
+    middle = ((actions.low.astype(float) + actions.high) / 2).astype(actions.dtype)
+    env.reset(seed=0)
+    until = time.monotonic() + _LOOK_S
+    for _ in range(_LOOK_STEPS):
+        *_, terminated, truncated, info = env.step(middle)
+        if success_of(info) is not None:
+            return True
+        if terminated or truncated or time.monotonic() > until:
+            break
+    return False

@@ -2,23 +2,27 @@
 
 import base64
 import pickle
+import warnings
+from collections.abc import Mapping
 from typing import Any, final
 
 import gymnasium
 import numpy as np
 
+from mtrl.envs.registered.registry import success_of
 from mtrl.envs.workers import protocol
 from mtrl.envs.workers.serving import Obey, serve
 
 
 @final
 class Environment:
-    """One registered environment and its row."""
+    """One registered environment and its row, whose observation and action may be longer than its own."""
 
-    def __init__(self, task: str, spec: Any, row: np.void) -> None:
-        self._task = task
-        self._row = row
-        self._env = gymnasium.make(spec, disable_env_checker=True)
+    def __init__(self, task: Mapping[str, Any], row: np.void) -> None:
+        self._task, self._has_success = task["name"], task["has_success"]
+        self._row, self._observed, self._acted = row, slice(task["observation"]), slice(task["action"])
+        self._env = gymnasium.make(pickle.loads(base64.b64decode(task["spec"])), disable_env_checker=True)
+        self._is_vector = isinstance(self._env.observation_space, gymnasium.spaces.Box)
         space = self._env.action_space
         self._low, self._range, self._dtype = space.low.astype(float), space.high.astype(float) - space.low, space.dtype
 
@@ -33,16 +37,25 @@ class Environment:
             raise RuntimeError(f"{self._task}: {type(error).__name__}: {error}") from error
 
     def _reset(self) -> None:
-        self._row["obs"] = self._env.reset(seed=int(self._row["start"]))[0]
+        self._row["obs"][self._observed] = self._vector(self._env.reset(seed=int(self._row["start"]))[0])
 
     def _step(self) -> None:
         row = self._row
-        share = (np.clip(row["action"].astype(float), -1.0, 1.0) + 1.0) / 2.0
+        share = (np.clip(row["action"][self._acted].astype(float), -1.0, 1.0) + 1.0) / 2.0
         action = (self._low + share * self._range).astype(self._dtype)
-        row["next_obs"], row["reward"], row["terminated"], row["truncated"], info = self._env.step(action)
-        row["success"] = bool(info.get("success", info.get("is_success", False)))
+        obs, row["reward"], row["terminated"], row["truncated"], info = self._env.step(action)
+        row["next_obs"][self._observed] = self._vector(obs)
+        success = success_of(info)
+        row["success"] = self._has_success and bool(success)
+        if success is not None and not self._has_success:
+            self._has_success = True  # said once
+            warnings.warn(f"{self._task} tells of success only late: it is taken as a task without it", stacklevel=1)
         if row["terminated"] or row["truncated"] or row["last"]:
             self._reset()
+
+    def _vector(self, obs: Any) -> np.ndarray:
+        """The parts of a Dict one after the other, as `gymnasium.wrappers.FlattenObservation` has them."""
+        return obs if self._is_vector else gymnasium.spaces.flatten(self._env.observation_space, obs)
 
 
 def main(specification: str) -> None:
@@ -52,8 +65,7 @@ def main(specification: str) -> None:
 
 def _build(spec: dict[str, Any], table: np.ndarray) -> Obey:
     environments = [
-        Environment(task, pickle.loads(base64.b64decode(spec["specs"][task])), table[row])
-        for row, task in zip(spec["rows"], spec["row_tasks"], strict=True)
+        Environment(spec["specs"][task], table[row]) for row, task in zip(spec["rows"], spec["row_tasks"], strict=True)
     ]
 
     def obey(command: bytes) -> None:

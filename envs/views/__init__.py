@@ -11,17 +11,25 @@ from typing import TYPE_CHECKING
 from mtrl.envs.interface import VectorEnv
 
 if TYPE_CHECKING:
+    from gymnasium.vector import AutoresetMode
+
     from mtrl.envs.views.gymnasium_vector import GymnasiumVector
     from mtrl.envs.views.stable_baselines3_vector import StableBaselines3Vector
 
 __all__ = ["as_gymnasium", "as_stable_baselines3"]
 
 
-def as_gymnasium(env: VectorEnv) -> "GymnasiumVector":
-    """A `gymnasium.vector.VectorEnv` with autoreset mode SAME_STEP."""
-    from mtrl.envs.views.gymnasium_vector import GymnasiumVector
+def as_gymnasium(env: VectorEnv, autoreset_mode: "AutoresetMode | str" = "SameStep") -> "GymnasiumVector":
+    """A `gymnasium.vector.VectorEnv`.
 
-    return GymnasiumVector(env)
+    Args:
+        env: that is seen.
+        autoreset_mode: `gymnasium.vector.AutoresetMode`, or its value: `SameStep`, `NextStep` (which
+            `NormalizeObservation` asks for) or `Disabled`.
+    """
+    from mtrl.envs.views.gymnasium_vector import AutoresetMode, GymnasiumVector
+
+    return GymnasiumVector(env, AutoresetMode(autoreset_mode))
 
 
 def as_stable_baselines3(env: VectorEnv) -> "StableBaselines3Vector":

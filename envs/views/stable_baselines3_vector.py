@@ -6,19 +6,20 @@ from typing import Any, final
 
 import gymnasium
 import numpy as np
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from mtrl.envs.interface import VectorEnv
-from mtrl.envs.views.seeding import Seeding
 
 
 @final
 class StableBaselines3Vector(VecEnv):
     """Observations are float32, as their replay buffers keep them.
 
-    Every info has `success`, the simulator's of this step. At an episode's end there are also `terminal_observation`,
-    `TimeLimit.truncated`, `is_success` (at any step of the episode) and `episode`, which their logger reads.
+    An info has `success`, the simulator's of this step, if its task tells of it. At an episode's end there are also
+    `terminal_observation`, `TimeLimit.truncated`, `episode`, and `is_success` (at any step of the episode) where there
+    is success; their logger reads these two.
     """
 
     def __init__(self, env: VectorEnv) -> None:
@@ -29,18 +30,18 @@ class StableBaselines3Vector(VecEnv):
             gymnasium.spaces.Box(-np.inf, np.inf, (env.observation_size,), np.float32),
             gymnasium.spaces.Box(-1.0, 1.0, (env.action_size,), np.float32),
         )
-        self._seeding = Seeding(env)
+        self._tells = np.repeat([info.has_success for info in env.infos], env.num_envs_per_task)
         self._seed: int | None = None
         self._made = time.monotonic()
 
     def reset(self) -> np.ndarray:
-        """New episodes everywhere; after `seed(k)`, the same ones every time."""
-        obs = self._seeding.reset(self._seed)
+        """New episodes everywhere; after `seed(k)`, those of an environment made with this seed and these goals."""
+        obs = self.env.reset(self._seed)
         self._seed = None
         return self._flat(obs).astype(np.float32)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Choose the seed of the next reset, which takes no other than that of `mtrl.envs.make`."""
+        """Choose the seed of the next reset."""
         self._seed = seed
         return [seed] * self.num_envs
 
@@ -52,20 +53,24 @@ class StableBaselines3Vector(VecEnv):
         """Wait for the step that `step_async` began."""
         step = self.env.recv()
         done = self._flat(step.done)
-        infos: list[dict[str, Any]] = [{"success": bool(success)} for success in self._flat(step.success)]
+        infos: list[dict[str, Any]] = [
+            {"success": bool(success)} if tells else {}
+            for success, tells in zip(self._flat(step.success), self._tells, strict=True)
+        ]
         for number in done.nonzero()[0]:
             task, environment = divmod(int(number), self.env.num_envs_per_task)
             here = task, environment
             infos[number] |= {
                 "terminal_observation": step.next_obs[here].astype(np.float32),
                 "TimeLimit.truncated": bool(step.truncated[here] and not step.terminated[here]),
-                "is_success": bool(step.episode_success[here]),
                 "episode": {
                     "r": float(step.episode_return[here]),
                     "l": int(step.episode_length[here]),
                     "t": time.monotonic() - self._made,
                 },
             }
+            if self._tells[number]:
+                infos[number]["is_success"] = bool(step.episode_success[here])
         return self._flat(step.obs).astype(np.float32), self._flat(step.reward).astype(np.float32), done, infos
 
     def close(self) -> None:
@@ -90,8 +95,11 @@ class StableBaselines3Vector(VecEnv):
         raise AttributeError(f"methods cannot be called through a view, got {method_name!r}")
 
     def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
-        """False: no wrapper of theirs is here. Episodes' statistics are in the infos all the same."""
-        return [False for _ in self._chosen(indices)]
+        """True of their Monitor alone, whose episodes' statistics are in the infos."""
+        return [issubclass(Monitor, wrapper_class) for _ in self._chosen(indices)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StableBaselines3Vector, (self.env,)
 
     def _chosen(self, indices: VecEnvIndices) -> Sequence[int]:
         if indices is None:

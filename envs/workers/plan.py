@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtrl.envs.interface import SimulatorInfo
+from mtrl.envs.options import Options
 
 
 @dataclass(frozen=True)
@@ -29,5 +30,7 @@ class Plan:
     observation_size: int
     """Numbers that the simulator observes, before `Observations` adds or hides some."""
     action_size: int
-    start: Callable[[int, int, int], int]
+    start: Callable[[Options, int, int, int], int]
     """What episode n of an environment begins with (a goal's number, a seed), for task, environment and n."""
+    stays: bool = False
+    """Whether some environments can stay where they are while others step."""

@@ -9,7 +9,7 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mtrl.envs.episodes import Episodes
 from mtrl.envs.interface import Step
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
+from mtrl.envs.remaking import remake
 from mtrl.envs.workers import protocol
 from mtrl.envs.workers.plan import Plan
 from mtrl.envs.workers.process import Worker
@@ -32,16 +33,16 @@ class WorkerEnv:
         self.tasks = options.names
         self.num_envs_per_task = options.num_envs_per_task
         self.seed = options.seed
-        self.horizon = options.horizon
+        self.infos, self.horizon = options.infos, max(options.horizons)
         self.simulator = plan.simulator
         self.action_size = plan.action_size
         self._options = options
         self._plan = plan
         self._observations = Observations(options, plan.observation_size)
         self.observation_size = self._observations.size
-        self._episodes = Episodes(*options.shape, options.horizon)
+        self._episodes = Episodes(options.horizons, options.num_envs_per_task)
         # Of the running episodes, by their length when the action was taken.
-        self._actions = np.zeros((options.horizon, *options.shape, plan.action_size), dtype=np.float32)
+        self._actions = np.zeros((self.horizon, *options.shape, plan.action_size), dtype=np.float32)
         self._everywhere = np.ogrid[: options.shape[0], : options.shape[1]]
         self._phase = Phase.NEW
 
@@ -60,17 +61,23 @@ class WorkerEnv:
         self._waiting = list(self._workers)
         self._wait()
 
-    def reset(self) -> np.ndarray:
+    def reset(self, seed: int | None = None) -> np.ndarray:
         """See `VectorEnv.reset`."""
         self._phase.require("reset()", Phase.NEW, Phase.READY)
-        return self._reset(self._episodes.number + 1)
+        if seed is None:
+            return self._reset(self._episodes.number + 1)
+        self._options = self._options.reseeded(seed)
+        self.seed = seed
+        return self._reset(np.zeros_like(self._episodes.number))
 
-    def send(self, actions: np.ndarray) -> None:
+    def send(self, actions: np.ndarray, active: np.ndarray | None = None) -> None:
         """See `VectorEnv.send`."""
         self._phase.require("send()", Phase.READY)
+        if active is not None and not self._plan.stays and not active.all():
+            raise ValueError("active must be true everywhere: these environments step together")
         actions = checked_actions(actions, self.tasks, self.num_envs_per_task, self.action_size)
         self._actions[self._episodes.length, *self._everywhere] = actions
-        self._send(actions, active=True)
+        self._send(actions, active=True if active is None else active)
 
     def recv(self) -> Step:
         """See `VectorEnv.recv`."""
@@ -150,6 +157,9 @@ class WorkerEnv:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return remake, (self._options,)
+
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers."""
         return tuple(member.pid for member in self._workers)
@@ -176,7 +186,7 @@ class WorkerEnv:
         if not where.any():  # most steps; argwhere takes ten times longer
             return
         for task, environment in np.argwhere(where):
-            start = self._plan.start(int(task), int(environment), int(number[task, environment]))
+            start = self._plan.start(self._options, int(task), int(environment), int(number[task, environment]))
             self._rows["start"][task, environment] = start
 
     def _command(self, command: bytes) -> None:

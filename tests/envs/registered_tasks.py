@@ -40,3 +40,26 @@ class CustomPush(CustomReach):
 
 gymnasium.register("CustomReach-v0", CustomReach, max_episode_steps=25)
 gymnasium.register("CustomPush-v0", CustomPush, max_episode_steps=7, kwargs={"pull": 0.05})
+
+
+class CustomDict(CustomReach):
+    """Observes named parts, one of them a number, and tells of no success."""
+
+    observation_space = gymnasium.spaces.Dict(
+        {"place": gymnasium.spaces.Box(-np.inf, np.inf, (2,)), "height": gymnasium.spaces.Box(-np.inf, np.inf, ())}
+    )
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        obs, info = super().reset(seed=seed)
+        return self._named(obs), info
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, reward, terminated, truncated, _ = super().step(action)
+        return self._named(obs), reward, terminated, truncated, {}
+
+    def _named(self, obs: np.ndarray) -> dict[str, np.ndarray]:
+        return {"place": obs[:2].astype(np.float32), "height": np.float32(obs[2])}
+
+
+gymnasium.register("CustomDict-v0", CustomDict, max_episode_steps=9)
+gymnasium.register("CustomEndless-v0", CustomReach)

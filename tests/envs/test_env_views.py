@@ -1,5 +1,7 @@
 """The views of other libraries, beside those libraries' own vector environments and through their own tools."""
 
+import copy
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,8 +95,11 @@ def test_gymnasium_view_resets(points: gymnasium.vector.VectorEnv) -> None:
     again, _ = points.reset(seed=1)
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(points.step(points.action_space.sample() * 0)[0], one[0])
-    with pytest.raises(ValueError, match=r"seed is given to envs.make: reset\(seed=...\) must be 1, got 2"):
-        points.reset(seed=2)
+    with envs.make("Points", num_envs_per_task=2, seed=2, goal_seed=1, num_workers=1) as made:
+        np.testing.assert_array_equal(points.reset(seed=2)[0], made.reset().reshape(8, 2))
+        step = points.step(points.action_space.sample() * 0)
+        np.testing.assert_array_equal(step[0], made.step(np.zeros((4, 2, 2))).obs.reshape(8, 2))
+        np.testing.assert_array_equal(points.reset()[0], made.reset().reshape(8, 2))
     with pytest.raises(ValueError, match="options must be empty"):
         points.reset(options={"goal": 1})
     with pytest.raises(ValueError, match="actions must"):
@@ -170,8 +175,9 @@ def test_stable_baselines3_view_beside_its_own(tmp_path) -> None:
         view.get_attr("goal")
     assert view.get_attr("task", [0, 2]) == [REACH, REACH]
     view.seed(9)
-    with pytest.raises(ValueError, match="must be 4, got 9"):
-        view.reset()
+    with envs.make([REACH], num_envs_per_task=3, seed=9, goal_seed=SEED, horizon=25) as made:
+        np.testing.assert_array_equal(view.reset(), made.reset()[0].astype(np.float32))
+        np.testing.assert_array_equal(view.reset(), made.reset()[0].astype(np.float32))
     view.close()
 
 
@@ -193,6 +199,150 @@ def test_stable_baselines3_trains_on_the_view(tasks) -> None:
     follows = (buffer.next_observations[: buffer.pos - 1] == buffer.observations[1 : buffer.pos]).all(-1)
     np.testing.assert_array_equal(follows, ~ends[:-1])  # the successor is the true one, never a reset
     view.close()
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_other_autoreset_modes_are_gymnasiums_own(mode: AutoresetMode) -> None:
+    """In every number, through ends at different steps; Gymnasium's own is given our reset seeds."""
+    inner = _make()
+    view = envs.views.as_gymnasium(inner, mode)
+    stock = SyncVectorEnv([lambda: gymnasium.make(REACH) for _ in range(3)], autoreset_mode=mode)
+    assert view.metadata["autoreset_mode"] is mode
+    assert envs.views.as_gymnasium(inner, mode.value).metadata["autoreset_mode"] is mode
+    episode = np.zeros(3, int)
+    for number, env in enumerate(stock.envs):
+        _seed_resets(env.unwrapped, [reset_seed(inner._options, 0, number, k) for k in range(99)])
+    np.testing.assert_array_equal(view.reset()[0], stock.reset()[0])
+    view.action_space.seed(0)
+    low, high = stock.single_action_space.low.astype(float), stock.single_action_space.high.astype(float)
+    for _ in range(80):
+        actions = view.action_space.sample()
+        mapped = (low + (actions.astype(float) + 1) / 2 * (high - low)).astype(np.float32)
+        ours, theirs = view.step(actions), stock.step(mapped)
+        for one, other in zip(ours[:4], theirs[:4], strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        ended = ours[2] | ours[3]
+        episode += ended
+        if mode is AutoresetMode.DISABLED and ended.any():
+            with pytest.raises(RuntimeError, match=r"has ended: reset\(options="):
+                view.step(actions)
+            with pytest.raises(ValueError, match="mark environments that have ended"):
+                view.reset(options={"reset_mask": ~ended})
+            mask = {"reset_mask": ended}
+            np.testing.assert_array_equal(view.reset(options=mask)[0], stock.reset(options=mask)[0])
+    assert (episode >= 2).all()
+    assert len(set(episode)) > 1
+    view.close()
+
+
+def _seed_resets(env: gymnasium.Env, seeds: list[int]) -> None:
+    """Its resets have these seeds in turn."""
+    reset, left = env.reset, iter(seeds)
+    env.reset = lambda *, seed=None, options=None: reset(seed=next(left), options=options)
+
+
+def test_modes_where_all_end_together_and_where_families_do_not() -> None:
+    """Meta-World ends as one, beside a registered task that ends when it ends."""
+    for tasks in (["reach-v3"], ["reach-v3", REACH]):
+        made = {"num_envs_per_task": 2, "horizon": 6, "seed": 1, "num_workers": 1}
+        with envs.make(tasks, **made) as beside:
+            view = envs.views.as_gymnasium(envs.make(tasks, **made), "NextStep")
+            obs, shape = beside.reset(), (len(tasks), 2)
+            np.testing.assert_array_equal(view.reset()[0], obs.reshape(view.observation_space.shape))
+            held = np.zeros(shape, bool)
+            for _ in range(20):
+                actions = view.action_space.sample()
+                shown, reward, *_ = view.step(actions)
+                if not held.all():
+                    step = beside.step(actions.reshape(*shape, -1)) if not held.any() else None
+                    if step is None:
+                        beside.send(actions.reshape(*shape, -1), ~held)
+                        step = beside.recv()
+                    go = ~held.ravel()
+                    np.testing.assert_array_equal(shown[go], step.next_obs.reshape(shown.shape)[go])
+                    np.testing.assert_array_equal(reward[go], step.reward.ravel()[go])
+                    assert (reward[~go] == 0).all()
+                    held = step.done & ~held
+                else:
+                    assert not reward.any()
+                    held = np.zeros(shape, bool)
+            view.close()
+
+
+WRAPPERS = {
+    "ClipAction": {},
+    "ClipReward": {"min_reward": -1.0, "max_reward": 1.0},
+    "DictInfoToList": {},
+    "DtypeObservation": {"dtype": np.float32},
+    "FlattenObservation": {},
+    "NormalizeObservation": {},
+    "NormalizeReward": {},
+    "RecordEpisodeStatistics": {},
+    "RescaleAction": {"min_action": -2.0, "max_action": 2.0},
+    "ReshapeObservation": {"shape": (2, 1)},
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_every_vector_wrapper_of_vectors_takes_the_view(name: str) -> None:
+    """In NEXT_STEP, the mode that they were written for."""
+    wrapper = getattr(gymnasium.wrappers.vector, name)
+    inner = envs.make("Points", num_envs_per_task=1, horizon=5, num_workers=1)
+    env = wrapper(envs.views.as_gymnasium(inner, AutoresetMode.NEXT_STEP), **WRAPPERS[name])
+    env.reset(seed=SEED)
+    ends = [env.step(env.action_space.sample())[3].all() for _ in range(13)]
+    assert np.flatnonzero(ends).tolist() == [4, 10]  # and a step more to begin anew
+    env.close()
+
+
+def test_copies_and_pickles_are_made_anew() -> None:
+    inner = _make()
+    inner.reset()
+    pytest.importorskip("stable_baselines3")
+    for view in (envs.views.as_gymnasium(inner, "NextStep"), envs.views.as_stable_baselines3(inner), inner):
+        for other in (copy.deepcopy(view), pickle.loads(pickle.dumps(view))):
+            first = other.reset()
+            with _make() as made:
+                np.testing.assert_array_equal(
+                    np.reshape(first[0] if isinstance(first, tuple) else first, (3, 3)),
+                    made.reset()[0].astype(np.asarray(first[0]).dtype),
+                )
+            other.close()
+    inner.step(np.zeros((1, 3, 2)))  # still there
+    inner.close()
+
+
+def test_stable_baselines3_seeds_and_evaluates_without_a_warning(recwarn) -> None:
+    sb3 = pytest.importorskip("stable_baselines3")
+    from stable_baselines3.common.callbacks import EvalCallback
+
+    made = {"num_envs_per_task": 2, "horizon": 10, "num_workers": 1}
+    train, test = (envs.views.as_stable_baselines3(envs.make("Points", **made)) for _ in range(2))
+    callback = EvalCallback(test, eval_freq=20, n_eval_episodes=8, verbose=0)
+    model = sb3.SAC("MlpPolicy", train, seed=7, learning_starts=40, batch_size=8, policy_kwargs={"net_arch": [8]})
+    model.learn(200, callback=callback)
+    assert train.env.seed == 7
+    assert np.isfinite(callback.last_mean_reward)
+    assert not [w for w in recwarn if "Monitor" in str(w.message)]
+    train.close()
+    test.close()
+
+
+def test_tasks_without_success_do_not_speak_of_it() -> None:
+    with envs.make(["Pendulum-v1"], num_envs_per_task=2, horizon=2) as env:
+        view = envs.views.as_gymnasium(env)
+        view.reset()
+        infos = [view.step(view.action_space.sample())[4] for _ in range(2)]
+        assert "success" not in str(infos)
+        assert "final_info" in infos[1]
+        pytest.importorskip("stable_baselines3")
+        theirs = envs.views.as_stable_baselines3(env)
+        theirs.reset()
+        for _ in range(2):
+            infos = theirs.step(np.zeros((2, 1)))[3]
+        assert "success" not in str(infos)
+        assert infos[0]["episode"]["l"] == 2
 
 
 def test_importing_the_views_loads_neither_library() -> None:

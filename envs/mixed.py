@@ -1,0 +1,168 @@
+"""Tasks of Meta-World and registered ones, stepped together: each family by its own backend.
+
+Axes: T tasks, E environments per task, O observation, A action.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, final
+
+import numpy as np
+
+from mtrl.cores import available_cores
+from mtrl.envs.calls import checked_actions
+from mtrl.envs.goals import NUM_GOALS
+from mtrl.envs.interface import SimulatorInfo, Step, VectorEnv
+from mtrl.envs.options import Options
+from mtrl.envs.remaking import remake
+from mtrl.envs.tasks import are_metaworld, sizes
+
+
+def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedEnv":
+    """Environments of both families.
+
+    Options of Meta-World alone (`num_goals`, `goals_visible`, `reward_version`, `backend`) hold for its tasks, whose
+    goals are those of the benchmark of these tasks.
+
+    Args:
+        options: of all.
+        make: makes a family's.
+    """
+    families: dict[bool, list[int]] = {}
+    for task, name in enumerate(options.names):
+        families.setdefault(are_metaworld([name]), []).append(task)
+    workers = options.num_workers or available_cores()
+    parts: list[tuple[list[int], VectorEnv]] = []
+    try:
+        for is_metaworld, tasks in families.items():
+            own = replace(
+                options,
+                tasks=[options.names[task] for task in tasks],
+                one_hot=False,
+                num_workers=max(1, round(workers * len(tasks) / len(options.names))),
+            )
+            if not is_metaworld:
+                own = replace(own, backend="metaworld", num_goals=NUM_GOALS, goals_visible=True, reward_version="v2")
+            parts.append((tasks, make(own)))
+    except BaseException:
+        for _, env in parts:
+            env.close()
+        raise
+    return MixedEnv(options, parts)
+
+
+@final
+class MixedEnv:
+    """Vector environments of different tasks as one (`VectorEnv`).
+
+    Args:
+        options: of all.
+        parts: each with its tasks' numbers, `[T]`.
+    """
+
+    def __init__(self, options: Options, parts: Sequence[tuple[Sequence[int], VectorEnv]]) -> None:
+        self._options, self._stepping = options, [True for _ in parts]
+        self.tasks, self.infos = options.names, options.infos
+        self.num_envs_per_task, self.seed = options.num_envs_per_task, options.seed
+        self.horizon = max(options.horizons)
+        self.observation_size, self.action_size = sizes(options.names, options.one_hot)
+        self.simulator = _simulator_info([env for _, env in parts])
+        self._parts = [(list(tasks), env) for tasks, env in parts]
+        one_hot = np.eye(len(self.tasks)) if options.one_hot else np.zeros((len(self.tasks), 0))
+        self._one_hot = np.repeat(one_hot[:, None], options.num_envs_per_task, axis=1)
+
+    def reset(self, seed: int | None = None) -> np.ndarray:
+        """See `VectorEnv.reset`."""
+        if seed is not None:
+            self._options, self.seed = self._options.reseeded(seed), seed
+        return self._shown([env.reset(seed) for _, env in self._parts])
+
+    def send(self, actions: np.ndarray, active: np.ndarray | None = None) -> None:
+        """See `VectorEnv.send`."""
+        actions = checked_actions(actions, self.tasks, self.num_envs_per_task, self.action_size)
+        self._stepping = [active is None or bool(active[tasks].any()) for tasks, _ in self._parts]
+        for (tasks, env), steps in zip(self._parts, self._stepping, strict=True):
+            if steps:
+                env.send(actions[tasks][..., : env.action_size], None if active is None else active[tasks])
+
+    def recv(self) -> Step:
+        """See `VectorEnv.recv`."""
+        try:
+            parts = zip(self._parts, self._stepping, strict=True)
+            steps = [env.recv() if steps else self._idle(len(tasks), env) for (tasks, env), steps in parts]
+        except RuntimeError:
+            self.close()
+            raise
+        fields = {name: [getattr(step, name) for step in steps] for name in Step._fields}
+        return Step(
+            **{
+                name: (self._shown if name in ("obs", "next_obs") else self._joined)(arrays)
+                for name, arrays in fields.items()
+            }
+        )
+
+    def step(self, actions: np.ndarray) -> Step:
+        """See `VectorEnv.step`."""
+        self.send(actions)
+        return self.recv()
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The parts' states, each with the part's number before its names."""
+        states = [env.state_dict() for _, env in self._parts]
+        return {f"{number}.{name}": value for number, state in enumerate(states) for name, value in state.items()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
+        """See `VectorEnv.load_state_dict`."""
+        own: list[dict[str, np.ndarray]] = [{} for _ in self._parts]
+        for key, value in state.items():
+            number, _, name = key.partition(".")
+            if not number.isdecimal() or int(number) >= len(own):
+                raise ValueError(f"state must be of {len(own)} parts, named 0.name, 1.name, ..., got {key!r}")
+            own[int(number)][name] = value
+        return self._shown([env.load_state_dict(part) for (_, env), part in zip(self._parts, own, strict=True)])
+
+    def close(self) -> None:
+        """See `VectorEnv.close`."""
+        for _, env in self._parts:
+            env.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return remake, (self._options,)
+
+    def _idle(self, num_tasks: int, env: VectorEnv) -> Step:
+        """Of a part that stays where it is."""
+        shape = num_tasks, self.num_envs_per_task
+        obs, none = np.zeros((*shape, env.observation_size)), np.zeros(shape, bool)
+        zeros, count = np.zeros(shape), np.zeros(shape, np.int64)
+        return Step(obs, obs, zeros, none, none, none, none, zeros, count)
+
+    def _joined(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """The parts' `[their tasks, E, ...]`, filled up with zeros at the end of the last axis, as `[T, E, ...]`."""
+        longest = max(array.shape[2:] for array in arrays)
+        joined = np.zeros((len(self.tasks), self.num_envs_per_task, *longest), arrays[0].dtype)
+        for (tasks, _), array in zip(self._parts, arrays, strict=True):
+            joined[tasks] = np.pad(
+                array, [(0, 0), (0, 0), *((0, most - n) for most, n in zip(longest, array.shape[2:], strict=True))]
+            )
+        return joined
+
+    def _shown(self, obs: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate([self._joined(obs), self._one_hot], axis=-1)
+
+
+def _simulator_info(parts: Sequence[VectorEnv]) -> SimulatorInfo:
+    infos = [env.simulator for env in parts]
+    versions = {name: version for info in infos for name, version in info.versions.items()}
+    said = {
+        field: "; ".join(f"{info.backend}: {getattr(info, field)}" for info in infos) for field in ("goals", "reward")
+    }
+    return SimulatorInfo(backend=" and ".join(info.backend for info in infos), versions=versions, **said)

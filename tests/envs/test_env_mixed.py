@@ -1,0 +1,182 @@
+"""Tasks of different sizes, bounds, limits and families in one vector environment, beside each one alone."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.wrappers import FlattenObservation
+
+from mtrl import envs
+from mtrl.envs.registered.backend import reset_seed
+from tests.envs.registered_tasks import CustomDict
+
+assert CustomDict  # registered with the import
+HOPPER = {"id": "Hopper-v5", "kwargs": {"forward_reward_weight": 2.0}}
+BODIES = ["HalfCheetah-v5", HOPPER, "Pendulum-v1", "CustomDict-v0", "CustomReach-v0"]
+MIXED = ["Hopper-v5", "reach-v3", "Pendulum-v1", "drawer-open-v3"]
+Actions = Callable[[envs.VectorEnv, int], np.ndarray]
+
+
+def _stock(task: str | dict) -> gymnasium.Env:
+    name, kwargs = (task, {}) if isinstance(task, str) else (task["id"], task["kwargs"])
+    env = gymnasium.make(name, **kwargs)
+    return FlattenObservation(env) if isinstance(env.observation_space, gymnasium.spaces.Dict) else env
+
+
+def check_beside_stock(tasks: list, random_actions: Actions, steps: int, **options: object) -> set[tuple[str, bool]]:
+    """Every number of every step is that of `gymnasium.make`; returns the tasks that ended, and whether by themselves.
+
+    Behind a task's own numbers there are zeros.
+    """
+    ends = set()
+    with envs.make(tasks, num_envs_per_task=2, seed=4, num_workers=2, **options) as env:
+        actions = random_actions(env, steps)
+        first, taken = env.reset(), [env.step(action) for action in actions]
+        for t, e in np.ndindex(len(tasks), 2):
+            stock, info = _stock(tasks[t]), env.infos[t]
+            assert (info.observation,) == stock.observation_space.shape
+            low, high = (bound.astype(float) for bound in (stock.action_space.low, stock.action_space.high))
+            episode, length = 0, 0
+            obs, _ = stock.reset(seed=reset_seed(env._options, t, e, episode))
+            np.testing.assert_array_equal(first[t, e, : info.observation], obs)
+            for number, step in enumerate(taken):
+                share = (actions[number, t, e, : info.action].astype(float) + 1) / 2
+                obs, reward, terminated, truncated, told = stock.step(
+                    (low + share * (high - low)).astype(stock.action_space.dtype)
+                )
+                length += 1
+                np.testing.assert_array_equal(step.next_obs[t, e, : info.observation], obs)
+                assert not step.next_obs[t, e, info.observation :].any()
+                assert (step.reward[t, e], step.terminated[t, e]) == (reward, terminated)
+                assert step.truncated[t, e] == (truncated or length == options.get("horizon"))
+                assert ("success" in told or "is_success" in told) == info.has_success
+                if terminated or step.truncated[t, e]:
+                    ends.add((info.name, bool(terminated)))
+                    episode, length = episode + 1, 0
+                    obs, _ = stock.reset(seed=reset_seed(env._options, t, e, episode))
+                np.testing.assert_array_equal(step.obs[t, e, : info.observation], obs)
+                assert not step.obs[t, e, info.observation :].any()
+    return ends
+
+
+def test_every_body_is_stepped_as_gymnasium_steps_it(random_actions: Actions) -> None:
+    ends = check_beside_stock(BODIES, random_actions, 220)
+    assert {name.partition("(")[0] for name, _ in ends} == {
+        "Hopper-v5",
+        "Pendulum-v1",
+        "CustomDict-v0",
+        "CustomReach-v0",
+    }
+    assert ("Hopper-v5(forward_reward_weight=2.0)", True) in ends  # it falls
+    assert ("Pendulum-v1", False) in ends  # at its own limit
+
+
+def test_a_horizon_is_for_all_and_limits_hold_beside_it(random_actions: Actions) -> None:
+    limited = {"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 7, "g": 9.0}}
+    ends = check_beside_stock([limited, "HalfCheetah-v5"], random_actions, 25, horizon=12)
+    assert ends == {("Pendulum-v1(max_episode_steps=7, g=9.0)", False), ("HalfCheetah-v5", False)}
+    with envs.make([limited, "HalfCheetah-v5"], horizon=12) as env:
+        assert env._options.horizons == (7, 12)
+        assert env.horizon == 12
+
+
+def test_what_simulates_is_named() -> None:
+    with envs.make(["Hopper-v5"]) as env:
+        assert env.simulator.versions == {name: version(name) for name in ("gymnasium", "mujoco")}
+    with envs.make(["Pendulum-v1"]) as env:
+        assert set(env.simulator.versions) == {"gymnasium"}
+
+
+def test_a_single_task_is_a_set_of_one() -> None:
+    for one in ("Pendulum-v1", ["Pendulum-v1"], {"id": "Pendulum-v1"}, {"id": "Pendulum-v1", "kwargs": {}}):
+        assert envs.task_names(one) == ("Pendulum-v1",)
+    assert envs.task_names(HOPPER) == envs.task_names("Hopper-v5(forward_reward_weight=2.0)")
+    assert envs.task_infos("Pendulum-v1") == (envs.TaskInfo("Pendulum-v1", 3, 1, 200, has_success=False),)
+
+
+def test_families_beside_each_other_are_what_each_is_alone(random_actions: Actions) -> None:
+    """Meta-World's numbers and a registered task's, in any order, with a horizon each and the one-hot vector behind."""
+    options = {"num_envs_per_task": 2, "seed": 4}
+    own, theirs = [1, 3], [0, 2]
+    with (
+        envs.make(MIXED, one_hot=True, num_workers=2, **options) as mixed,
+        envs.make([MIXED[t] for t in own], num_workers=1, **options) as metaworld,
+        envs.make([MIXED[t] for t in theirs], num_workers=1, **options) as registered,
+    ):
+        assert (mixed.observation_size, mixed.action_size) == envs.sizes(MIXED, one_hot=True) == (39 + 4, 4)
+        assert (mixed.horizon, [info.has_success for info in mixed.infos]) == (1000, [False, True, False, True])
+        assert mixed.simulator.backend == "gymnasium and metaworld"
+        assert {"mujoco", "metaworld", "gymnasium"} <= set(mixed.simulator.versions)
+        obs, alone = mixed.reset(), {0: metaworld.reset(), 1: registered.reset()}
+        for number in range(503):
+            actions = random_actions(mixed, 1)[0] if number else np.zeros((4, 2, 4))
+            for tasks, shown in ((own, alone[0]), (theirs, alone[1])):
+                np.testing.assert_array_equal(obs[tasks, :, : shown.shape[-1]], shown)
+                assert not obs[tasks, :, shown.shape[-1] : 39].any()
+            np.testing.assert_array_equal(obs[:, 0, 39:], np.eye(4))
+            step = mixed.step(actions)
+            for tasks, env, index in ((own, metaworld, 0), (theirs, registered, 1)):
+                one = env.step(actions[tasks][..., : env.action_size])
+                for name in ("reward", "terminated", "truncated", "success", "episode_return", "episode_length"):
+                    np.testing.assert_array_equal(getattr(step, name)[tasks], getattr(one, name), err_msg=name)
+                alone[index] = one.obs
+            obs = step.obs
+            assert step.done[own].all() == (number == 499)
+
+
+@pytest.mark.parametrize("tasks", [BODIES, MIXED], ids=["bodies", "families"])
+def test_resume_is_exact(tasks: list, random_actions: Actions) -> None:
+    made = {"num_envs_per_task": 2, "seed": 4}
+    with envs.make(tasks, num_workers=2, **made) as straight:
+        actions = random_actions(straight, 60)
+        straight.reset()
+        for action in actions[:30]:
+            obs = straight.step(action).obs
+        state = straight.state_dict()
+        expected = [straight.step(action) for action in actions[30:]]
+    with envs.make(tasks, num_workers=1, **made) as resumed:
+        np.testing.assert_array_equal(resumed.load_state_dict(state), obs)
+        for action, other in zip(actions[30:], expected, strict=True):
+            for name, a, b in zip(envs.Step._fields, resumed.step(action), other, strict=True):
+                np.testing.assert_array_equal(a, b, err_msg=name)
+        with pytest.raises(ValueError, match="state"):
+            resumed.load_state_dict({"7.obs": obs})
+
+
+def test_seeds_decide_everything() -> None:
+    def starts(seed: int) -> np.ndarray:
+        with envs.make(MIXED, seed=seed) as env:
+            return env.reset()
+
+    np.testing.assert_array_equal(starts(1), starts(1))
+    assert (starts(1) != starts(2)).any(axis=-1).all()
+
+
+def test_what_does_not_fit_is_one_line() -> None:
+    for tasks, change, message in (
+        ([{"id": "Hopper-v5", "kwarg": {}}], {}, "must be {id: Name-v0, kwargs: {...}}, got"),
+        ([{"id": "Hopper-v5", "kwargs": {"a b": 1}}], {}, "names of arguments for keys, got 'a b'"),
+        ([{"id": "Hopper-v5", "kwargs": {"frame_skip": np.ones(2)}}], {}, "frame_skip of 'Hopper-v5' must be made of"),
+        (["Hopper-v5(4)"], {}, r"must be Name-v0\(key=value, ...\), got 'Hopper-v5\(4\)'"),
+        (["Hopper-v5(skip=open('x'))"], {}, "must be Name-v0"),
+        ([{"id": "Hopper-v5", "kwargs": {"colour": 1}}], {}, "cannot be made: .*colour"),
+        ([{"id": "reach-v3", "kwargs": {"goal": 1}}], {}, "Meta-World's take no arguments"),
+        (["Hopper-v5", HOPPER, HOPPER], {}, r"a task once, got 'Hopper-v5\(forward_reward_weight=2.0\)' 2 times"),
+        (["CustomEndless-v0"], {}, "horizon must be given: an episode of CustomEndless-v0 has no limit of its own"),
+        (MIXED, {"horizon": 0}, "horizon must be an integer >= 1, got 0"),
+        (["Hopper-v5"], {"backend": "envpool"}, "simulates Meta-World alone"),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            envs.make(tasks, **change)
+        assert "\n" not in str(error.value)
+
+
+def test_the_control_suite(random_actions: Actions) -> None:
+    pytest.importorskip("shimmy")
+    pytest.importorskip("dm_control")
+    tasks = ["dm_control/cartpole-swingup-v0", "dm_control/cheetah-run-v0"]
+    assert [info.limit for info in envs.task_infos(tasks)] == [1000, 1000]
+    ends = check_beside_stock(tasks, random_actions, 1005)
+    assert ends == {(name, False) for name in tasks}
