@@ -4,14 +4,18 @@ The docstring under a field is its help text. A saved run's `config.yaml` is thi
 Steps are environment transitions summed over tasks unless a name says otherwise.
 """
 
+from collections.abc import Mapping
 from operator import attrgetter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+import torch
+from pydantic import BeforeValidator, Field, model_validator
+from torch import Tensor
 
 from mtrl import envs
 from mtrl.agents.networks import ConditioningConfig, NetworkConfig
 from mtrl.agents.required_fields import SINGLE_TASK, legacy_differences
+from mtrl.envs.registered.names import with_arguments
 from mtrl.protocols import LEGACY
 from mtrl.runs.section import (
     Count,
@@ -27,19 +31,33 @@ from mtrl.runs.section import (
 )
 
 
+def _as_names(tasks: Any) -> Any:
+    """Tasks with keyword arguments as the one text that says both, `Name-v0(key=value)`; all else as it is."""
+    if isinstance(tasks, Mapping):
+        return with_arguments(tasks)
+    if isinstance(tasks, list | tuple):
+        return tuple(with_arguments(task) if isinstance(task, Mapping) else task for task in tasks)
+    return tasks
+
+
 class EnvConfig(Section):
     """Where the transitions come from."""
 
-    tasks: str | tuple[str, ...] = "MT10"
-    """A benchmark (`MT10`, `MT25`, `MT50`), one task (`MT1:reach-v3`), a list of Meta-World V3 task names, or a list
-    of registered Gymnasium environments (`Name-v0`, `module:Name-v0`) whose boxes have the same sizes."""
+    tasks: Annotated[str | tuple[str, ...], BeforeValidator(_as_names)] = "MT10"
+    """A benchmark (`MT10`, `MT25`, `MT50`), one task (`MT1:reach-v3`, `Hopper-v5`), or a list of any of Meta-World V3's
+    tasks and of registered Gymnasium environments (`Name-v0`, `module:Name-v0`, `dm_control/cheetah-run-v0`,
+    `{id: Name-v0, kwargs: {...}}`): vectors of whatever sizes, padded to the longest."""
     backend: Literal["metaworld", "envpool"] = "metaworld"
     """Training simulator of Meta-World's tasks: `metaworld` is exact; `envpool` is faster, with another MuJoCo, other
     goals and some other rewards."""
     num_envs_per_task: Annotated[int, Field(gt=0, le=10_000)] = 4
     """Environments of each task, stepped together."""
-    horizon: Count = 200
-    """Steps after which a training episode is truncated (bootstrapped through, never terminal)."""
+    horizon: Count | None = None
+    """Steps after which a training episode is truncated (bootstrapped through, never terminal); a task's own limit
+    holds as well, and is all that there is if null. Of Meta-World alone null becomes 200."""
+    normalized_observations: Literal["auto", "all", "none"] = "auto"
+    """Of which tasks each number observed is shifted and scaled by its running mean and deviation in training, the
+    task's own; `auto`: of all but Meta-World's. They are part of the policy: evaluations and exports leave them be."""
     goal_seed: Seed | None = None
     """Decides the goals, as in `metaworld.MT10(seed)`; null for the run's seed."""
     num_goals: Annotated[int, Field(ge=1, le=50)] = 50
@@ -94,8 +112,11 @@ class AgentConfig(Section):
     """First entropy temperature alpha of every task."""
     temperature: Literal["per_task", "shared"] = "per_task"
     """Whether each task has its own temperature."""
-    target_entropy: Annotated[float, Field(ge=-1e6, le=1e6)] = -2.0
-    """Policy entropy that the temperatures are steered to, in nats."""
+    target_entropy: Annotated[float, Field(ge=-1e6, le=1e6)] | None = None
+    """Policy entropy that the temperatures of all tasks are steered to, in nats; null for
+    `target_entropy_per_dimension` times the numbers that the task's action has."""
+    target_entropy_per_dimension: Annotated[float, Field(ge=-1e6, le=1e6)] = -0.5
+    """See `target_entropy`: -0.5 is BRC's (-2 in Meta-World), -1 that of Haarnoja et al. (2018b)."""
     log_std_min: Annotated[float, Field(ge=-100, le=100)] = -10.0
     """Smallest log standard deviation of the policy before the tanh."""
     log_std_max: Annotated[float, Field(ge=-100, le=100)] = 2.0
@@ -115,6 +136,12 @@ class AgentConfig(Section):
             got = f"{self.log_std_min} and {self.log_std_max}"
             raise ValueError(f"agent.log_std_min must be below agent.log_std_max, got {got}")
         return self
+
+    def target_entropy_of(self, action_sizes: Tensor) -> Tensor:
+        """Policy entropies to steer to, for tasks whose actions have so many numbers; of the same shape."""
+        if self.target_entropy is None:
+            return self.target_entropy_per_dimension * action_sizes
+        return torch.full(action_sizes.shape, self.target_entropy, device=action_sizes.device)
 
     def learning_rate_at(self, share: float) -> float:
         """The step size at a point of the run, `share` of the budget in [0, 1]."""
@@ -168,8 +195,8 @@ class EvaluationConfig(Section):
     training, with the settings of configs/mt10/paper-legacy.yaml; biased upwards, to be read beside old tables only."""
     episodes: Count = 50
     """Episodes per task; 50 visits every goal of the benchmark once."""
-    horizon: Count = 500
-    """Steps of an episode; a registered environment may end it earlier."""
+    horizon: Count | None = None
+    """Steps of an episode, as in `env.horizon`; of Meta-World alone null becomes 500."""
     goal_seed: Seed | None = None
     """Decides the goals; null for those of training, another number for goals that training never saw."""
 
@@ -201,6 +228,25 @@ class Config(RunConfig):
     }
 
     @model_validator(mode="after")
+    def _meta_worlds_horizons(self) -> Self:
+        """Without a number Meta-World's are those of the recipe and of the benchmark; it steps no further than this."""
+        try:
+            metaworld = envs.are_metaworld(envs.task_names(self.env.tasks))
+        except (ValueError, ModuleNotFoundError):
+            return self  # told where the environments are made
+        if not metaworld:
+            return self
+        for name, usual in (("env", 200), ("evaluation", envs.MAX_HORIZON)):
+            section = getattr(self, name)
+            if section.horizon is None:
+                object.__setattr__(self, name, section.model_copy(update={"horizon": usual}))
+            elif section.horizon > envs.MAX_HORIZON:
+                raise ValueError(
+                    f"{name}.horizon must be at most {envs.MAX_HORIZON} in Meta-World, got {section.horizon}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _single_task_agents_can(self) -> Self:
         kind = self.agent.single_task
         for name, wanted in SINGLE_TASK[kind].items():
@@ -222,15 +268,4 @@ class Config(RunConfig):
     def _old_settings_for_the_old_protocol(self) -> Self:
         if self.evaluation.protocol == LEGACY and (different := legacy_differences(self)):
             raise ValueError(f"with evaluation.protocol=legacy {'; '.join(different)}")
-        return self
-
-    @model_validator(mode="after")
-    def _meta_world_steps_no_further(self) -> Self:
-        try:
-            metaworld = envs.are_metaworld(envs.task_names(self.env.tasks))
-        except ValueError:
-            return self  # told where the environments are made
-        for section, horizon in (("env", self.env.horizon), ("evaluation", self.evaluation.horizon)):
-            if metaworld and horizon > envs.MAX_HORIZON:
-                raise ValueError(f"{section}.horizon must be at most {envs.MAX_HORIZON} in Meta-World, got {horizon}")
         return self

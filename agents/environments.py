@@ -1,6 +1,6 @@
 """A run's environments: those that it trains on, and those that it is evaluated on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from mtrl import envs
@@ -74,7 +74,7 @@ def _make(
     num_envs_per_task: int,
     seed: int,
     backend: str,
-    horizon: int,
+    horizon: int | None,
     goal_seed: int | None,
     num_workers: int,
     goal_order: str = "random",
@@ -96,6 +96,12 @@ def _make(
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def shown_horizon(infos: Sequence[envs.TaskInfo], horizon: int | None) -> int | str:
+    """The steps of an episode, for a record: one number, or what there is where tasks differ."""
+    steps = envs.horizons(infos, horizon)
+    return steps[0] if len(set(steps)) == 1 else f"{min(steps)} to {max(steps)}, each task's own"
 
 
 def training_workers(section: EnvConfig, cores: int) -> int:

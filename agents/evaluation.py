@@ -9,6 +9,7 @@ import torch
 
 from mtrl import envs
 from mtrl.agents.interface import AnyLearner, act_alone
+from mtrl.agents.reference_returns import normalized
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""
@@ -26,19 +27,22 @@ class EvaluationResult:
     returns: np.ndarray
     """Undiscounted sums of reward."""
     simulator: envs.SimulatorInfo
+    has_success: tuple[bool, ...]
+    """Of each task, whether it tells of success; where it does not, there is none to speak of."""
 
     def per_task(self) -> list[dict[str, Any]]:
         """One row a task, as written to `evaluation.json`."""
-        return [
-            {
-                "name": name,
-                "episodes": self.returns.shape[1],
-                "success_any": float(self.success_any[i].mean()),
-                "success_final": float(self.success_final[i].mean()),
-                "mean_return": float(self.returns[i].mean()),
-            }
-            for i, name in enumerate(self.tasks)
-        ]
+        return [self._row(task) for task in range(len(self.tasks))]
+
+    def _row(self, task: int) -> dict[str, Any]:
+        name, mean_return = self.tasks[task], float(self.returns[task].mean())
+        row: dict[str, Any] = {"name": name, "episodes": self.returns.shape[1]}
+        if self.has_success[task]:
+            row["success_any"] = float(self.success_any[task].mean())
+            row["success_final"] = float(self.success_final[task].mean())
+            return row | {"mean_return": mean_return}
+        share = normalized(name, mean_return)
+        return row | {"mean_return": mean_return} | ({} if share is None else {"normalized_return": share})
 
 
 def evaluate_policy(
@@ -80,7 +84,8 @@ def evaluate_policy(
     def in_turn(values: np.ndarray) -> np.ndarray:
         return values.transpose(0, 2, 1).reshape(-1, episodes)  # [T, E, rounds] to [T, episodes], round after round
 
-    return EvaluationResult(env.tasks, in_turn(any_step), in_turn(final), in_turn(returns), env.simulator)
+    has_success = tuple(info.has_success for info in env.infos)
+    return EvaluationResult(env.tasks, in_turn(any_step), in_turn(final), in_turn(returns), env.simulator, has_success)
 
 
 def deterministic_policy(learner: AnyLearner, replica: int) -> Policy:

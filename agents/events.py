@@ -1,7 +1,7 @@
 """The lines of `metrics.jsonl`. Per-task values are mappings from task name; a step is summed over tasks."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from mtrl import envs
 from mtrl.agents.evaluation import EvaluationResult
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.recent_episodes import RecentEpisodes
+from mtrl.agents.scores import normalized_returns
 from mtrl.nested import map_leaves
 from mtrl.runs import devices, versions
 from mtrl.runs.events import Evaluation, Start, Train
@@ -34,6 +35,8 @@ def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, 
         "simulator": asdict(env.simulator),
         "git_commit": versions.git_commit(),
     }
+    if others := [info.name for info in env.infos if not info.has_success]:
+        event["returns_only"] = others
     if step:
         event["resumed_at_step"] = step
     return event
@@ -41,7 +44,7 @@ def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, 
 
 def train(
     counters: Train,
-    tasks: tuple[str, ...],
+    infos: Sequence[envs.TaskInfo],
     recent: RecentEpisodes,
     reward_factor: np.ndarray,
     metrics: Metrics | None,
@@ -50,21 +53,24 @@ def train(
 
     Args:
         counters: steps, updates, seconds, rates, and the shares of the time since the last such event.
-        tasks: names.
+        infos: of the tasks.
         recent: training episodes.
         reward_factor: what rewards are multiplied with when sampled, `[T]`.
         metrics: of the last update and one replica, `[1, ...]`; None before the first.
     """
 
     def per_task(values: Iterable[float | None] | Tensor | np.ndarray) -> dict[str, float | None]:
-        return {task: _known(value) for task, value in zip(tasks, values, strict=True)}
+        return {info.name: _known(value) for info, value in zip(infos, values, strict=True)}
 
-    event: Train = {
-        **counters,
-        "success": per_task(recent.success()),
-        "return": per_task(recent.mean_return()),
-        "reward_factor": per_task(reward_factor),
-    }
+    told = {info.name for info in infos if info.has_success}
+    returns = per_task(recent.mean_return())
+    event: Train = {**counters}
+    if told:
+        event["success"] = {task: rate for task, rate in per_task(recent.success()).items() if task in told}
+    event["return"] = returns
+    if shares := normalized_returns({task: value for task, value in returns.items() if task not in told}):
+        event["normalized_return"] = shares
+    event["reward_factor"] = per_task(reward_factor)
     if metrics is None:
         return event
     components = {"critic": metrics.critic, "actor": metrics.actor}
@@ -93,16 +99,20 @@ def _known(value: float | Tensor | None) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def evaluation(step: int, wall_s: float, horizon: int, episodes: int, result: EvaluationResult) -> Evaluation:
+def evaluation(step: int, wall_s: float, horizon: int | str, episodes: int, result: EvaluationResult) -> Evaluation:
     """An evaluation of the deterministic policy during training."""
     rows = result.per_task()
-    return {
+    event: Evaluation = {
         "kind": "evaluation",
         "step": step,
         "wall_s": wall_s,
         "protocol": {"horizon": horizon, "episodes": episodes},
         "simulator": asdict(result.simulator),
-        "success_any": {row["name"]: row["success_any"] for row in rows},
-        "success_final": {row["name"]: row["success_final"] for row in rows},
-        "return": {row["name"]: row["mean_return"] for row in rows},
     }
+    if any(result.has_success):
+        event["success_any"] = {row["name"]: row["success_any"] for row in rows if "success_any" in row}
+        event["success_final"] = {row["name"]: row["success_final"] for row in rows if "success_final" in row}
+    event["return"] = {row["name"]: row["mean_return"] for row in rows}
+    if any("normalized_return" in row for row in rows):
+        event["normalized_return"] = {r["name"]: r["normalized_return"] for r in rows if "normalized_return" in r}
+    return event

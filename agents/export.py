@@ -99,6 +99,8 @@ def _metadata(saved: SavedPolicy) -> dict[str, Any]:
         "tasks": list(saved.tasks),
         "observation_size": saved.sizes.observation,
         "action_size": saved.sizes.action,
+        "observation_sizes": [info.observation for info in saved.infos],
+        "action_sizes": [info.action for info in saved.infos],
         "one_hot": env.one_hot,
         "goals_visible": env.goals_visible,
         "config": saved.config.name,

@@ -8,30 +8,46 @@ import torch
 from mtrl.agents.config import Config
 from mtrl.agents.interface import AnyLearner
 from mtrl.agents.learner import Learner
+from mtrl.agents.normalization import NormalizingLearner, normalized_numbers
 from mtrl.agents.single_task import SingleTaskLearner
+from mtrl.envs import TaskInfo
 from mtrl.extras import install
 
 
-def make_learner(
-    config: Config,
-    num_tasks: int,
-    observation_size: int,
-    action_size: int,
-    device: torch.device,
-    seeds: Sequence[int],
-) -> AnyLearner:
-    """The learner that `agent.single_task` names; arguments as for `mtrl.agents.Learner`."""
-    arguments = config, num_tasks, observation_size, action_size, device, seeds
+def make_learner(config: Config, infos: Sequence[TaskInfo], device: torch.device, seeds: Sequence[int]) -> AnyLearner:
+    """The learner that `agent.single_task` names, of observations that are normalised where they are to be.
+
+    Args:
+        config: of the run, its precision chosen.
+        infos: of the tasks.
+        device: of all tensors.
+        seeds: of the replicas.
+    """
+    num_tasks = len(infos)
+    observation_size = max(info.observation for info in infos) + config.env.one_hot * num_tasks
+    sizes = [info.action for info in infos]
+    arguments = config, num_tasks, observation_size, max(sizes), device, seeds
+    action_sizes = None if len(set(sizes)) == 1 else [sizes] * len(seeds)
+    learner: AnyLearner
     match config.agent.single_task:
         case "none":
-            return Learner(*arguments)
+            learner = Learner(*arguments, action_sizes)
         case "ours":
-            return SingleTaskLearner(*arguments)
+            learner = SingleTaskLearner(*arguments, action_sizes)
         case "stable_baselines3":
             # Their package need not be installed.
             from mtrl.agents.single_task_sb3 import StableBaselines3Learner
 
-            return StableBaselines3Learner(*arguments)
+            learner = StableBaselines3Learner(*arguments, action_sizes, _observed(config, infos))
+    numbers = normalized_numbers(config.env, infos, observation_size)
+    return NormalizingLearner(learner, numbers, len(seeds)) if numbers.any() else learner
+
+
+def _observed(config: Config, infos: Sequence[TaskInfo]) -> list[list[int]]:
+    """The places of a task's own numbers in the padded observation, its one-hot vector's among them."""
+    longest, num_tasks = max(info.observation for info in infos), len(infos)
+    one_hot = range(longest, longest + config.env.one_hot * num_tasks)
+    return [[*range(info.observation), *one_hot] for info in infos]
 
 
 def check_installed(config: Config) -> None:

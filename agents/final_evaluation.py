@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from mtrl.agents.config import Config, EvaluationConfig
-from mtrl.agents.environments import evaluation_env, simulating
+from mtrl.agents.environments import evaluation_env, shown_horizon, simulating
 from mtrl.agents.evaluation import evaluate_policy
 from mtrl.agents.phases import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.agents.required_fields import legacy_differences
 from mtrl.agents.saved_policy import load_policy
+from mtrl.envs import MAX_HORIZON
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
@@ -93,7 +94,7 @@ def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event
     return {
         "protocol": {
             "name": MODERN,
-            "horizon": config.evaluation.horizon,
+            "horizon": shown_horizon(saved.infos, config.evaluation.horizon),
             "episodes": count,
             "policy": "deterministic, the last checkpoint",
             "goals": result.simulator.goals,
@@ -113,7 +114,7 @@ def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event
 def _modern(config: Config) -> Config:
     """The run's configuration with the protocol's reward and goals, whatever it was trained with."""
     env = config.env.model_copy(update={"reward_version": _REWARD, "num_goals": _GOALS})
-    settings = EvaluationConfig() if config.evaluation.protocol == LEGACY else config.evaluation
+    settings = EvaluationConfig(horizon=MAX_HORIZON) if config.evaluation.protocol == LEGACY else config.evaluation
     return config.model_copy(update={"env": env, "evaluation": settings})
 
 
@@ -168,4 +169,12 @@ def _score(config: Config, events: list[Logged], logged: list[Evaluation]) -> Re
 
 
 def _mean(rows: list[Record]) -> dict[str, float]:
-    return {key: float(np.mean([row[key] for row in rows])) for key in ("success_any", "success_final", "mean_return")}
+    """Over the tasks that have it: success of those that tell of any, the return's place between references of others.
+
+    Returns themselves, which no two tasks need share, are averaged over all.
+    """
+    means = {}
+    for key in ("success_any", "success_final", "mean_return", "normalized_return"):
+        if known := [row[key] for row in rows if key in row]:
+            means[key] = float(np.mean(known))
+    return means

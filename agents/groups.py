@@ -8,6 +8,7 @@ import torch
 
 from mtrl import envs
 from mtrl.agents.config import Config
+from mtrl.agents.environments import shown_horizon
 from mtrl.agents.final_evaluation import evaluate
 from mtrl.agents.training import seeds_per_process, train
 from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
@@ -105,7 +106,8 @@ def _is_evaluated(folder: Path, config: Config, step: int) -> bool:
     try:
         record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
         protocol = record["protocol"]
-        wanted = (step, config.evaluation.episodes, config.evaluation.horizon)
+        horizon = shown_horizon(envs.task_infos(config.env.tasks), config.evaluation.horizon)
+        wanted = (step, config.evaluation.episodes, horizon)
         return (record["checkpoint"]["step"], protocol["episodes"], protocol["horizon"]) == wanted
     except (UserError, KeyError):
         return False

@@ -42,6 +42,9 @@ class AnyLearner(Protocol):
     def actor_function(self, replica: int) -> ActorFunction:
         """The deterministic policy of one replica."""
 
+    def observe(self, observation: Tensor) -> None:
+        """Takes note of observations `[S, T, E, O]` that training has come to."""
+
     def update(self, batch: Batch) -> Metrics:
         """One update, with a batch `[S, T, B, ...]`."""
 

@@ -25,6 +25,9 @@ from mtrl.agents.replica_states import join, take
 from mtrl.agents.update import Update
 from mtrl.runs.loading import copy_checked, load_optimizer, whole
 
+MASK = "action_mask"
+"""Among a task's own tensors: 1 for the numbers that its action has and 0 for those behind them, `[A]`."""
+
 
 class Learner:
     """Soft actor-critics, one a seed, whose shared parameters follow aggregated per-task gradients.
@@ -41,6 +44,7 @@ class Learner:
         action_size: `A`.
         device: of all tensors.
         seeds: of the replicas; each decides first parameters, noise and exploration of its own.
+        action_sizes: the numbers that an action of each task has, `[S][T]`, where some have fewer than `A`.
 
     Raises:
         ValueError: the precision is `auto`.
@@ -54,6 +58,7 @@ class Learner:
         action_size: int,
         device: torch.device,
         seeds: Sequence[int],
+        action_sizes: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.config, self.device, self.seeds, self.num_tasks = config.agent, device, tuple(seeds), num_tasks
         self.functions = functions = soft_actor_critic(config.agent, observation_size, action_size, dtype_of(config))
@@ -71,7 +76,19 @@ class Learner:
             [self.log_alpha], config.agent.learning_rate, betas=(0.5, 0.999), fused=True
         )
         self._optimizers = self.critic.optimizer, self.actor.optimizer, temperature_optimizer
-        self._update = Update(config.agent, self.critic, self.actor, self.target, self.log_alpha, temperature_optimizer)
+        own = torch.tensor(action_sizes or [[action_size] * num_tasks] * len(self.seeds), device=device)  # [S, T]
+        self.is_uniform = bool((own == action_size).all())
+        self.action_mask = (torch.arange(action_size, device=device) < own[..., None]).float()  # [S, T, A]
+        self._update = Update(
+            config.agent,
+            self.critic,
+            self.actor,
+            self.target,
+            self.log_alpha,
+            temperature_optimizer,
+            self.action_mask,
+            config.agent.target_entropy_of(own),
+        )
         self.generators = [Generator(device).manual_seed(seed) for seed in self.seeds]
         self.num_updates = 0
 
@@ -84,7 +101,7 @@ class Learner:
             noise: standard normal, `[S, T, E, A]`; None for the deterministic action.
 
         Returns:
-            `[S, T, E, A]`, in (-1, 1).
+            `[S, T, E, A]`, in (-1, 1); 0 behind the numbers of a task's own.
         """
 
         def of_one_replica(actor: NetworkParameters, observation: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,16 +109,22 @@ class Learner:
             return mean, log_std
 
         mean, log_std = vmap(of_one_replica)(self.actor.parameters, observation)  # [S, T, E, A] each
-        return (mean if noise is None else mean + log_std.exp() * noise).tanh()
+        return (mean if noise is None else mean + log_std.exp() * noise).tanh() * self.action_mask[:, :, None]
 
     def actor_function(self, replica: int) -> ActorFunction:
         """The deterministic policy of one replica, as a function of its parameters now."""
         shared, own = ({name: t[replica] for name, t in group.items()} for group in self.actor.parameters)
-        return ActorFunction(shared, own, self.mean_action)
+        return ActorFunction(shared, own | self.padding(slice(replica, replica + 1)), self.mean_action)
+
+    def padding(self, replicas: slice) -> dict[str, Tensor]:
+        """What `mean_action` needs of each task where some have shorter actions, `[S T, A]` of these replicas."""
+        mask = self.action_mask[replicas].flatten(0, 1)
+        return {} if self.is_uniform else {MASK: mask}
 
     def mean_action(self, shared: dict[str, Tensor], own: dict[str, Tensor], observation: Tensor) -> Tensor:
         """See `ActorFunction.action`."""
-        return self.functions.gaussian(self.functions.actor({}, shared, own, observation)).mode
+        mode = self.functions.gaussian(self.functions.actor({}, shared, own, observation)).mode
+        return mode * own[MASK] if MASK in own else mode
 
     def update(self, batch: Batch) -> Metrics:
         """One update: critics, then (every `actor_every`-th time) actor and temperatures, then targets.
@@ -121,6 +144,9 @@ class Learner:
     def noise(self, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers of this shape from each replica's own generator, `[S, *shape]`."""
         return torch.stack([torch.randn(*shape, generator=g, device=self.device) for g in self.generators])
+
+    def observe(self, observation: Tensor) -> None:
+        """Observations are taken as they are: nothing is to be noted of them."""
 
     def set_progress(self, share: float) -> None:
         """Sets the step sizes for a point of the run, `share` of the budget in [0, 1]."""

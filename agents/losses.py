@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     observation: Tensor
     """`[B, O]`"""
     action: Tensor
-    """`[B, A]`, in (-1, 1)."""
+    """`[B, A]`, in (-1, 1); 0 behind the numbers of the task's own."""
     reward: Tensor
     """`[B]`, scaled; the discounted sum of several for n-step returns."""
     next_observation: Tensor
@@ -44,20 +44,21 @@ class Gaussian(NamedTuple):
     log_std: Tensor
     """`[..., A]`"""
 
-    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def sample(self, noise: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Squashed action and its log density.
 
         Args:
             noise: standard normal, `[..., A]`.
+            mask: 1 for the numbers that the task's action has and 0 for those behind them, `[..., A]`.
 
         Returns:
-            Action in (-1, 1), `[..., A]`; log density `[...]`.
+            Action in (-1, 1), `[..., A]`, 0 behind its own numbers; log density of these, `[...]`.
         """
         before = self.mean + self.log_std.exp() * noise
         log_normal = -0.5 * noise**2 - self.log_std - 0.5 * math.log(2 * math.pi)
         # log(1 - tanh(u)^2), written so that it does not overflow or lose digits for large |u|.
         log_slope = 2 * (math.log(2) - before - functional.softplus(-2 * before))
-        return before.tanh(), (log_normal - log_slope).sum(-1)
+        return before.tanh() * mask, ((log_normal - log_slope) * mask).sum(-1)
 
     @property
     def mode(self) -> Tensor:
@@ -96,6 +97,7 @@ class SoftActorCritic:
         frozen: Sequence[NetworkParameters],
         batch: Batch,
         alpha: Tensor,
+        mask: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Soft Bellman residual of the twin critics (eq. 5 and 6).
@@ -107,13 +109,14 @@ class SoftActorCritic:
             frozen: parameters of the target critics and of the policy.
             batch: transitions `[T, B, ...]`; a truncated one bootstraps like any other.
             alpha: temperatures, `[T]`.
+            mask: 1 for the numbers that a task's action has, else 0, `[T, A]`.
             noise: standard normal, `[T, B, A]`; makes the next action, at the *next* observation.
 
         Returns:
             Losses `[T]`; mean values of the batch `[T]`.
         """
         target, actor = frozen
-        next_action, log_density = self.policy({}, *actor, batch.next_observation).sample(noise)
+        next_action, log_density = self.policy({}, *actor, batch.next_observation).sample(noise, mask.unsqueeze(-2))
         next_outputs = self.critic({}, *target, batch.next_observation, next_action)  # [2, T, B, N]
         outputs = self.critic(tape, shared, own, batch.observation, batch.action)  # [2, T, B, N]
         bonus = -alpha.unsqueeze(-1) * log_density  # [T, B]
@@ -129,6 +132,7 @@ class SoftActorCritic:
         frozen: Sequence[NetworkParameters],
         observation: Tensor,
         alpha: Tensor,
+        mask: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Expected entropy-regularised value, negated (eq. 9); arguments as in `critic_loss`, frozen are the critics.
@@ -137,7 +141,7 @@ class SoftActorCritic:
             Losses `[T]`; entropies (mean of minus the log density) `[T]`.
         """
         (critic,) = frozen
-        action, log_density = self.policy(tape, shared, own, observation).sample(noise)
+        action, log_density = self.policy(tape, shared, own, observation).sample(noise, mask.unsqueeze(-2))
         value = self._value(self.critic({}, *critic, observation, action))
         return (alpha.unsqueeze(-1) * log_density - value).mean(-1), -log_density.mean(-1)
 

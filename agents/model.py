@@ -98,7 +98,7 @@ class MultiTaskSAC:
         self.tasks = envs.task_names(config.env.tasks)
         self.sizes = envs.sizes(self.tasks, config.env.one_hot)
         agent_seed, _, noise_seed = streams(self.seed)
-        self._learner = make_learner(self.config, len(self.tasks), *self.sizes, self.device, [agent_seed])
+        self._learner = make_learner(self.config, envs.task_infos(self.tasks), self.device, [agent_seed])
         if state:
             with checkpoint.taking(place):
                 self._learner.load_state_dict([state["agent"]])

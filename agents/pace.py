@@ -42,7 +42,8 @@ def budget(config: Config, num_replicas: int, train_workers: int, eval_workers: 
         eval_workers: of an evaluation.
     """
     num_tasks, settings, evaluation = len(envs.task_names(config.env.tasks)), config.training, config.evaluation
-    simulated_steps = num_tasks * evaluation.horizon * num_replicas  # of an episode of every task
+    steps = envs.horizons(envs.task_infos(config.env.tasks), evaluation.horizon)
+    simulated_steps = sum(steps) * num_replicas  # of an episode of every task
     return Budget(
         steps=config.steps,
         warmup_steps=min(config.steps, settings.warmup_steps),

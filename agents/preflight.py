@@ -32,6 +32,11 @@ def check(config: Config, num_seeds: int) -> None:
         sizes = envs.sizes(tasks, config.env.one_hot)
     except ValueError as error:
         raise UserError(f"env.{error}") from error
+    for section, horizon in (("env", config.env.horizon), ("evaluation", config.evaluation.horizon)):
+        try:
+            _horizons(config, horizon)
+        except ValueError as error:
+            raise UserError(f"{section}.{error}") from error
     check_installed(config)
     if config.agent.single_task == "none":
         try_method(config.method, len(tasks), (num_seeds,))
@@ -50,7 +55,8 @@ def notes(config: Config) -> list[str]:
             f"nothing will be learned: steps {config.steps:,} are no more than "
             f"training.warmup_steps {config.training.warmup_steps:,}"
         )
-    whole = config.env.horizon * config.env.num_envs_per_task * tasks
+    # All step together: the first episode to end is that of the shortest horizon.
+    whole = min(_horizons(config, config.env.horizon)) * config.env.num_envs_per_task * tasks
     if whole > config.steps:
         told.append(
             f"no episode may end in training: the first takes {whole:,} steps of all environments together, "
@@ -65,16 +71,21 @@ def _needs(config: Config, num_seeds: int, num_tasks: int, sizes: envs.Sizes) ->
     row = 2 * sizes.observation + sizes.action + 3
     batch = num_seeds * num_tasks * training.batch_per_task
     widest = max(config.agent.actor.width, config.agent.critic.width)
-    actions = num_tasks * sizes.action * _FLOAT
+    actions, horizon = num_tasks * sizes.action * _FLOAT, max(_horizons(config, section.horizon))
     return {
         "training.replay_capacity_per_task": num_seeds * num_tasks * training.replay_capacity_per_task * row * _FLOAT,
         "training.batch_per_task": batch * (row + widest) * _FLOAT,
-        "env.horizon times env.num_envs_per_task": num_seeds * section.horizon * section.num_envs_per_task * actions,
-        "evaluation.horizon": config.evaluation.horizon * MOST_ENVS_PER_TASK * actions,
+        "env.horizon times env.num_envs_per_task": num_seeds * horizon * section.num_envs_per_task * actions,
+        "evaluation.horizon": max(_horizons(config, config.evaluation.horizon)) * MOST_ENVS_PER_TASK * actions,
         "agent.actor": num_seeds * _STATES * _parameters(config.agent.actor) * _FLOAT,
         "agent.critic": num_seeds * 2 * _STATES * _parameters(config.agent.critic) * _FLOAT,
         "agent.num_atoms": batch * 2 * config.agent.num_atoms * _FLOAT,
     }
+
+
+def _horizons(config: Config, horizon: int | None) -> tuple[int, ...]:
+    """Steps of an episode of each task."""
+    return envs.horizons(envs.task_infos(config.env.tasks), horizon)
 
 
 def _parameters(config: NetworkConfig) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from mtrl import envs
 from mtrl.agents.environments import evaluation_env, simulating
 from mtrl.agents.evaluation import EvaluationResult, evaluate_policy
 from mtrl.agents.saved_policy import load_policy
@@ -51,7 +52,7 @@ def record_episodes(
         UserError: there is no run, no readable checkpoint or no such device.
     """
     saved = load_policy(folder, device)
-    horizon = saved.config.evaluation.horizon
+    horizon = envs.horizons(saved.infos, saved.config.evaluation.horizon)[0]  # alike for all of Meta-World
     actions: list[np.ndarray] = []
     seen: list[np.ndarray] = []
 

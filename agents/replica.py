@@ -13,15 +13,16 @@ from torch import Tensor
 from mtrl import envs
 from mtrl.agents import events
 from mtrl.agents.config import Config
-from mtrl.agents.environments import evaluation_env, training_env
+from mtrl.agents.environments import evaluation_env, shown_horizon, training_env
 from mtrl.agents.evaluation import Policy, evaluate_policy
 from mtrl.agents.exploration import CorrelatedNoise
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.agents.replica_states import take
 from mtrl.agents.reward_scale import make_reward_scale
+from mtrl.agents.scores import score_means
 from mtrl.agents.seeds import streams
-from mtrl.runs.events import Told, Train
+from mtrl.runs.events import ScoreMeans, Told, Train
 from mtrl.runs.folder import MetricsLog
 
 
@@ -74,30 +75,33 @@ class Replica:
         self.observation = step.obs
         return before, step
 
-    def success(self) -> float | None:
-        """Mean over tasks of the training episodes' any-step success; None before the first has ended."""
-        rates = [rate for rate in self.recent.success() if rate is not None]
-        return float(np.mean(rates)) if rates else None
+    def score_means(self) -> ScoreMeans:
+        """Means over tasks of the training episodes' any-step success, or returns; None before the first has ended."""
+        return score_means(self.env.infos, self.recent.success(), self.recent.mean_return())
 
     def task_success(self) -> dict[str, float | None]:
-        """The training episodes' any-step success, by task; None before the first has ended."""
-        return dict(zip(self.env.tasks, self.recent.success(), strict=True))
+        """The training episodes' any-step success, of the tasks that tell of it; None before the first has ended."""
+        rates = zip(self.env.infos, self.recent.success(), strict=True)
+        return {info.name: rate for info, rate in rates if info.has_success}
+
+    def task_returns(self) -> dict[str, float | None]:
+        """The training episodes' undiscounted returns, of the other tasks; None before the first has ended."""
+        returns = zip(self.env.infos, self.recent.mean_return(), strict=True)
+        return {info.name: value for info, value in returns if not info.has_success}
 
     def log_train(self, counters: Train, metrics: Metrics | None, index: int) -> None:
         """Write how training stands, with this replica's part of the metrics."""
         own = None if metrics is None else take(metrics, index)
         self._write(
-            events.train(
-                {**counters, "success_mean": self.success()}, self.env.tasks, self.recent, self.scale.factor(), own
-            )
+            events.train({**counters, **self.score_means()}, self.env.infos, self.recent, self.scale.factor(), own)
         )
 
     def log_evaluation(self, step: int, wall_s: float, policy: Policy) -> None:
         """Evaluate a policy and write how it does."""
         episodes = self.config.training.eval_episodes
         with evaluation_env(self.config, self.seed, episodes, self.cores) as env:
-            result = evaluate_policy(policy, env, episodes)
-        self._write(events.evaluation(step, wall_s, self.config.evaluation.horizon, episodes, result))
+            result, horizon = evaluate_policy(policy, env, episodes), shown_horizon(env.infos, env.horizon)
+        self._write(events.evaluation(step, wall_s, horizon, episodes, result))
 
     def state_dict(self) -> dict[str, Any]:
         """Its part of a checkpoint."""

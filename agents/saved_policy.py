@@ -26,6 +26,8 @@ class SavedPolicy(NamedTuple):
     """Environment steps, summed over tasks, at the checkpoint."""
     updates: int
     sizes: envs.Sizes
+    infos: tuple[envs.TaskInfo, ...]
+    """Of the tasks."""
     actor: ActorFunction
     """The policy as a function of its parameters."""
 
@@ -45,10 +47,10 @@ def load_policy(folder: Path, device: str, precision: Precision | None = None) -
     state = checkpoint.load_newest(folder / "checkpoints", config)
     place = devices.choose(device)
     tasks = envs.task_names(config.env.tasks)
-    sizes = envs.sizes(tasks, config.env.one_hot)
+    sizes, infos = envs.sizes(tasks, config.env.one_hot), envs.task_infos(tasks)
     if precision:
         config = with_precision(config, precision)
-    learner = make_learner(config, len(tasks), *sizes, place, config.seeds)
+    learner = make_learner(config, infos, place, config.seeds)
     with checkpoint.taking(folder / "checkpoints"):
         learner.load_state_dict([state["agent"]])
     torch.set_num_threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores
@@ -59,5 +61,6 @@ def load_policy(folder: Path, device: str, precision: Precision | None = None) -
         step=state["step"],
         updates=state["agent"]["num_updates"],
         sizes=sizes,
+        infos=infos,
         actor=learner.actor_function(0),
     )

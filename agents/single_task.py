@@ -32,10 +32,12 @@ class SingleTaskLearner:
         action_size: int,
         device: torch.device,
         seeds: Sequence[int],
+        action_sizes: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.num_seeds, self.num_tasks = len(seeds), num_tasks
         own_seeds = [number for seed in seeds for number in task_seeds(seed, num_tasks)]
-        self.learner = Learner(config, 1, observation_size, action_size, device, own_seeds)
+        own_sizes = action_sizes and [[size] for sizes in action_sizes for size in sizes]
+        self.learner = Learner(config, 1, observation_size, action_size, device, own_seeds, own_sizes)
 
     @property
     def device(self) -> torch.device:
@@ -56,14 +58,20 @@ class SingleTaskLearner:
         agents = slice(replica * self.num_tasks, (replica + 1) * self.num_tasks)
         shared, own = self.learner.actor.parameters
         both = {name: t[agents] for name, t in shared.items()} | {name: t[agents, 0] for name, t in own.items()}
+        padding = self.learner.padding(agents)
         function = self.learner.mean_action
 
         def action(_: dict[str, Tensor], parameters: dict[str, Tensor], observation: Tensor) -> Tensor:
             return function(
-                {name: parameters[name] for name in shared}, {name: parameters[name] for name in own}, observation
+                {name: parameters[name] for name in shared},
+                {name: parameters[name] for name in (*own, *padding)},
+                observation,
             )
 
-        return ActorFunction({}, both, action)
+        return ActorFunction({}, both | padding, action)
+
+    def observe(self, observation: Tensor) -> None:
+        """See `Learner`."""
 
     def update(self, batch: Batch) -> Metrics:
         """See `Learner`."""

@@ -19,7 +19,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.sac.policies import Actor as TheirActor
 from torch import Generator, Tensor
-from torch.func import functional_call, stack_module_state
+from torch.func import functional_call
 
 from mtrl.agents.config import Config
 from mtrl.agents.interface import ActorFunction
@@ -40,40 +40,60 @@ class StableBaselines3Learner:
         action_size: int,
         device: torch.device,
         seeds: Sequence[int],
+        action_sizes: Sequence[Sequence[int]] | None = None,
+        observed: Sequence[Sequence[int]] | None = None,
     ) -> None:
+        """`observed`: the places of the numbers that each task's observation has, where some have not all."""
         self.device, self.num_tasks, self.num_updates, self._config = device, num_tasks, 0, config.agent
         self._rate = config.agent.learning_rate
         # Theirs draw from torch's own generator: each seed's decides what it is seeded with.
         self._generators = [Generator().manual_seed(seed) for seed in seeds]
-        spaces = _Spaces(observation_size, action_size)
-        self.models = [[self._model(spaces, number) for number in task_seeds(seed, num_tasks)] for seed in seeds]
+        self._observation_size = observation_size
+        self._observed = observed or [range(observation_size)] * num_tasks
+        own = action_sizes or [[action_size] * num_tasks] * len(seeds)
+        self._acted = own[0]
+        acted = torch.arange(action_size) < torch.tensor(self._acted)[:, None, None]  # [T, 1, A]
+        self._mask = acted.float().to(device)
+        spaces = [_Spaces(len(seen), size) for seen, size in zip(self._observed, self._acted, strict=True)]
+        self.models = [
+            [self._model(space, number) for space, number in zip(spaces, task_seeds(seed, num_tasks), strict=True)]
+            for seed in seeds
+        ]
 
     @torch.no_grad()
     def act(self, observation: Tensor, noise: Tensor | None = None) -> Tensor:
         """See `Learner`."""
         actions = []
         for models, rows in zip(self.models, observation, strict=True):
-            outputs = [m.actor.get_action_dist_params(x)[:2] for m, x in zip(models, rows, strict=True)]
-            actions.append([torch.stack(parts) for parts in zip(*outputs, strict=True)])
+            of_tasks = zip(models, rows, self._observed, strict=True)
+            outputs = [m.actor.get_action_dist_params(x[..., list(seen)])[:2] for m, x, seen in of_tasks]
+            actions.append([_stacked(parts) for parts in zip(*outputs, strict=True)])
         mean, log_std = (torch.stack(parts) for parts in zip(*actions, strict=True))
-        return (mean if noise is None else mean + log_std.exp() * noise).tanh()
+        return (mean if noise is None else mean + log_std.exp() * noise).tanh() * self._mask
 
     def actor_function(self, replica: int) -> ActorFunction:
         """See `Learner`; all parameters are some task's own."""
         modules = [_Mean(model.actor) for model in self.models[replica]]
-        parameters, _ = stack_module_state(modules)
+        of_tasks = [self._widened(module, seen) for module, seen in zip(modules, self._observed, strict=True)]
+        parameters = {name: _stacked([own[name] for own in of_tasks]) for name in of_tasks[0]}
 
         def action(_: dict[str, Tensor], parameters: dict[str, Tensor], observation: Tensor) -> Tensor:
             result: Tensor = functional_call(modules[0], parameters, (observation,))
             return result
 
-        return ActorFunction({}, {name: t.detach() for name, t in parameters.items()}, action)
+        return ActorFunction({}, parameters, action)
 
     def update(self, batch: Batch) -> Metrics:
         """One of their updates of every model; what they do not tell is NaN."""
         for models, generator, *of_seed in zip(self.models, self._generators, *batch, strict=True):
-            for model, *rows in zip(models, *of_seed, strict=True):
-                self._train(model, Batch(*rows), int(torch.randint(2**62, (), generator=generator)))
+            for model, seen, size, *rows in zip(models, self._observed, self._acted, *of_seed, strict=True):
+                batch, places = Batch(*rows), list(seen)
+                own = batch._replace(
+                    observation=batch.observation[:, places],
+                    action=batch.action[:, :size],
+                    next_observation=batch.next_observation[:, places],
+                )
+                self._train(model, own, int(torch.randint(2**62, (), generator=generator)))
         self.num_updates += 1
         temperature = self._gather(lambda model: _log_temperature(model).exp())
         unknown = torch.full_like(temperature, torch.nan)
@@ -95,6 +115,9 @@ class StableBaselines3Learner:
 
     def forget_conflicts(self) -> None:
         """See `Learner`; none is ever measured."""
+
+    def observe(self, observation: Tensor) -> None:
+        """See `Learner`."""
 
     def set_progress(self, share: float) -> None:
         """See `Learner`."""
@@ -120,8 +143,17 @@ class StableBaselines3Learner:
                 model.set_parameters(parameters, exact_match=True, device=self.device)
                 _log_temperature(model).copy_(saved["log_ent_coef"])
 
+    def _widened(self, module: torch.nn.Module, seen: Sequence[int]) -> dict[str, Tensor]:
+        """Its parameters as of a network that sees all numbers and heeds its own."""
+        parameters = {name: tensor.detach() for name, tensor in module.named_parameters()}
+        narrow = parameters[_FIRST]
+        parameters[_FIRST] = narrow.new_zeros(len(narrow), self._observation_size)
+        parameters[_FIRST][:, list(seen)] = narrow
+        return parameters
+
     def _model(self, spaces: "_Spaces", seed: int) -> SAC:
         c = self._config
+        action_size = torch.tensor(spaces.action_space.shape[0])
         with _seeded(seed, self.device):
             model = SAC(
                 "MlpPolicy",
@@ -131,7 +163,7 @@ class StableBaselines3Learner:
                 tau=c.target_rate,
                 gamma=c.discount,
                 ent_coef=f"auto_{c.initial_temperature}",
-                target_entropy=c.target_entropy,
+                target_entropy=float(c.target_entropy_of(action_size)),
                 policy_kwargs={
                     "net_arch": {"pi": [c.actor.width] * c.actor.depth, "qf": [c.critic.width] * c.critic.depth}
                 },
@@ -151,6 +183,19 @@ class StableBaselines3Learner:
     def _gather(self, value: Any) -> Tensor:
         values = [[float(value(model)) for model in models] for models in self.models]
         return torch.tensor(values, device=self.device)
+
+
+_FIRST = "actor.latent_pi.0.weight"
+"""Of the layer that sees the observation."""
+
+
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """One of each task, `[T, ...]`; shorter ones have zeros behind them."""
+    longest = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
+    stacked = tensors[0].new_zeros(len(tensors), *longest)
+    for place, tensor in zip(stacked, tensors, strict=True):
+        place[tuple(map(slice, tensor.shape))] = tensor
+    return stacked
 
 
 def _log_temperature(model: SAC) -> Tensor:

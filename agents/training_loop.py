@@ -24,6 +24,7 @@ from mtrl.agents.pace import budget
 from mtrl.agents.phases import EVALUATING, SAVING, STARTING, Phases
 from mtrl.agents.replay import Replay
 from mtrl.agents.replica import Replica, stack_noise
+from mtrl.agents.scores import mean_of_replicas
 from mtrl.cores import available_cores
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint
@@ -69,8 +70,9 @@ class Training:
         env = self.replicas[0].env
         self.tasks = env.tasks
         seeds = [replica.agent_seed for replica in self.replicas]
-        sizes = env.observation_size, env.action_size
-        self.learner = make_learner(config, len(self.tasks), *sizes, device, seeds)
+        self.learner = make_learner(config, env.infos, device, seeds)
+        acted = np.arange(env.action_size) < np.array([info.action for info in env.infos])[:, None, None]
+        self.action_mask = torch.as_tensor(acted, dtype=torch.float32).to(device)  # [T, 1, A]
         self.replay = Replay(
             num_replicas=len(self.replicas),
             num_tasks=len(self.tasks),
@@ -161,11 +163,12 @@ class Training:
     def _simulate_and_learn(self, is_warm: bool, learns: bool) -> None:
         """The simulators step while the learner updates."""
         with self.clock.timing("act"):
+            seen = np.stack([replica.observation for replica in self.replicas])  # [S, T, E, O]
+            observation = torch.as_tensor(seen, dtype=torch.float32).to(self.device)
+            self.learner.observe(observation)
             noise = stack_noise(self.replicas, uniform=not is_warm)  # [S, T, E, A]
-            if is_warm:
-                observation = np.stack([replica.observation for replica in self.replicas])  # [S, T, E, O]
-                noise = self.learner.act(torch.as_tensor(observation, dtype=torch.float32).to(self.device), noise)
-            action = noise.cpu().numpy()  # on a GPU this waits for the updates before it
+            chosen = self.learner.act(observation, noise) if is_warm else noise * self.action_mask
+            action = chosen.cpu().numpy()  # on a GPU this waits for the updates before it
             for replica, own in zip(self.replicas, action, strict=True):
                 replica.env.send(own)
         if learns:
@@ -258,13 +261,17 @@ class Training:
         return bool(minutes) and time.monotonic() - self.saved_at >= 60 * minutes
 
     def _progress(self) -> Progress:
-        rates = [rate for rate in (replica.success() for replica in self.replicas) if rate is not None]
+        by_task: Progress = {"kind": "progress"}
+        if any(info.has_success for info in self.replicas[0].env.infos):
+            by_task["success"] = {replica.seed: replica.task_success() for replica in self.replicas}
+        if not all(info.has_success for info in self.replicas[0].env.infos):
+            by_task["returns"] = {replica.seed: replica.task_returns() for replica in self.replicas}
         return {
+            **by_task,
             "kind": "progress",
             "step": self.step,
             "updates": self.learner.num_updates,
             "wall_s": self.clock.now(),
-            "success_mean": float(np.mean(rates)) if rates else None,
-            "success": {replica.seed: replica.task_success() for replica in self.replicas},
+            **mean_of_replicas([replica.score_means() for replica in self.replicas]),
             **self.phases.progress(self.step, self.config.training.updates_per_vector_step),
         }

@@ -26,6 +26,8 @@ class Update:
         target: parameters of the target critics, `[S, P]`.
         log_alpha: logarithms of the temperatures, `[S, T]`, or `[S, 1]` if the tasks share one.
         temperature_optimizer: of these.
+        mask: 1 for the numbers that a task's action has and 0 for those behind them, `[S, T, A]`.
+        target_entropy: of the policies, `[S, T]`.
     """
 
     config: AgentConfig
@@ -34,6 +36,8 @@ class Update:
     target: Tensor
     log_alpha: Tensor
     temperature_optimizer: torch.optim.Optimizer
+    mask: Tensor
+    target_entropy: Tensor
 
     def __call__(self, batch: Batch, noise: Callable[[Sequence[int]], Tensor], count: int) -> Metrics:
         """One update.
@@ -48,10 +52,14 @@ class Update:
         """
         shape, every = batch.action.shape[1:], self.config.actor_every
         alpha = self.log_alpha.detach().exp().expand(-1, shape[0])  # [S, T]
-        critic, value = self.critic.step((self.target, self.actor.vector), (batch, alpha, noise(shape)), count)
+        critic, value = self.critic.step(
+            (self.target, self.actor.vector), (batch, alpha, self.mask, noise(shape)), count
+        )
         last = self.actor.last
         if last is None or count % every == 0:
-            last = self.actor.step((self.critic.vector,), (batch.observation, alpha, noise(shape)), count // every)
+            last = self.actor.step(
+                (self.critic.vector,), (batch.observation, alpha, self.mask, noise(shape)), count // every
+            )
             self._step_temperatures(last.told)
         with torch.no_grad():
             self.target.lerp_(self.critic.vector, self.config.target_rate)
@@ -60,6 +68,6 @@ class Update:
 
     def _step_temperatures(self, entropy: Tensor) -> None:
         """Haarnoja et al. 2018b, eq. 18, in log(alpha) as every public code has it; `entropy` is `[S, T]`."""
-        excess = entropy - self.config.target_entropy
+        excess = entropy - self.target_entropy
         self.log_alpha.grad = excess if self.config.temperature == "per_task" else excess.mean(-1, keepdim=True)
         self.temperature_optimizer.step()

@@ -77,11 +77,14 @@ _FIELDS: Mapping[str, tuple[Check, str]] = {
     **dict.fromkeys(("step", "epoch", "updates", "seed", "resumed_at_step", "threads"), _COUNT),
     **dict.fromkeys(("wall_s", "steps_per_s", "updates_per_s", "learning_rate"), _TIME),
     **dict.fromkeys(("success", "success_any", "success_final"), _SHARES),
-    **dict.fromkeys(("return", "reward_factor", "value", "entropy", "temperature", "metrics"), _VALUES),
+    **dict.fromkeys(("return_mean", "normalized_return_mean"), (_KNOWN, "a number or null")),
+    **dict.fromkeys(
+        ("return", "normalized_return", "reward_factor", "value", "entropy", "temperature", "metrics"), _VALUES
+    ),
     **dict.fromkeys(("device", "hardware", "split", "benchmark"), _TEXT),
     "success_mean": (_or_none(_is_share), "a share in [0, 1] or null"),
     "time_share": (_each(_is_positive), "a number >= 0 for each part"),
-    "tasks": (_are_names, "a list of different names"),
+    **dict.fromkeys(("tasks", "returns_only"), (_are_names, "a list of different names")),
     "versions": (_each(_is_text), "a text for each package"),
     "simulator": (_is_simulator, "a mapping with backend and versions"),
     "data": (_is_data, "a mapping with source"),
@@ -101,9 +104,9 @@ _OF_KIND: Mapping[bool, Mapping[str, tuple[Check, str]]] = {
 }
 _NEEDED: Mapping[tuple[str, bool], tuple[str, ...]] = {
     ("start", False): ("seed",),
-    ("train", False): ("step", "updates", "wall_s", "success"),
+    ("train", False): ("step", "updates", "wall_s"),
     ("train", True): ("epoch", "wall_s", "loss"),
-    ("evaluation", False): ("step", "success_any"),
+    ("evaluation", False): ("step",),
     ("evaluation", True): ("epoch", "split", "metrics"),
 }
 """By the kind of line, and whether it is of supervised learning."""
@@ -121,8 +124,11 @@ _NAME = {"name": _TEXT}
 _TASK: Mapping[str, tuple[Check, str]] = {
     **_NAME,
     "episodes": _COUNT,
-    **dict.fromkeys(("success_any", "success_final"), (_is_share, "a share in [0, 1]")),
     "mean_return": (_is_number, "a number"),
+}
+_SCORES: Mapping[str, tuple[Check, str]] = {
+    **dict.fromkeys(("success_any", "success_final"), (_is_share, "a share in [0, 1]")),
+    "normalized_return": (_is_number, "a number"),
 }
 _METRIC: Mapping[str, tuple[Check, str]] = {
     **_NAME,
@@ -145,6 +151,9 @@ def check_event(event: Any) -> Logged:
     for name in _NEEDED.get((kind, supervised), ()):
         if name not in event:
             raise ValueError(f"{name} is missing")
+    score = {"train": "success", "evaluation": "success_any"}.get(kind)
+    if score and not supervised and score not in event and "return" not in event:
+        raise ValueError(f"{score} is missing")
     _check_fields(event, {**_FIELDS, **_OF_KIND[supervised]})
     return cast(Logged, event)
 
@@ -168,7 +177,9 @@ def check_evaluation(record: Any) -> dict[str, Any]:
         for name in fields:
             if name not in row:
                 raise ValueError(f"{name} of one of {rows} is missing")
-        _check_fields(row, fields)
+        if ("success_any" in row) != ("success_final" in row):
+            raise ValueError(f"success_any or success_final of one of {rows} is missing")
+        _check_fields(row, {**fields, **_SCORES})
     names = [row["name"] for row in record[rows]]
     if len(set(names)) < len(names):
         raise ValueError(f"one of {rows} is there twice")

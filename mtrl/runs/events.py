@@ -12,6 +12,16 @@ PerTask = dict[str, float | None]
 _Return = TypedDict("_Return", {"return": PerTask}, total=False)  # a keyword of Python
 
 
+class ScoreMeans(TypedDict, total=False):
+    """How well training goes, over the tasks for which it is known; each is there if there are tasks that it is of."""
+
+    success_mean: float | None
+    """Of the tasks that tell of success."""
+    return_mean: float | None
+    """Of the others, where not all have references; else `normalized_return_mean`."""
+    normalized_return_mean: float | None
+
+
 class Subject(TypedDict):
     """What a supervised run is about: its benchmark, tasks and data."""
 
@@ -44,10 +54,12 @@ class Start(TypedDict, total=False):
     simulator: dict[str, Any]
     """Its backend, versions, goals and reward."""
     git_commit: str | None
+    returns_only: list[str]
+    """The tasks that tell of no success; not there if all do."""
     resumed_at_step: int
 
 
-class Train(_Return, total=False):
+class Train(ScoreMeans, _Return, total=False):
     """How training stands.
 
     In a supervised run, which counts epochs, the methods' values are the tasks' own; else they are first those of
@@ -64,9 +76,10 @@ class Train(_Return, total=False):
     updates_per_s: float
     time_share: dict[str, float]
     """Of the wall time since the line before, by what it was spent on."""
-    success_mean: float | None
     success: PerTask
     """Any-step, of the training episodes that ended last; `return` is theirs, undiscounted."""
+    normalized_return: PerTask
+    """0 for random actions, 1 for a good agent; of the tasks without success that have these references."""
     reward_factor: PerTask
     """What rewards are multiplied with when sampled."""
     value: PerTask
@@ -99,6 +112,8 @@ class Evaluation(_Return, total=False):
     """At some step of an episode; `return` is the mean undiscounted one."""
     success_final: dict[str, float]
     """At an episode's last step."""
+    normalized_return: dict[str, float]
+    """As in `Train`."""
 
 
 class Phase(TypedDict):
@@ -115,7 +130,7 @@ class Note(TypedDict):
     text: str
 
 
-class Progress(TypedDict, total=False):
+class Progress(ScoreMeans, total=False):
     """How far it is, twice a second: a share of what there is to do, or steps and what goes with them."""
 
     kind: Required[Literal["progress"]]
@@ -132,9 +147,10 @@ class Progress(TypedDict, total=False):
     steps_per_s: float | None
     """Of each seed."""
     updates_per_s: float | None
-    success_mean: float | None
     success: dict[int, PerTask]
     """By seed."""
+    returns: dict[int, PerTask]
+    """By seed, of the tasks that tell of no success."""
 
 
 class Result(TypedDict):

@@ -83,7 +83,7 @@ def _of_one_run(lines: Sequence[Line], bad: dict[int, str]) -> list[Line]:
 
 
 def _named(event: Mapping[str, Any]) -> set[str] | None:
-    key = next((key for key in ("success", "success_any", "metrics") if key in event), None)
+    key = next((key for key in ("return", "success", "success_any", "metrics") if key in event), None)
     return None if key is None else set(event[key])
 
 

@@ -12,7 +12,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Train
 from mtrl.runs.lock import is_locked
 from mtrl.runs.metrics_file import read_events
-from mtrl.runs.reading import Warn, find_runs, read_config, read_evaluation_record
+from mtrl.runs.reading import Record, Warn, find_runs, read_config, read_evaluation_record
 
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
@@ -120,10 +120,27 @@ def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Train])
 
 
 def _success(events: list[Logged]) -> str:
-    """Mean success of the recent training episodes, over the tasks that have some."""
-    lines = [event["success"] for event in events if event["kind"] == "train"]
-    known = [rate for rates in lines[-1:] for rate in rates.values() if rate is not None]
-    return f"success {np.mean(known):.2f}" if known else ""
+    """Mean success of the recent training episodes, over the tasks that have some, and of the others their return."""
+    said = []
+    for event in [event for event in events if event["kind"] == "train"][-1:]:
+        if known := [rate for rate in event.get("success", {}).values() if rate is not None]:
+            said.append(f"success {np.mean(known):.2f}")
+        if (share := event.get("normalized_return_mean")) is not None:
+            said.append(f"normalized return {share:.2f}")
+        if (value := event.get("return_mean")) is not None:
+            said.append(f"return {value:,.1f}")
+    return ", ".join(said)
+
+
+def _score(record: Record) -> str:
+    """An evaluation's success, and the returns of tasks without."""
+    mean, others = record["mean"], [row for row in record["tasks"] if "success_any" not in row]
+    said = [f"{mean['success_any']:.2f}"] if "success_any" in mean else []
+    if others and all("normalized_return" in row for row in others):
+        said.append(f"normalized return {mean['normalized_return']:.2f}")
+    elif others:
+        said.append(f"return {np.mean([row['mean_return'] for row in others]):,.1f}")
+    return ", ".join(said)
 
 
 def _metrics(events: list[Logged]) -> str:
@@ -155,11 +172,11 @@ def _evaluations(folder: Path, done: int, is_supervised: bool) -> list[str]:
             if is_supervised:
                 found.append("evaluated")
                 continue
-            success, step = record["mean"]["success_any"], record["checkpoint"]["step"]
+            score, step = _score(record), record["checkpoint"]["step"]
             if protocol == LEGACY:
-                found.append(f"legacy {success:.2f} (biased)")
+                found.append(f"legacy {score} (biased)")
             else:
-                found.append(f"{protocol} {success:.2f}" + (f" at step {step:,}" if step != done else ""))
+                found.append(f"{protocol} {score}" + (f" at step {step:,}" if step != done else ""))
         except (UserError, KeyError, TypeError):
             found.append(f"{file} cannot be read")
     return found

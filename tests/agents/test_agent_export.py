@@ -28,8 +28,7 @@ ENCODINGS = get_args(ConditioningConfig.model_fields["encoding"].annotation)
 def write_run(folder, training=None, **agent):
     """An untrained run whose parameters are large enough that actions differ."""
     config: Config = make_config(env={"tasks": TASKS}, training=training or {}, agent=agent)
-    sizes = envs.sizes(TASKS)
-    learner = make_learner(config, len(TASKS), *sizes, torch.device("cpu"), (3,))
+    learner = make_learner(config, envs.task_infos(TASKS), torch.device("cpu"), (3,))
     generator = torch.Generator().manual_seed(0)
     state = learner.state_dict(0)
     for tree in state.get("tasks", [state]):

@@ -7,7 +7,7 @@ import torch
 from mtrl.agents.losses import Gaussian
 from mtrl.agents.networks import NetworkParameters
 from mtrl.agents.values import CategoricalValue, ScalarValue
-from tests.agents.conftest import make_batch, make_config, make_learner, target_of
+from tests.agents.conftest import ACTION, make_batch, make_config, make_learner, target_of
 
 
 def lifted(parameters, num_tasks=3):
@@ -20,7 +20,9 @@ def critic_loss(learner, batch, task=0, alpha=0.2):
     critic, *frozen = (lifted(each) for each in parameters)
     first, temperatures = type(batch)(*(x[0] for x in batch)), torch.full((3,), alpha)
     noise = torch.zeros_like(first.action)
-    return learner.functions.critic_loss({}, *critic, frozen, first, temperatures, noise)[0][task]
+    return learner.functions.critic_loss({}, *critic, frozen, first, temperatures, learner.action_mask[0], noise)[0][
+        task
+    ]
 
 
 @pytest.mark.parametrize("value", ["scalar", "categorical", "hl_gauss"])
@@ -45,7 +47,9 @@ def test_critic_bootstraps_unless_terminated():
     learner, batch = make_learner(make_config(agent={"value": "scalar"})), make_batch()
     rows = type(batch)(*(x[0] for x in batch))
     mean, log_std = learner.functions.policy({}, *lifted(learner.actor.parameters), rows.next_observation)
-    action, log_density = (x[0] for x in Gaussian(mean, log_std).sample(torch.zeros_like(rows.action)))
+    action, log_density = (
+        x[0] for x in Gaussian(mean, log_std).sample(torch.zeros_like(rows.action), torch.ones(ACTION))
+    )
 
     def outputs(observation, action):
         """Of both critics for the first task, by the network as it is written: for one task."""
@@ -68,12 +72,12 @@ def test_critic_bootstraps_unless_terminated():
 def test_log_density_is_that_of_the_squashed_gaussian():
     generator = torch.Generator().manual_seed(0)
     mean, log_std, noise = (torch.randn(50, 4, generator=generator, dtype=torch.float64) for _ in range(3))
-    action, log_density = Gaussian(mean, log_std).sample(noise)
+    action, log_density = Gaussian(mean, log_std).sample(noise, torch.ones(4))
     normal = torch.distributions.Normal(mean, log_std.exp())
     expected = torch.distributions.TransformedDistribution(normal, torch.distributions.TanhTransform(cache_size=1))
     inside = (action.abs() < 1 - 1e-9).all(-1)  # the inverse of tanh that the expected value needs loses its digits
     torch.testing.assert_close(log_density[inside], expected.log_prob(action).sum(-1)[inside], rtol=1e-6, atol=1e-6)
-    far = Gaussian(torch.full((1, 4), 40.0), torch.zeros(1, 4)).sample(torch.zeros(1, 4))[1]
+    far = Gaussian(torch.full((1, 4), 40.0), torch.zeros(1, 4)).sample(torch.zeros(1, 4), torch.ones(4))[1]
     assert torch.isfinite(far).all()
 
 

@@ -20,6 +20,7 @@ from mtrl.agents.learner import Learner
 from mtrl.agents.losses import Batch
 from mtrl.agents.seeds import task_seeds
 from mtrl.cli.main import main
+from mtrl.envs import MT10, TaskInfo
 from mtrl.report import write_report
 from mtrl.runs import checkpoint
 from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config
@@ -48,7 +49,8 @@ def config_of(kind: str) -> Config:
 
 
 def learner_of(kind: str, seeds=SEEDS):
-    return make_learner(config_of(kind), TASKS, OBSERVATION, ACTION, CPU, seeds)
+    infos = [TaskInfo(name, OBSERVATION, ACTION, 500, has_success=True) for name in MT10[:TASKS]]
+    return make_learner(config_of(kind), infos, CPU, seeds)
 
 
 def batch_of(step: int, num_seeds: int = len(SEEDS)) -> Batch:
@@ -135,7 +137,7 @@ def test_stable_baselines3_acts_and_updates_as_it_does_alone():
         learning_rate=c.learning_rate,
         policy_kwargs={"net_arch": [16, 16]},
         ent_coef="auto_0.1",
-        target_entropy=c.target_entropy,
+        target_entropy=-0.5 * ACTION,
         device="cpu",
     )
     alone.set_parameters(learner.models[0][0].get_parameters())
