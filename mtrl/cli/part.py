@@ -1,12 +1,19 @@
 """One of the things that go on at once, a process with its seeds say: its phase, and the last that it told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from mtrl.cli.screen import duration
-from mtrl.runs.events import Progress
+from mtrl.runs.events import Progress, ScoreMeans
 
+Score = Literal["success_mean", "normalized_return_mean", "return_mean"]
+SCORES: Mapping[Score, tuple[str, Callable[[float], str]]] = {
+    "success_mean": ("success", "{:.2f}".format),
+    "normalized_return_mean": ("normalized return", "{:.2f}".format),
+    "return_mean": ("return", "{:,.1f}".format),
+}
+"""How well it goes: what an event calls it, what people do, and how it is written."""
 _STARTING = "starting"
 _UNSAID = ("training", "")  # go without saying where it is said how far they are
 _STALE_S = 10.0
@@ -72,14 +79,18 @@ def merged(events: Sequence[Progress]) -> Progress:
     if "share" in events[0]:
         share, wall_s = sum(e["share"] for e in events) / len(events), max(e["wall_s"] for e in events)
         return {"kind": "progress", "share": share, "wall_s": wall_s, "left_s": left_s(events)}
+    means: ScoreMeans = {}
+    for kind in SCORES:
+        if any(kind in event for event in events):
+            means[kind] = _mean(events, kind)
     return {
         "kind": "progress",
         "step": min(event["step"] for event in events),
         "left_s": left_s(events),
         "steps_per_s": _mean(events, "steps_per_s"),
         "updates_per_s": _mean(events, "updates_per_s"),
-        "success_mean": _mean(events, "success_mean"),
         "steps": events[0]["steps"],
+        **means,
     }
 
 
@@ -102,8 +113,10 @@ def detail(event: Progress, num_parts: int = 1, later_s: float = 0.0) -> str:
         parts.append(f"{steps_per_s:,.0f} steps/s{each}")
     if updates_per_s := event.get("updates_per_s"):
         parts.append(f"{_rate(updates_per_s)} updates/s{each}")
-    success = event.get("success_mean")
-    parts.append("no episode yet" if success is None else f"success {success:.2f}")
+    known = [
+        f"{words} {form(value)}" for kind, (words, form) in SCORES.items() if (value := event.get(kind)) is not None
+    ]
+    parts += known or ["no episode yet"]
     if left is not None:
         parts.append(f"{duration(left + later_s)} left")
     return ", ".join(parts)
@@ -113,6 +126,7 @@ def _rate(per_s: float) -> str:
     return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.2g}"
 
 
-def _mean(events: Sequence[Progress], name: Literal["steps_per_s", "updates_per_s", "success_mean"]) -> float | None:
-    known = [value for event in events if (value := event.get(name)) is not None]
+def _mean(events: Sequence[Progress], name: Literal["steps_per_s", "updates_per_s"] | Score) -> float | None:
+    values: list[float | None] = [event[name] for event in events if name in event]
+    known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from mtrl.cli.live_table import Success, success_table
-from mtrl.cli.part import Part, detail, text
+from mtrl.cli.live_table import RETURN, SUCCESS, task_table
+from mtrl.cli.part import SCORES, Part, detail, text
 from mtrl.cli.screen import print_plain
-from mtrl.runs.events import Event
+from mtrl.runs.events import Evaluation, Event
 from mtrl.runs.events import Progress as Told
 from mtrl.runs.stop_signals import is_asked_to_stop
 
@@ -46,6 +46,7 @@ class Progress:
         self._task = self._bar.add_task(label, total=1.0)
         self._shares: dict[str, float] = {}
         self._success: dict[int, Mapping[str, float | None]] = {}
+        self._returns: dict[int, Mapping[str, float | None]] = {}
         self._parts: dict[str, Part] = {}
         self._live = Live(console=console, transient=True, get_renderable=self._shown) if console.is_terminal else None
         self._printed = time.monotonic()
@@ -102,15 +103,16 @@ class Progress:
                 "steps": self._steps,
                 "steps_per_s": now_told.get("steps_per_s", event.get("steps_per_s")),
                 "updates_per_s": now_told.get("updates_per_s", event.get("updates_per_s")),
-                "success_mean": event.get("success_mean"),
                 "left_s": now_told.get("left_s"),
             }
+            for kind in SCORES:
+                if kind in event:
+                    stands[kind] = event[kind]
             self._print(label, detail(stands))
         elif event["kind"] == "note":
             self._print(label, event["text"])
         elif event["kind"] == "evaluation":
-            any_step, final_step = _mean(event["success_any"]), _mean(event["success_final"])
-            self._print(label, f"step {event['step']:,}, evaluation: any-step {any_step}, final-step {final_step}")
+            self._print(label, f"step {event['step']:,}, evaluation: {_scores(event)}")
 
     def text(self) -> str:
         """What goes on now, part by part where they are in different phases."""
@@ -127,6 +129,7 @@ class Progress:
         self._parts[part.label] = part
         self._shares[part.label] = event["share"] if "share" in event else event["step"] / self._steps
         self._success |= event.get("success", {})
+        self._returns |= event.get("returns", {})
         if "share" not in event and (left_s := event.get("left_s")) is not None:
             self._whole_s = event["wall_s"] + left_s
 
@@ -145,14 +148,31 @@ class Progress:
     def _shown(self) -> Group:
         shares = list(self._shares.values())
         self._bar.update(self._task, completed=sum(shares) / max(1, len(shares)))
-        success: Success = dict(sorted(self._success.items()))
-        height = self._console.height - _AROUND
-        return Group(self._bar, Text(self.text()), *([success_table(success, height)] if success else []))
+        known = {SUCCESS: dict(sorted(self._success.items())), RETURN: dict(sorted(self._returns.items()))}
+        known = {score: values for score, values in known.items() if values}
+        height = (self._console.height - _AROUND) // max(1, len(known))
+        return Group(self._bar, Text(self.text()), *(task_table(values, height, s) for s, values in known.items()))
 
 
 def _names(parts: list[Part]) -> str:
     """`seed_0 seed_1` of `mt10/seed_0` and `mt10/seed_1`."""
     return " ".join(part.label.rsplit("/", 1)[-1] for part in parts)
+
+
+def _scores(event: Evaluation) -> str:
+    """Success where there is any, and the returns of the tasks that tell of none."""
+    parts = []
+    if "success_any" in event:
+        parts.append(f"any-step {_mean(event['success_any'])}, final-step {_mean(event['success_final'])}")
+    others = {
+        task: value for task, value in event.get("return", {}).items() if task not in event.get("success_any", {})
+    }
+    shares = event.get("normalized_return", {})
+    if others and set(others) == set(shares):
+        parts.append(f"normalized return {_mean(shares)}")
+    elif others:
+        parts.append(f"return {_mean(others)}")
+    return ", ".join(parts)
 
 
 def _mean(rates: Mapping[str, Any]) -> str:

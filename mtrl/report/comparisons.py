@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.report.measure import SUCCESS
 from mtrl.report.parts import Division, Part, Scores
 from mtrl.report.success_runs import Curve, SuccessGroup
-from mtrl.report.success_table import BOOTSTRAP_SEED, HOW_TO_READ, SuccessTable, no_interval
+from mtrl.report.success_table import BOOTSTRAP_SEED, SuccessTable, how_to_read, no_interval
 from mtrl.report.table import Cell, Column, Table, count, rate, signed
 from mtrl.statistics import (
     MIN_RUNS_FOR_INTERVAL,
@@ -30,39 +31,43 @@ _LEVELS = (0.5, 0.8, 0.9)
 
 def headline(table: SuccessTable) -> Table:
     """A row per method, the best interquartile mean first."""
-    interval = "95% interval"
+    interval, text = "95% interval", table.measure.text
+    final = [
+        Column("final_iqm", "final-step IQM", text),
+        Column("final_iqm", interval, text, is_interval=True),
+    ]
     columns = [
         Column("run", "method"),
         Column("seeds", "seeds"),
-        Column("iqm", "IQM", rate),
-        Column("iqm", interval, rate, is_interval=True),
-        Column("iqm_whole_runs", "95%, whole runs", rate, is_interval=True),
-        Column("mean", "mean", rate),
-        Column("mean", interval, rate, is_interval=True),
-        Column("median", "median", rate),
-        Column("final_iqm", "final-step IQM", rate),
-        Column("final_iqm", interval, rate, is_interval=True),
+        Column("iqm", "IQM", text),
+        Column("iqm", interval, text, is_interval=True),
+        Column("iqm_whole_runs", "95%, whole runs", text, is_interval=True),
+        Column("mean", "mean", text),
+        Column("mean", interval, text, is_interval=True),
+        Column("median", "median", text),
+        *(final if table.measure == SUCCESS else []),
     ]
     rows = [
         (
             column.name,
             column.seeds,
-            column.any_step.iqm.value,
-            column.any_step.iqm.interval,
-            column.any_step.iqm.of_whole_runs,
-            column.any_step.mean.value,
-            column.any_step.mean.interval,
-            column.any_step.median.value,
-            column.final_step.iqm.value,
-            column.final_step.iqm.interval,
+            column.score.iqm.value,
+            column.score.iqm.interval,
+            column.score.iqm.of_whole_runs,
+            column.score.mean.value,
+            column.score.mean.interval,
+            column.score.median.value,
+            *((column.final_step.iqm.value, column.final_step.iqm.interval) if column.final_step else ()),
         )
-        for column in sorted(table.columns, key=lambda c: -c.any_step.iqm.value)
+        for column in sorted(table.columns, key=lambda c: -c.score.iqm.value)
     ]
     whole = (
         "Whole runs: seeds drawn with all their tasks. One network learns them all, so that a lucky seed may be lucky "
         "at many; then the stratified interval is too narrow and this one is to be believed."
     )
-    return Table("headline", "Every method", columns, rows, [table.caption, HOW_TO_READ, whole, *table.notes])
+    return Table(
+        "headline", "Every method", columns, rows, [table.caption, how_to_read(table.measure), whole, *table.notes]
+    )
 
 
 def by_task(division: Division, key: str, title: str, values: Callable[[Scores], NDArray[np.float64]]) -> Table:
@@ -75,7 +80,8 @@ def by_task(division: Division, key: str, title: str, values: Callable[[Scores],
         values: `[R, T]` of a group.
     """
     means = [values(scores).mean(axis=0) for scores in division.scores]
-    columns = [Column("task", "task"), *(Column(s.name, s.name, rate, is_shaded=True) for s in division.scores)]
+    text, is_shaded = division.measure.text, division.measure.is_share
+    columns = [Column("task", "task"), *(Column(s.name, s.name, text, is_shaded=is_shaded) for s in division.scores)]
     rows: list[Sequence[Cell]] = [
         (task, *(float(m[i]) for m in means)) for i, task in enumerate(division.reference.tasks)
     ]
@@ -92,15 +98,15 @@ def improvement(division: Division) -> Table:
         (
             one.name,
             *(
-                None if one is other else float(probability_of_improvement(one.any_step, other.any_step))
+                None if one is other else float(probability_of_improvement(one.score, other.score))
                 for other in division.scores
             ),
         )
         for one in division.scores
     ]
     note = (
-        "How probably a run of the row's method has more any-step success on a task than one of the column's; mean "
-        "over tasks, a draw counts half (Agarwal et al. 2021)."
+        f"How probably a run of the row's method has more {division.measure.label} on a task than one of the column's; "
+        "mean over tasks, a draw counts half (Agarwal et al. 2021)."
     )
     return Table("improvement", "Probability of improvement", columns, rows, [note])
 
@@ -121,8 +127,9 @@ def pairs(division: Division) -> Table:
     ]
     rows = [_pair(one, other) for one, other in itertools.combinations(division.scores, 2)]
     notes = [
-        "Any-step success. P(better): over all runs of both. The difference is of the mean over tasks, paired over "
-        "common seeds; its interval draws whole seeds. p: sign-flip test, not corrected for the number of pairs.",
+        f"{division.measure.label.capitalize()}. P(better): over all runs of both. The difference is of the mean over "
+        "tasks, paired over common seeds; its interval draws whole seeds. p: sign-flip test, not corrected for the "
+        "number of pairs.",
         *no_interval({s.name: len(s.seeds) for s in division.scores}),
     ]
     return Table("pairs", "Two methods at a time", columns, rows, notes)
@@ -136,32 +143,35 @@ def learning(part: Part) -> Table:
     columns = [
         Column("run", "method"),
         Column("seeds", "seeds"),
-        Column("area", "area under curve", rate),
-        Column("area", "95% interval", rate, is_interval=True),
+        Column("area", "area under curve", part.measure.text),
+        Column("area", "95% interval", part.measure.text, is_interval=True),
     ]
-    for level in _LEVELS:
+    levels = _LEVELS if part.measure == SUCCESS else ()
+    for level in levels:
         columns += [
             Column(f"steps_to_{level}", f"steps to {level}", count),
             Column(f"reached_{level}", f"seeds at {level}"),
         ]
     notes = [
-        f"On the mean over tasks of training success. Area: mean of the curve over the first {until:,} steps, over the "
-        "seeds that got there. Steps to a level: the first logged, median over seeds; a seed that never got there "
-        "counts as later than all others."
+        f"On the mean over tasks of training {part.measure.name}. Area: mean of the curve over the first {until:,} "
+        "steps, over the seeds that got there."
+        + " Steps to a level: the first logged, median over seeds; a seed that never got there counts as later than "
+        "all others." * bool(levels)
     ]
-    return Table("learning", "Speed of learning", columns, [_learned(group, until) for group in part.groups], notes)
+    rows = [_learned(group, until, levels) for group in part.groups]
+    return Table("learning", "Speed of learning", columns, rows, notes)
 
 
 def _pair(one: Scores, other: Scores) -> tuple[Cell, ...]:
     generator = np.random.default_rng(BOOTSTRAP_SEED)
-    better = float(probability_of_improvement(one.any_step, other.any_step))
+    better = float(probability_of_improvement(one.score, other.score))
     interval = None
     if min(len(one.seeds), len(other.seeds)) >= MIN_RUNS_FOR_INTERVAL:
-        interval = improvement_interval(one.any_step, other.any_step, generator=generator)
+        interval = improvement_interval(one.score, other.score, generator=generator)
     common = sorted({*one.seeds} & {*other.seeds})
     if not common:
         return one.name, other.name, better, interval, 0, None, None, None, None, None
-    a, b = (scores.any_step[[scores.seeds.index(seed) for seed in common]] for scores in (one, other))
+    a, b = (scores.score[[scores.seeds.index(seed) for seed in common]] for scores in (one, other))
     paired = compare_pairs(a, b, generator=generator)
     return (
         one.name,
@@ -177,18 +187,18 @@ def _pair(one: Scores, other: Scores) -> tuple[Cell, ...]:
     )
 
 
-def _learned(group: SuccessGroup, until: int) -> tuple[Cell, ...]:
+def _learned(group: SuccessGroup, until: int, levels: Sequence[float]) -> tuple[Cell, ...]:
     curves = [run.outcome.training for run in group.runs]
-    areas = np.array([area_under_curve(curve.steps, curve.success.mean(axis=1), until) for curve in curves])
+    areas = np.array([area_under_curve(curve.steps, curve.score.mean(axis=1), until) for curve in curves])
     areas = areas[~np.isnan(areas)]
     area = float(areas.mean()) if len(areas) else None
     interval = _of_seeds(areas, np.random.default_rng(BOOTSTRAP_SEED))
-    return (group.name, len(group.runs), area, interval, *itertools.chain.from_iterable(_reached(curves)))
+    return (group.name, len(group.runs), area, interval, *itertools.chain.from_iterable(_reached(curves, levels)))
 
 
-def _reached(curves: Sequence[Curve]) -> Iterator[tuple[Cell, Cell]]:
-    for level in _LEVELS:
-        steps = [steps_to_reach(curve.steps, curve.success.mean(axis=1), level) for curve in curves]
+def _reached(curves: Sequence[Curve], levels: Sequence[float]) -> Iterator[tuple[Cell, Cell]]:
+    for level in levels:
+        steps = [steps_to_reach(curve.steps, curve.score.mean(axis=1), level) for curve in curves]
         median = np.median([np.inf if step is None else step for step in steps])
         reached = sum(step is not None for step in steps)
         yield round(float(median)) if np.isfinite(median) else None, f"{reached} of {len(steps)}"

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from mtrl.report.measure import Measure
 from mtrl.report.palette import look
 from mtrl.report.parts import Part
 from mtrl.report.plot import WIDE, Panel, Plot, Series
@@ -118,21 +119,21 @@ def legend(names: Iterable[str]) -> list[Series]:
 
 
 def _plots(part: Part, against: _Against) -> list[Plot]:
-    grids = [on_one_grid([(against.of_run(run), run.outcome.training.success) for run in g.runs]) for g in part.groups]
+    grids = [on_one_grid([(against.of_run(run), run.outcome.training.score) for run in g.runs]) for g in part.groups]
 
     def panel(title: str, tasks: slice) -> Panel:
         lines = [line(grid, values[:, :, tasks]) for grid, values in grids]
-        return Panel(title, partial(_draw, lines=lines, groups=part.groups, tasks=tasks, against=against))
+        return Panel(title, partial(_draw, lines=lines, part=part, tasks=tasks, against=against))
 
-    names = [group.name for group in part.groups]
+    names, name = [group.name for group in part.groups], part.measure.name
     many = len(part.tasks) > 1
     of_all = f"mean over {len(part.tasks)} tasks" if many else part.tasks[0]
-    alt = f"Training success against {against.label}; a line for each of {', '.join(names)}."
-    what = _what(part.groups, against)
+    alt = f"Training {name} against {against.label}; a line for each of {', '.join(names)}."
+    what = _what(part, against)
     plots = [
         Plot(
             against.name,
-            f"Success against {against.short}, {of_all}\n{what}",
+            f"{name.capitalize()} against {against.short}, {of_all}\n{what}",
             alt,
             [panel("", _EVERY)],
             legend(names),
@@ -141,42 +142,45 @@ def _plots(part: Part, against: _Against) -> list[Plot]:
     ]
     if many:
         panels = [panel(task, slice(t, t + 1)) for t, task in enumerate(part.tasks)]
-        title = f"Success of each task against {against.short}\n{what}"
+        title = f"{name.capitalize()} of each task against {against.short}\n{what}"
         plots.append(Plot(f"{against.name}_per_task", title, f"{alt} A panel per task.", panels, legend(names)))
     return plots
 
 
-def _draw(axes: Axes, lines: Sequence[Line], groups: Sequence[SuccessGroup], tasks: slice, against: _Against) -> None:
+def _draw(axes: Axes, lines: Sequence[Line], part: Part, tasks: slice, against: _Against) -> None:
     draw_lines(axes, lines)
     if against.is_steps:
-        for index, group in enumerate(groups):
-            _draw_circles(axes, group, look(index)[0], tasks)
-    axes.set_ylim(-0.02, 1.02)
+        for index, group in enumerate(part.groups):
+            _draw_circles(axes, group, look(index)[0], tasks, part.measure)
+    if part.measure.limits:
+        axes.set_ylim(*part.measure.limits)
     axes.set_xlim(left=0)
-    axes.set_ylabel("success")
+    axes.set_ylabel(part.measure.name)
     axes.set_xlabel(against.label)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     if against.is_steps:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _draw_circles(axes: Axes, group: SuccessGroup, colour: str, tasks: slice) -> None:
+def _draw_circles(axes: Axes, group: SuccessGroup, colour: str, tasks: slice, measure: Measure) -> None:
     """Mean over seeds of the evaluations."""
     logged = [run.outcome.evaluations for run in group.runs]
-    at, values = on_one_grid([(curve.steps.astype(np.float64), curve.success[:, tasks]) for curve in logged])
+    at, values = on_one_grid([(curve.steps.astype(np.float64), curve.score[:, tasks]) for curve in logged])
     if len(at):  # an empty line that is not clipped breaks the layout
         axes.plot(at, values.mean(axis=(1, 2)), "o", color=colour, mfc="none", markersize=3.5, clip_on=False)
     results = [run.outcome.results[0] for run in group.runs if run.outcome.results]
     if results:
         step = np.mean([result.step for result in results])
-        success = np.mean([result.success_any[tasks] for result in results])
-        axes.plot([step], [success], "o", color=colour, markersize=5, clip_on=False, zorder=4)
+        score = np.mean([getattr(result, measure.key)[tasks] for result in results])
+        axes.plot([step], [score], "o", color=colour, markersize=5, clip_on=False, zorder=4)
 
 
-def _what(groups: Sequence[SuccessGroup], against: _Against) -> str:
+def _what(part: Part, against: _Against) -> str:
     """The plot's explanation: what its lines and circles are."""
-    runs = [run.outcome for group in groups for run in group.runs]
-    text = f"Lines: any-step success in training, stochastic policy, horizon {_numbers(run.horizon for run in runs)}."
+    runs = [run.outcome for group in part.groups for run in group.runs]
+    text = (
+        f"Lines: {part.measure.label} in training, stochastic policy, horizon {_numbers(run.horizon for run in runs)}."
+    )
     text += "\nMean over seeds as far as all of them got, with its 95% interval."
     tested = [run.evaluation_horizon for run in runs if run.results or len(run.evaluations.steps)]
     if tested and against.is_steps:
@@ -184,5 +188,5 @@ def _what(groups: Sequence[SuccessGroup], against: _Against) -> str:
     return text
 
 
-def _numbers(values: Iterable[int]) -> str:
-    return " or ".join(map(str, sorted(set(values))))
+def _numbers(values: Iterable[int | str]) -> str:
+    return " or ".join(sorted(map(str, set(values)), key=lambda text: (len(text), text)))

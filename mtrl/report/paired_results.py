@@ -46,13 +46,17 @@ Results = Mapping[int, Result]
 
 
 def success_by_seed(folders: Mapping[int, Path], protocol: str) -> dict[int, Result]:
-    """Any-step success under one protocol, of the seeds that have it."""
+    """Any-step success under one protocol, of the seeds that have it; of tasks without it the return."""
     found = {}
     for seed, folder in folders.items():
         if (path := folder / EVALUATION_FILES[protocol]).exists():
             evaluation = read_evaluation(path)
             made = {"protocol": evaluation.protocol, "simulator": evaluation.simulator}
-            found[seed] = Result(made, dict(zip(evaluation.tasks, map(float, evaluation.success_any), strict=True)))
+            returns = np.where(
+                np.isnan(evaluation.normalized_return), evaluation.mean_return, evaluation.normalized_return
+            )
+            scores = np.where(np.isnan(evaluation.success_any), returns, evaluation.success_any)
+            found[seed] = Result(made, dict(zip(evaluation.tasks, map(float, scores), strict=True)))
     return found
 
 

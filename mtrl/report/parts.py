@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.report.measure import RETURN, Measure
 from mtrl.report.runs import differences, grouped
-from mtrl.report.success_runs import Evaluation, SuccessGroup, SuccessRun, read_run
+from mtrl.report.success_runs import Evaluation, SuccessGroup, SuccessRun, read_measures
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Warn
 
@@ -22,11 +23,12 @@ class Scores:
     """`[R]`, sorted."""
     results: tuple[Evaluation, ...]
     """`[R]`"""
+    measure: Measure
 
     @property
-    def any_step(self) -> NDArray[np.float64]:
-        """Success at some step of an episode, `[R, T]`."""
-        return np.array([result.success_any for result in self.results])
+    def score(self) -> NDArray[np.float64]:
+        """Success at some step of an episode, or what else is measured, `[R, T]`."""
+        return np.array([getattr(result, self.measure.key) for result in self.results])
 
     @property
     def final_step(self) -> NDArray[np.float64]:
@@ -41,13 +43,18 @@ class Division:
     reference: Evaluation
     """One of its evaluations; the others were made alike."""
     scores: tuple[Scores, ...]
+    measure: Measure
 
 
 @dataclass(frozen=True)
 class Part:
-    """Runs of the same tasks."""
+    """Runs of the same tasks, and one measure of them."""
 
+    measure: Measure
+    is_first: bool
+    """Of these runs: what is said of runs and not of scores is said there."""
     tasks: tuple[str, ...]
+    """That have the measure."""
     groups: tuple[SuccessGroup, ...]
     divisions: tuple[Division, ...]
 
@@ -62,31 +69,42 @@ def read_parts(folders: Iterable[Path], warn: Warn) -> tuple[Part, ...]:
     Raises:
         UserError: no run can be read, or two have the same name and seed.
     """
-    parts: dict[tuple[str, ...], list[SuccessRun]] = {}
+    parts: dict[tuple[str, ...], list[tuple[SuccessRun, ...]]] = {}
     for folder in folders:
         try:
-            run = read_run(folder, warn)
+            measures = read_measures(folder, warn)
         except UserError as error:
             warn(f"left out: {error}")
             continue
-        if parts and run.outcome.tasks not in parts:
-            first = next(iter(parts.values()))[0]
+        tasks = measures[0].outcome.all_tasks
+        if parts and tasks not in parts:
+            first = next(iter(parts.values()))[0][0]
             warn(f"{folder} has other tasks than {first.folder}: in a part of its own")
-        parts.setdefault(run.outcome.tasks, []).append(run)
+        parts.setdefault(tasks, []).append(measures)
     if not parts:
         raise UserError("no run is left to report")
-    return tuple(_part(tasks, runs, warn) for tasks, runs in parts.items())
+    return tuple(part for runs in parts.values() for part in _parts(runs, warn))
 
 
-def _part(tasks: tuple[str, ...], runs: Sequence[SuccessRun], warn: Warn) -> Part:
-    groups = grouped(runs, warn)
-    for run in runs:
-        if not run.outcome.results:
-            warn(f"{run.folder} has no evaluation{_progress(run)}: it is in the curves, not in the table")
-    return Part(tasks, groups, tuple(_divisions(groups, warn)))
+def _parts(runs: Sequence[tuple[SuccessRun, ...]], warn: Warn) -> Iterator[Part]:
+    """One for each measure of the same tasks."""
+    alike: dict[tuple[str, ...], list[SuccessRun]] = {}
+    for measures in runs:
+        for run in measures:
+            alike.setdefault(run.outcome.tasks, []).append(run)
+    for number, own in enumerate(alike.values()):
+        tell: Warn = warn if number == 0 else lambda line: None  # said of the same runs before
+        groups = grouped(own, tell)
+        for run in own:
+            if not run.outcome.results:
+                tell(f"{run.folder} has no evaluation{_progress(run)}: it is in the curves, not in the table")
+        normal = {run.outcome.measure for run in own}
+        measure = own[0].outcome.measure if len(normal) == 1 else RETURN  # some have no normalized returns yet
+        divisions = tuple(_divisions(groups, measure, tell))
+        yield Part(measure, number == 0, own[0].outcome.tasks, groups, divisions)
 
 
-def _divisions(groups: Sequence[SuccessGroup], warn: Warn) -> Iterator[Division]:
+def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> Iterator[Division]:
     """The evaluations that were made alike, as those that come first."""
     made: list[tuple[SuccessRun, Evaluation, dict[str, dict[int, Evaluation]]]] = []
     evaluated = [(run, result) for group in groups for run in group.runs for result in run.outcome.results]
@@ -102,8 +120,8 @@ def _divisions(groups: Sequence[SuccessGroup], warn: Warn) -> Iterator[Division]
             made.append(alike := (run, result, {}))
         alike[2].setdefault(run.name, {})[run.seed] = result
     for _, reference, names in made:
-        scores = (Scores(name, tuple(seeds), tuple(seeds.values())) for name, seeds in names.items())
-        yield Division(reference, tuple(scores))
+        scores = (Scores(name, tuple(seeds), tuple(seeds.values()), measure) for name, seeds in names.items())
+        yield Division(reference, tuple(scores), measure)
 
 
 def _progress(run: SuccessRun) -> str:

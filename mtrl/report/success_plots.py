@@ -16,10 +16,11 @@ _THRESHOLDS = np.linspace(0, 1, 41)
 
 def headline_plot(table: SuccessTable) -> Plot:
     """IQM of every method with its interval, the best first."""
-    label = "any-step success, interquartile mean"
-    columns = sorted(table.columns, key=lambda c: -c.any_step.iqm.value)
-    rows = [(c.name, c.any_step.iqm.value, c.any_step.iqm.interval) for c in columns]
-    return interval_plot("headline", "Success over all tasks", label, rows, (-0.02, 1.02))
+    measure = table.measure
+    columns = sorted(table.columns, key=lambda c: -c.score.iqm.value)
+    rows = [(c.name, c.score.iqm.value, c.score.iqm.interval) for c in columns]
+    title = f"{measure.name.capitalize()} over all tasks"
+    return interval_plot("headline", title, f"{measure.label}, interquartile mean", rows, measure.limits)
 
 
 def heat_map(table: Table, suffix: str) -> Plot:
@@ -51,7 +52,7 @@ def heat_map(table: Table, suffix: str) -> Plot:
 
 def profile_plot(division: Division) -> Plot:
     """Share of runs and tasks above each success."""
-    lines = [_profile(scores.any_step) for scores in division.scores]
+    lines = [_profile(scores.score) for scores in division.scores]
     names = [scores.name for scores in division.scores]
 
     def draw(axes: Axes) -> None:

@@ -9,6 +9,7 @@ from mtrl.report.contents import LATEX, Contents, Shown, chapter, files_of, titl
 from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories, time_table
+from mtrl.report.measure import SUCCESS
 from mtrl.report.page import Block, Chapter, Folded, Page
 from mtrl.report.parts import Division, Part, read_parts
 from mtrl.report.plot import Plot
@@ -47,30 +48,34 @@ def success_report(
     tables: list[SuccessTable] = []
     for p, part in enumerate(parts):
         suffix = f"-tasks{p + 1}" if p else ""
+        title = part.measure.title
         where = f" ({len(part.tasks)} tasks, the first {part.tasks[0]})" if len(parts) > 1 else ""
         for s, division in enumerate(part.divisions):
             own = f"{suffix}-{division.reference.protocol['name']}{s + 1}" if s else suffix
             protocol = f", protocol {division.reference.protocol['name']}" if len(part.divisions) > 1 else ""
             table, shaded = success_table(division), _shaded(division)
-            chapters.append(chapter(f"Success{protocol}{where}", _success(division, part, table, shaded), own))
-            beside += [heat_map(each, own) for each in shaded]
-            contents[f"success{own}.csv"] = success_csv(table).encode()
-            contents[f"success{own}{LATEX}"] = success_latex(f"success{own}", table).encode()
+            chapters.append(chapter(f"{title}{protocol}{where}", _success(division, part, table, shaded), own))
+            beside += [heat_map(each, own) for each in shaded if each.columns[-1].is_shaded]
+            contents[f"{part.measure.file}{own}.csv"] = success_csv(table).encode()
+            contents[f"{part.measure.file}{own}{LATEX}"] = success_latex(f"{part.measure.file}{own}", table).encode()
             tables.append(table)
         if not part.divisions:
-            chapters.append(chapter(f"Success{where}", ["No run has an evaluation yet."]))
+            chapters.append(chapter(f"{title}{where}", ["No run has an evaluation yet."]))
         chapters += _training(part, where, suffix)
+        if not part.is_first:
+            continue
         runs, config = runs_table(part.groups), config_table(part.groups)
         videos = [video for group in part.groups for run in group.runs for video in run.outcome.videos]
         chapters.append(run_chapter(runs, config, videos, out, suffix))
     names = list(dict.fromkeys(group.name for part in parts for group in part.groups))
     runs = runs_table([group for part in parts for group in part.groups])
     contents = files_of(Page(title_of(names), chapters, warnings), beside) | contents
-    contents["success.md"] = success_markdown(tables, runs, warnings).encode()
+    first_file = parts[0].measure.file
+    contents[f"{first_file}.md"] = success_markdown(tables, runs, warnings).encode()
     if not tables:
         return None, contents
     first = tables[0]
-    shown = f"Success, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in first.columns)})"
+    shown = f"{first.measure.title}, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in first.columns)})"
     return Shown(shown, *header_and_rows(first), "\n".join([first.caption, *first.notes])), contents
 
 
@@ -84,7 +89,8 @@ def _success(division: Division, part: Part, table: SuccessTable, shaded: Sequen
     yield headline_plot(table)
     yield headline(table)
     yield from shaded
-    yield profile_plot(division)
+    if division.measure == SUCCESS:
+        yield profile_plot(division)
     if len(division.scores) > 1:
         yield Folded("Two methods at a time, paired over seeds", [pairs(division)])
     config = part.groups[0].runs[0].config
@@ -96,10 +102,17 @@ def _success(division: Division, part: Part, table: SuccessTable, shaded: Sequen
 
 
 def _shaded(division: Division) -> list[Table]:
-    """Tables that are heat maps too."""
+    """Tables that are heat maps too, where they hold shares."""
+    measure = division.measure
+    if measure == SUCCESS:
+        of_tasks = [
+            by_task(division, "tasks_any_step", "Any-step success by task", lambda scores: scores.score),
+            by_task(division, "tasks_final_step", "Final-step success by task", lambda scores: scores.final_step),
+        ]
+    else:
+        of_tasks = [by_task(division, "tasks", f"{measure.name.capitalize()} by task", lambda scores: scores.score)]
     return [
-        by_task(division, "tasks_any_step", "Any-step success by task", lambda scores: scores.any_step),
-        by_task(division, "tasks_final_step", "Final-step success by task", lambda scores: scores.final_step),
+        *of_tasks,
         *([improvement(division)] if len(division.scores) > 1 else []),
     ]
 
@@ -108,8 +121,10 @@ def _training(part: Part, where: str, suffix: str) -> Iterator[Chapter]:
     """The chapters on learning and on gradients."""
     plots: list[Block] = [*learning_plots(part)]
     if len(part.tasks) > 1:
-        plots[-1] = Folded("Success of each task against wall time", plots[-1:])
+        plots[-1] = Folded(f"{part.measure.name.capitalize()} of each task against wall time", plots[-1:])
     yield chapter(f"Learning{where}", [*plots, learning(part)], suffix)
+    if not part.is_first:
+        return
     histories = [
         Histories(group.name, [run.history for run in group.runs], has_conflicts=not group.is_single_task)
         for group in part.groups

@@ -1,27 +1,28 @@
-"""A run of reinforcement learning, read: its success in training, and its evaluations.
+"""A run of reinforcement learning, read: its success or returns in training, and its evaluations.
 
 Axes: N logged points, T tasks. Steps are environment steps summed over tasks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.protocols import EVALUATION_FILES
+from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS, Measure
 from mtrl.report.runs import Group, Run, read_seed
-from mtrl.runs.reading import Record, Warn, as_written, read_evaluation_record, read_run_files
+from mtrl.runs.reading import Record, RunFiles, Warn, as_written, read_evaluation_record, read_run_files
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Any-step success over training."""
+    """Scores over training: any-step success, or returns."""
 
     steps: NDArray[np.int64]
     """`[N]`, increasing."""
-    success: NDArray[np.float64]
+    score: NDArray[np.float64]
     """`[N, T]`; NaN where no episode had finished."""
 
 
@@ -35,21 +36,35 @@ class Evaluation:
     tasks: tuple[str, ...]
     episodes: tuple[int, ...]
     success_any: NDArray[np.float64]
-    """Share of the episodes with success at some step, `[T]`."""
+    """Share of the episodes with success at some step, `[T]`; NaN of a task that tells of none."""
     success_final: NDArray[np.float64]
-    """Share of the episodes with success at the last step, `[T]`."""
+    """Share of the episodes with success at the last step, `[T]`; likewise."""
     mean_return: NDArray[np.float64]
     """Undiscounted, `[T]`."""
+    normalized_return: NDArray[np.float64]
+    """0 for random actions and 1 for a good agent, `[T]`; NaN of a task with success, or without such references."""
+
+    def only(self, tasks: tuple[str, ...]) -> "Evaluation":
+        """That of these tasks, if it has all of them; else this one."""
+        if not set(tasks) <= set(self.tasks):
+            return self
+        places = [self.tasks.index(task) for task in tasks]
+        arrays = ("success_any", "success_final", "mean_return", "normalized_return")
+        own = {name: getattr(self, name)[places] for name in arrays}
+        return replace(self, tasks=tasks, episodes=tuple(self.episodes[place] for place in places), **own)
 
 
 @dataclass(frozen=True)
 class Success:
-    """What a run of reinforcement learning reached: its success in training, and its evaluations."""
+    """What a run of reinforcement learning reached on the tasks of one measure: in training, and in evaluations."""
 
+    measure: Measure
     tasks: tuple[str, ...]
-    horizon: int
-    """Of the training episodes."""
-    evaluation_horizon: int
+    all_tasks: tuple[str, ...]
+    """Of the run, those of another measure among them."""
+    horizon: int | str
+    """Of the training episodes; in words where tasks have their own."""
+    evaluation_horizon: int | str
     backend: str
     """Simulator of the training."""
     training: Curve
@@ -68,11 +83,19 @@ SuccessGroup = Group[Success]
 
 
 def read_run(folder: Path, warn: Warn) -> SuccessRun:
+    """The first of `read_measures`: success, where tasks tell of it."""
+    return read_measures(folder, warn)[0]
+
+
+def read_measures(folder: Path, warn: Warn) -> tuple[SuccessRun, ...]:
     """Read one run folder; a run still going, or one without an evaluation, is read as far as it goes.
 
     Args:
         folder: the seed's folder.
         warn: is given a line for everything that had to be dropped.
+
+    Returns:
+        The run with its success, and with the returns of tasks that tell of none: two if it has tasks of both kinds.
 
     Raises:
         UserError: a file is missing or is not what a run writes.
@@ -80,21 +103,51 @@ def read_run(folder: Path, warn: Warn) -> SuccessRun:
     evaluations_there = [path for name in EVALUATION_FILES.values() if (path := folder / name).exists()]
     files = read_run_files(folder, warn)
     with as_written(folder):
-        config, start, train = files.config, files.start, files.train
-        tasks = tuple(start["tasks"])
-        success = Success(
-            tasks=tasks,
-            horizon=int(config["env"]["horizon"]),
-            evaluation_horizon=int(config["evaluation"]["horizon"]),
-            backend=str(start["simulator"]["backend"]),
-            training=_curve(train, "success", tasks),
-            evaluations=_curve(files.evaluations, "success_any", tasks),
-            updates=int(train[-1]["updates"]) if train else 0,
-            results=tuple(read_evaluation(path) for path in evaluations_there),
-            videos=tuple(sorted(folder.glob("videos/**/*.mp4"))),
-        )
+        start = files.start
+        results = tuple(read_evaluation(path) for path in evaluations_there)
         versions = {**start["versions"], **start["simulator"]["versions"]}
-        return read_seed(folder, files, success, versions, tasks, "step")
+        found = []
+        for measure, tasks in _measures(files).items():
+            success = _success(files, measure, tasks, results, tuple(sorted(folder.glob("videos/**/*.mp4"))))
+            found.append(read_seed(folder, files, success, versions, tuple(start["tasks"]), "step"))
+        return tuple(found)
+
+
+def _measures(files: RunFiles) -> dict[Measure, tuple[str, ...]]:
+    """The tasks that have a measure, by it."""
+    start = files.start
+    others = tuple(start.get("returns_only", ()))
+    told = [event["normalized_return"] for event in files.train if "normalized_return" in event]
+    measure = NORMALIZED if told and set(told[-1]) == set(others) else RETURN
+    tasks = {SUCCESS: tuple(task for task in start["tasks"] if task not in others), measure: others}
+    return {measure: own for measure, own in tasks.items() if own}
+
+
+def _success(
+    files: RunFiles,
+    measure: Measure,
+    tasks: tuple[str, ...],
+    results: tuple["Evaluation", ...],
+    videos: tuple[Path, ...],
+) -> Success:
+    config, start, train = files.config, files.start, files.train
+    return Success(
+        measure=measure,
+        tasks=tasks,
+        all_tasks=tuple(start["tasks"]),
+        horizon=_horizon(config["env"]["horizon"]),
+        evaluation_horizon=_horizon(config["evaluation"]["horizon"]),
+        backend=str(start["simulator"]["backend"]),
+        training=_curve(train, measure.trained, tasks),
+        evaluations=_curve(files.evaluations, measure.evaluated, tasks),
+        updates=int(train[-1]["updates"]) if train else 0,
+        results=tuple(result.only(tasks) for result in results),
+        videos=videos,
+    )
+
+
+def _horizon(value: object) -> int | str:
+    return "of each task's own" if value is None else int(str(value))
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -121,15 +174,21 @@ def parse_evaluation(record: Record) -> Evaluation:
         step=int(record["checkpoint"]["step"]),
         tasks=tuple(task["name"] for task in tasks),
         episodes=tuple(int(task["episodes"]) for task in tasks),
-        success_any=np.array([task["success_any"] for task in tasks], dtype=np.float64),
-        success_final=np.array([task["success_final"] for task in tasks], dtype=np.float64),
+        success_any=_of_tasks(tasks, "success_any"),
+        success_final=_of_tasks(tasks, "success_final"),
         mean_return=np.array([task["mean_return"] for task in tasks], dtype=np.float64),
+        normalized_return=_of_tasks(tasks, "normalized_return"),
     )
+
+
+def _of_tasks(rows: Sequence[Record], key: str) -> NDArray[np.float64]:
+    """`[T]`; NaN of a task that has no such value."""
+    return np.array([row.get(key, np.nan) for row in rows], dtype=np.float64)
 
 
 def _curve(records: Sequence[Record], key: str, tasks: tuple[str, ...]) -> Curve:
     rows = [[record[key][task] for task in tasks] for record in records]
     return Curve(
         steps=np.array([record["step"] for record in records], dtype=np.int64),
-        success=np.array(rows, dtype=np.float64).reshape(len(records), len(tasks)),
+        score=np.array(rows, dtype=np.float64).reshape(len(records), len(tasks)),
     )

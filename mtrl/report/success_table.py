@@ -5,44 +5,51 @@ The same table is written as Markdown for people and as CSV, one value set a lin
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.report.latex import latex
+from mtrl.report.measure import SUCCESS, Measure
 from mtrl.report.parts import Division, Scores
 from mtrl.report.success_runs import Evaluation
-from mtrl.report.table import NOTHING, Table, markdown
+from mtrl.report.table import NOTHING, Cell, Table, markdown
 from mtrl.runs.reading import Record
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Estimate, Summary, summarize
 
 BOOTSTRAP_SEED = 0  # the same runs give the same interval, always
-HOW_TO_READ = (
-    "Any-step: success at some step of the episode; final-step: at its last step. Mean over seeds. IQM: mean of the "
-    "middle half of all seeds and tasks. Interval: 95% percentile bootstrap over seeds, stratified by task; with few "
-    "seeds it covers less than it says."
+_HOW_TO_READ = (
+    "Mean over seeds. IQM: mean of the middle half of all seeds and tasks. Interval: 95% percentile bootstrap over "
+    "seeds, stratified by task; with few seeds it covers less than it says."
 )
-_SUCCESS_FIELDS = tuple(f"success_{kind}{end}" for kind in ("any", "final") for end in ("", "_low", "_high"))
-_CSV_FIELDS = ("run", "seeds", "task", "episodes", *_SUCCESS_FIELDS, "mean_return")
+
+
+def how_to_read(measure: Measure) -> str:
+    """What the numbers of a table are."""
+    return f"{measure.how} {_HOW_TO_READ}"
 
 
 @dataclass(frozen=True)
 class SuccessColumn:
-    """Success of one group over its `R` evaluated seeds."""
+    """Success, or returns, of one group over its `R` evaluated seeds."""
 
     name: str
     seeds: int
-    any_step: Summary
-    final_step: Summary
+    score: Summary
+    """Any-step success, or what else is measured."""
+    final_step: Summary | None
+    """Of success alone."""
     mean_return: NDArray[np.float64]
     """`[T]`."""
 
 
 @dataclass(frozen=True)
 class SuccessTable:
-    """What `success.md` and `success.csv` hold."""
+    """What `success.md` and `success.csv` hold, or `returns.md` and `returns.csv`."""
+
+    measure: Measure
 
     tasks: tuple[str, ...]
     episodes: tuple[int, ...]
@@ -70,7 +77,9 @@ def success_table(division: Division) -> SuccessTable:
     """The table of a division's evaluations."""
     first = division.reference
     columns = tuple(_column(scores) for scores in division.scores)
-    return SuccessTable(first.tasks, first.episodes, caption(first.protocol, first.simulator), columns)
+    return SuccessTable(
+        division.measure, first.tasks, first.episodes, caption(first.protocol, first.simulator), columns
+    )
 
 
 def caption(protocol: Record, simulator: Record) -> str:
@@ -85,27 +94,31 @@ def caption(protocol: Record, simulator: Record) -> str:
 
 
 def header_and_rows(table: SuccessTable) -> tuple[list[str], list[list[str]]]:
-    """The table as text cells: two columns a group, the tasks, then mean, IQM and interval."""
-    header = ["task"]
+    """The table as text cells: a group's column, or two of success, the tasks, then mean, IQM and interval."""
+    header, summaries, text = ["task"], [], table.measure.text
     for column in table.columns:
-        header += [f"{column.name} any-step", f"{column.name} final-step"]
-    summaries = [summary for column in table.columns for summary in (column.any_step, column.final_step)]
-    rows = [[task, *(_number(s.per_task[i]) for s in summaries)] for i, task in enumerate(table.tasks)]
-    rows.append(["mean", *(_number(s.mean.value) for s in summaries)])
-    rows.append(["IQM", *(_number(s.iqm.value) for s in summaries)])
+        header.append(f"{column.name} any-step" if column.final_step else f"{column.name} {table.measure.name}")
+        summaries.append(column.score)
+        if column.final_step:
+            header.append(f"{column.name} final-step")
+            summaries.append(column.final_step)
+    rows = [[task, *(text(float(s.per_task[i])) for s in summaries)] for i, task in enumerate(table.tasks)]
+    rows.append(["mean", *(text(s.mean.value) for s in summaries)])
+    rows.append(["IQM", *(text(s.iqm.value) for s in summaries)])
     if any(s.iqm.interval for s in summaries):
-        rows.append(["95% interval of the mean", *(_interval(s.mean) for s in summaries)])
-        rows.append(["95% interval of the IQM", *(_interval(s.iqm) for s in summaries)])
+        rows.append(["95% interval of the mean", *(_interval(s.mean, text) for s in summaries)])
+        rows.append(["95% interval of the IQM", *(_interval(s.iqm, text) for s in summaries)])
     return header, rows
 
 
 def success_markdown(tables: Sequence[SuccessTable], runs: Table, warnings: Sequence[str]) -> str:
     """`success.md`: each table and how it was made, the runs behind them, and what was left out or stands apart."""
-    parts = ["# Success"]
+    titles = dict.fromkeys(table.measure.title for table in tables)
+    parts = [f"# {' and '.join(titles).capitalize() or 'Results'}"]
     if not tables:
         parts.append("No run has an evaluation yet.")
     for table in tables:
-        parts += [markdown(*header_and_rows(table)), table.caption, HOW_TO_READ, *table.notes]
+        parts += [markdown(*header_and_rows(table)), table.caption, how_to_read(table.measure), *table.notes]
     parts += ["## Runs", markdown(runs.header, runs.texts)]
     if warnings:
         parts += ["## Left out, or apart", "\n".join(f"- {warning}" for warning in warnings)]
@@ -114,13 +127,17 @@ def success_markdown(tables: Sequence[SuccessTable], runs: Table, warnings: Sequ
 
 def success_latex(name: str, table: SuccessTable) -> str:
     """`success.tex`: the same as LaTeX."""
-    return latex(name, "Success", *header_and_rows(table), [table.caption, HOW_TO_READ, *table.notes])
+    return latex(
+        name, table.measure.title, *header_and_rows(table), [table.caption, how_to_read(table.measure), *table.notes]
+    )
 
 
 def success_csv(table: SuccessTable) -> str:
     """`success.csv`: a line per group and task, then mean and IQM; empty cells where there is no value."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_FIELDS, restval="", lineterminator="\n")
+    kinds = [f"{kind}{end}" for kind in _kinds(table.columns[0], table.measure) for end in ("", "_low", "_high")]
+    names = dict.fromkeys(("run", "seeds", "task", "episodes", *kinds, "mean_return"))
+    writer = csv.DictWriter(text, list(names), restval="", lineterminator="\n")
     writer.writeheader()
     for column in table.columns:
         own = {"run": column.name, "seeds": column.seeds}
@@ -129,17 +146,21 @@ def success_csv(table: SuccessTable) -> str:
 
 
 def evaluation_rows(result: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """One evaluation as text cells: a row per task and the mean."""
-    values = zip(result.success_any, result.success_final, result.mean_return, strict=True)
+    """One evaluation as text cells: a row per task and the mean, over the tasks that have what a column says."""
+    columns: dict[str, tuple[NDArray[np.float64], Callable[[float], str]]] = {
+        "any-step": (result.success_any, _number),
+        "final-step": (result.success_final, _number),
+        "normalized return": (result.normalized_return, _number),
+        "return": (result.mean_return, "{:.1f}".format),
+    }
+    shown = {name: (values, form) for name, (values, form) in columns.items() if not np.isnan(values).all()}
     rows = [
-        [task, _number(any_step), _number(final_step), f"{mean_return:.1f}", str(episodes)]
-        for task, episodes, (any_step, final_step, mean_return) in zip(
-            result.tasks, result.episodes, values, strict=True
-        )
+        [task, *(NOTHING if np.isnan(values[t]) else form(values[t]) for values, form in shown.values()), str(episodes)]
+        for t, (task, episodes) in enumerate(zip(result.tasks, result.episodes, strict=True))
     ]
-    means = [_number(result.success_any.mean()), _number(result.success_final.mean())]
-    rows.append(["mean", *means, f"{result.mean_return.mean():.1f}", str(sum(result.episodes))])
-    return ["task", "any-step", "final-step", "return", "episodes"], rows
+    means = [form(float(np.nanmean(values))) for values, form in shown.values()]
+    rows.append(["mean", *means, str(sum(result.episodes))])
+    return ["task", *shown, "episodes"], rows
 
 
 def _column(scores: Scores) -> SuccessColumn:
@@ -147,14 +168,14 @@ def _column(scores: Scores) -> SuccessColumn:
     return SuccessColumn(
         name=scores.name,
         seeds=len(scores.seeds),
-        any_step=summarize(scores.any_step, generator=generator),
-        final_step=summarize(scores.final_step, generator=generator),
+        score=summarize(scores.score, generator=generator),
+        final_step=summarize(scores.final_step, generator=generator) if scores.measure == SUCCESS else None,
         mean_return=np.mean([result.mean_return for result in scores.results], axis=0),
     )
 
 
 def _csv_records(table: SuccessTable, column: SuccessColumn) -> Iterator[dict[str, object]]:
-    kinds = {"success_any": column.any_step, "success_final": column.final_step}
+    kinds = _kinds(column, table.measure)
     for i, task in enumerate(table.tasks):
         success = {kind: summary.per_task[i] for kind, summary in kinds.items()}
         yield {"task": task, "episodes": table.episodes[i], **success, "mean_return": column.mean_return[i]}
@@ -168,6 +189,14 @@ def _csv_records(table: SuccessTable, column: SuccessColumn) -> Iterator[dict[st
     yield iqms
 
 
+def _kinds(column: SuccessColumn, measure: Measure) -> dict[str, Summary]:
+    """By the name that a summary has in the CSV."""
+    kinds: dict[str, Summary] = {measure.key: column.score}
+    if column.final_step:
+        kinds["success_final"] = column.final_step
+    return kinds
+
+
 def _estimated(key: str, estimate: Estimate) -> dict[str, object]:
     interval = estimate.interval
     ends = {f"{key}_low": interval.low, f"{key}_high": interval.high} if interval else {}
@@ -178,6 +207,6 @@ def _number(value: float) -> str:
     return f"{value:.2f}"
 
 
-def _interval(estimate: Estimate) -> str:
+def _interval(estimate: Estimate, text: Callable[[Cell], str]) -> str:
     end = estimate.interval
-    return NOTHING if end is None else f"{end.low:.2f} to {end.high:.2f}"
+    return NOTHING if end is None else f"{text(end.low)} to {text(end.high)}"

@@ -159,8 +159,8 @@ def test_curve_of_a_run(tmp_path: Path) -> None:
     lines = [start(0), train(1000, None, 0.5), evaluation(1000, 0.25, 0.75), train(2000, 0.5, 1.0)]
     run = read_run(write_run(tmp_path, lines=lines), pytest.fail)
     np.testing.assert_array_equal(run.outcome.training.steps, [1000, 2000])
-    np.testing.assert_array_equal(run.outcome.training.success, [[np.nan, 0.5], [0.5, 1.0]])
-    np.testing.assert_array_equal(run.outcome.evaluations.success, [[0.25, 0.75]])
+    np.testing.assert_array_equal(run.outcome.training.score, [[np.nan, 0.5], [0.5, 1.0]])
+    np.testing.assert_array_equal(run.outcome.evaluations.score, [[0.25, 0.75]])
     assert (run.done, run.outcome.updates, run.wall_s, run.outcome.horizon, run.seed) == (2000, 200, 20.0, 200, 0)
 
 
