@@ -209,7 +209,8 @@ def _key(location: tuple[int | str, ...], kind: type[BaseModel]) -> tuple[str, l
             model, among = among[part], {}
         elif model is not None:  # else the part is a member of a union, not a key
             siblings = [f"{key}.{name}".removeprefix(".") for name in model.model_fields]
-            key = f"{key}.{part}".removeprefix(".")
+            name = part if part.isprintable() and len(part) <= 60 else shortened(part)
+            key = f"{key}.{name}".removeprefix(".")
             field = model.model_fields.get(part)
             inner = field.annotation if field else None
             among = members_by_name(inner)

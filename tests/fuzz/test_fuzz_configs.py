@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mtrl.agents import Config
@@ -53,6 +53,7 @@ def test_files_of_bytes(folder: Path) -> None:
 
 @fuzz(100, 5_000)
 def test_files_of_other_values(folder: Path) -> None:
+    @example({"\n": None}, Config)
     @given(st.one_of(trees, damaged_tree(content(small()))), st.sampled_from(KINDS))
     def holds(tree: Any, kind: type[RunConfig]) -> None:
         parsed(folder, yaml.dump(tree, allow_unicode=True).encode("utf-8", "surrogateescape"), [], kind)
