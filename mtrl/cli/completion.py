@@ -86,7 +86,8 @@ def _zsh(known: dict[str, Known]) -> str:
 def _fish(known: dict[str, Known]) -> str:
     lines = []
     for command, each in known.items():
-        lines.append(f"complete -c mtrl -n __fish_use_subcommand -f -a {command} -d '{COMMANDS[command]}'")
+        what = COMMANDS[command].replace("'", "\\'")
+        lines.append(f"complete -c mtrl -n __fish_use_subcommand -f -a {command} -d '{what}'")
         seen = f"complete -c mtrl -n '__fish_seen_subcommand_from {command}'"
         lines += [f"{seen} -a '{' '.join(each.names)}'"] if each.names else []
         for option, values in each.options.items():

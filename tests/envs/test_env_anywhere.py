@@ -33,7 +33,7 @@ class Still(gymnasium.Env):
         return np.ones(2), float(action[0]), False, False, {{}}
 
 gymnasium.register("Still-v0", Still)
-env = envs.make(["Still-v0"], num_envs_per_task=2, num_workers=2)
+env = envs.make(["Still-v0"], num_envs_per_task=2, num_workers=2, horizon=20)
 first = env.reset()
 step = env.step(np.full((1, 2, 2), 0.5))
 env.close()

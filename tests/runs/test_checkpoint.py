@@ -41,7 +41,7 @@ def test_damage_anywhere_is_noticed_and_the_one_before_offered(folder: Path) -> 
         if kind % 4 == 0:
             damaged[at] ^= 1 << draw.randrange(8)
         elif kind % 4 == 1:
-            damaged[at : at + block] = bytes([1 + content[at]] * block)
+            damaged[at : at + block] = bytes([(1 + content[at]) % 256] * block)
         elif kind % 4 == 2:
             damaged[at : at + block], damaged[at + block : at + 2 * block] = (
                 content[at + block : at + 2 * block],

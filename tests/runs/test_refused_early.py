@@ -19,8 +19,6 @@ from tests.runs.small_runs import small, toy, trained
 
 TERABYTES: dict[str, dict[str, Any]] = {
     "training.replay_capacity_per_task": {"training": {"replay_capacity_per_task": 10**12}},
-    "env.horizon times env.num_envs_per_task": {"env": {"horizon": 10**6, "num_envs_per_task": 10**4}}
-    | {"training": {"replay_capacity_per_task": 10**4}},
     "agent.critic": {"agent": {"critic": {"kind": "mlp", "width": 65_536, "depth": 1_000}}},
     "training.batch_per_task": {"training": {"batch_per_task": 10**6}, "agent": {"actor": {"width": 30_000}}},
 }
