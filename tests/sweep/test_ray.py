@@ -54,6 +54,28 @@ def assert_all_as_undisturbed(path: Path, seeds: int = 1) -> None:
             assert_equal_bits(folder(path, method, seed), undisturbed(path, method, seed))
 
 
+def test_four_trials_a_worker_killed_the_driver_killed_and_the_same_command_goes_on(
+    tmp_path: Path, start: Start
+) -> None:
+    path = write_sweep(tmp_path, LONG // 2)
+    mean, pcgrad = folder(path, "mean", 0), folder(path, "pcgrad", 0)
+    running = start(path, *ON_RAY)
+    until(lambda: steps(mean) > 0)
+    os.kill(holder(mean), signal.SIGKILL)
+    until(lambda: attempts(mean) == 2)
+    until(lambda: steps(pcgrad) > 0)
+    # The driver is killed: its cluster ends with it.
+    running.process.kill()
+    until(lambda: running.processes() <= {running.process.pid})
+    done = start(path, *ON_RAY)
+    status, out, err = done.ended()
+    assert (status, err) == (0, [])
+    assert out[-1] == f"Runs:   {tmp_path / 'runs' / 's'}"
+    until(lambda: not done.processes())
+    assert_all_as_undisturbed(path, seeds=2)
+    assert main(["sweep", str(path), "--out", str(tmp_path / "runs")]) == 0  # nothing is left for the other engine
+
+
 def test_ctrl_c_writes_checkpoints_and_one_that_fails_by_itself_fails_alone(tmp_path: Path, start: Start) -> None:
     variants = {"good": {}, "nan": {"agent.learning_rate": 1e30}}
     path = write_sweep(tmp_path, LONG, methods=["mean"], seeds=1, variants=variants)
