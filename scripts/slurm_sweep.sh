@@ -10,7 +10,7 @@
 set -euo pipefail
 
 head="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
-export RAY_USAGE_STATS_ENABLED=0
+export RAY_USAGE_STATS_ENABLED=0 RAY_worker_niceness=0
 # The same on every node: the first one begins the cluster and then runs the command, the others join. Ray would count all
 # cores of a node, the job may have fewer.
 exec srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \

@@ -42,6 +42,7 @@ class RayEngine:
         self._address, self._at_once = address, at_once
         self._needs = {"CPU": float(cpus), "GPU": gpus, "memory": float(memory)}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_worker_niceness", "0")  # of workers that it starts: 15 would lose to all else
         _check_reachable(address)
         here: dict[str, Any] = {"num_cpus": available_cores(), "object_store_memory": _STORE_BYTES}
         try:
