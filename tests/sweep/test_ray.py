@@ -116,6 +116,7 @@ def test_a_node_is_lost(tmp_path: Path, start: Start, cluster: Any, how: str) ->
         assert holder(run) == worker  # the lock is still its own: the other one waits
         os.kill(worker, signal.SIGCONT)
         until(lambda: holder(run) != worker)
+        cluster.remove_node(node, allow_graceful=False)  # a frozen node does not answer when it is asked to go
     status, out, err = running.ended()
     assert (status, err) == (0, [])
     assert any(f"{run.parent.name}/seed_0: died: " in line for line in out)
