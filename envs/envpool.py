@@ -21,7 +21,6 @@ from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
-from mtrl.envs.remaking import remake
 from mtrl.extras import install
 
 DIFFERENT_REWARD = frozenset(
@@ -159,7 +158,7 @@ class EnvPoolEnv:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return remake, (self._options,)
+        return EnvPoolEnv, (self._options,)
 
     def _make_pools(self, episode: int) -> list[Any]:
         """A pool per task whose first goals are those of this episode.

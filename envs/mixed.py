@@ -15,7 +15,6 @@ from mtrl.envs.calls import checked_actions
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import SimulatorInfo, Step, VectorEnv
 from mtrl.envs.options import Options
-from mtrl.envs.remaking import remake
 from mtrl.envs.tasks import are_metaworld, sizes
 
 
@@ -49,7 +48,7 @@ def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedE
         for _, env in parts:
             env.close()
         raise
-    return MixedEnv(options, parts)
+    return MixedEnv(options, parts, make)
 
 
 @final
@@ -59,10 +58,16 @@ class MixedEnv:
     Args:
         options: of all.
         parts: each with its tasks' numbers, `[T]`.
+        make: makes a family's, for copies.
     """
 
-    def __init__(self, options: Options, parts: Sequence[tuple[Sequence[int], VectorEnv]]) -> None:
-        self._options, self._stepping = options, [True for _ in parts]
+    def __init__(
+        self,
+        options: Options,
+        parts: Sequence[tuple[Sequence[int], VectorEnv]],
+        make: Callable[[Options], VectorEnv],
+    ) -> None:
+        self._options, self._stepping, self._make = options, [True for _ in parts], make
         self.tasks, self.infos = options.names, options.infos
         self.num_envs_per_task, self.seed = options.num_envs_per_task, options.seed
         self.horizon = max(options.horizons)
@@ -136,7 +141,7 @@ class MixedEnv:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return remake, (self._options,)
+        return mixed_env, (self._options, self._make)
 
     def _idle(self, num_tasks: int, env: VectorEnv) -> Step:
         """Of a part that stays where it is."""

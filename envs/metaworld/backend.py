@@ -44,6 +44,7 @@ def metaworld_env(options: Options) -> WorkerEnv:
         observation_size=OBSERVATION_SIZE,
         action_size=ACTION_SIZE,
         start=_goal,
+        make=metaworld_env,
     )
     return WorkerEnv(options, plan)
 

@@ -34,6 +34,7 @@ def registered_env(options: Options) -> WorkerEnv:
         observation_size=largest.observation,
         action_size=largest.action,
         start=reset_seed,
+        make=registered_env,
         stays=True,
     )
     return WorkerEnv(options, plan)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mtrl.envs.interface import SimulatorInfo
+from mtrl.envs.interface import SimulatorInfo, VectorEnv
 from mtrl.envs.options import Options
 
 
@@ -32,5 +32,7 @@ class Plan:
     action_size: int
     start: Callable[[Options, int, int, int], int]
     """What episode n of an environment begins with (a goal's number, a seed), for task, environment and n."""
+    make: Callable[[Options], VectorEnv]
+    """Makes another one, before its reset: what a copy is, and what a pickle holds."""
     stays: bool = False
     """Whether some environments can stay where they are while others step."""

@@ -18,7 +18,6 @@ from mtrl.envs.episodes import Episodes
 from mtrl.envs.interface import Step
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
-from mtrl.envs.remaking import remake
 from mtrl.envs.workers import protocol
 from mtrl.envs.workers.plan import Plan
 from mtrl.envs.workers.process import Worker
@@ -158,7 +157,7 @@ class WorkerEnv:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return remake, (self._options,)
+        return self._plan.make, (self._options,)
 
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the workers."""

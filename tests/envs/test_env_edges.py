@@ -103,7 +103,7 @@ def test_worker_killed_before_close(env: WorkerEnv) -> None:
 def test_worker_that_does_not_start(worker: str, end: str, capfd: pytest.CaptureFixture[str]) -> None:
     options = Options(("reach-v3", "push-v3"), horizon=5)
     shares = [Share(name, {"rows": [row]}) for row, name in enumerate(options.names)]
-    plan = Plan(SimulatorInfo("none", {}, "", ""), worker, shares, 3, 2, lambda *place: 0)
+    plan = Plan(SimulatorInfo("none", {}, "", ""), worker, shares, 3, 2, start=lambda *place: 0, make=None)
     with pytest.raises(RuntimeError, match=f"the simulator process of (reach|push)-v3 ended with {end}"):
         WorkerEnv(options, plan)
     assert "Error" in capfd.readouterr().err  # the worker's own words
