@@ -198,7 +198,9 @@ class EvaluationConfig(Section):
     horizon: Count | None = None
     """Steps of an episode, as in `env.horizon`; of Meta-World alone null becomes 500."""
     goal_seed: Seed | None = None
-    """Decides the goals; null for those of training, another number for goals that training never saw."""
+    """Decides the goals; null for those of training, and for `unseen_goals` beside them."""
+    unseen_goals: bool = True
+    """Whether Meta-World's tasks are played once more, as many episodes on goals that training never saw."""
 
 
 class Config(RunConfig):

@@ -9,6 +9,8 @@ from mtrl.runs.errors import UserError
 
 MOST_ENVS_PER_TASK = 5
 """Environments of a task in an evaluation: more only make its simulators dearer to build."""
+_ANOTHER = 2**31
+"""Turns a goal seed into another that nobody trains with."""
 
 
 def training_env(section: EnvConfig, seed: int, cores: int) -> envs.VectorEnv:
@@ -33,7 +35,9 @@ def training_env(section: EnvConfig, seed: int, cores: int) -> envs.VectorEnv:
     )
 
 
-def evaluation_env(config: Config, seed: int, episodes: int, num_workers: int = 0) -> envs.VectorEnv:
+def evaluation_env(
+    config: Config, seed: int, episodes: int, num_workers: int = 0, unseen_goals: bool = False
+) -> envs.VectorEnv:
     """An evaluation's: the run's tasks on the reference backend, observed and rewarded as the configuration says.
 
     Args:
@@ -41,18 +45,27 @@ def evaluation_env(config: Config, seed: int, episodes: int, num_workers: int = 
         seed: of the run; it decides the goals unless `evaluation.goal_seed` or `env.goal_seed` does.
         episodes: per task; goals are visited in turn, so 50 episodes see each of the benchmark's 50 once.
         num_workers: simulator processes; 0 chooses.
+        unseen_goals: whether the goals are others than those of training.
     """
-    goal_seed = config.evaluation.goal_seed
+    goal_seed = config.env.goal_seed if config.evaluation.goal_seed is None else config.evaluation.goal_seed
+    if unseen_goals:
+        goal_seed = (seed if goal_seed is None else goal_seed) ^ _ANOTHER
     return _make(
         config.env,
         num_envs_per_task=max(n for n in range(1, MOST_ENVS_PER_TASK + 1) if episodes % n == 0),
         seed=seed,
         backend="metaworld",
         horizon=config.evaluation.horizon,
-        goal_seed=config.env.goal_seed if goal_seed is None else goal_seed,
+        goal_seed=goal_seed,
         goal_order="cycle",
         num_workers=num_workers,
     )
+
+
+def plays_unseen_goals(config: Config) -> bool:
+    """Whether the evaluation at the end plays Meta-World's tasks on other goals than those of training, too."""
+    wanted = config.evaluation.unseen_goals and config.evaluation.goal_seed is None
+    return wanted and any(envs.are_metaworld([name]) for name in envs.task_names(config.env.tasks))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from mtrl.agents.config import Config, EvaluationConfig
-from mtrl.agents.environments import evaluation_env, shown_horizon, simulating
-from mtrl.agents.evaluation import evaluate_policy
+from mtrl.agents.environments import evaluation_env, plays_unseen_goals, shown_horizon, simulating
+from mtrl.agents.evaluation import EvaluationResult, evaluate_policy
 from mtrl.agents.phases import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.agents.required_fields import legacy_differences
 from mtrl.agents.saved_policy import load_policy
-from mtrl.envs import MAX_HORIZON
+from mtrl.envs import MAX_HORIZON, are_metaworld
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
@@ -39,7 +40,8 @@ def evaluate(
     """Evaluates a run and writes `evaluation.json`, or `evaluation-legacy.json`.
 
     Protocol `modern`: the newest checkpoint; the run's tasks on the reference backend, V2 rewards, the benchmark's 50
-    goals, horizon 500, deterministic policy, any-step beside final-step success.
+    goals, horizon 500, deterministic policy, any-step beside final-step success; then as many episodes on goals that
+    training never saw (`evaluation.unseen_goals`), whose success stands beside that of each task.
     Protocol `legacy`: of the evaluations that were logged during training, the one with the best mean any-step success.
 
     Args:
@@ -75,22 +77,14 @@ def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event
     config = _modern(saved.config)
     seed, count = config.seeds[0], episodes or config.evaluation.episodes
     on_event(phase_event(STARTING))
-    started = time.monotonic()
-
-    with simulating(), evaluation_env(config, seed, count, cores) as env:
-        on_event(phase_event(EVALUATING))
-        began = last_told = time.monotonic()
-
-        def progress(share: float) -> None:
-            nonlocal last_told
-            now = time.monotonic()
-            if now - last_told >= PROGRESS_EVERY_S:
-                last_told = now
-                left_s = (now - began) * (1 / share - 1)
-                on_event({"kind": "progress", "share": share, "left_s": left_s, "wall_s": now - started})
-
-        result = evaluate_policy(saved.policy, env, count, progress)
-    rows = result.per_task()
+    parts = 2 if plays_unseen_goals(config) else 1
+    progress = _Progress(on_event, parts)
+    results = []
+    for part in range(parts):
+        with simulating(), evaluation_env(config, seed, count, cores, unseen_goals=part == 1) as env:
+            results.append(evaluate_policy(saved.policy, env, count, progress.of_part(part)))
+    result, unseen = results[0], results[1] if parts == 2 else None
+    rows = result.per_task() if unseen is None else _beside(result, unseen)
     return {
         "protocol": {
             "name": MODERN,
@@ -104,11 +98,44 @@ def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event
         "checkpoint": {"step": saved.step, "updates": saved.updates},
         "precision": saved.config.training.precision,
         "seed": seed,
-        "wall_s": time.monotonic() - started,
+        "wall_s": time.monotonic() - progress.started,
         "versions": versions.packages(),
+        **({"unseen_goals": unseen.simulator.goals} if unseen else {}),
         "tasks": rows,
         "mean": _mean(rows),
     }
+
+
+class _Progress:
+    """Tells how far the evaluation is: its phase, and twice a second the share that is done."""
+
+    def __init__(self, on_event: Told, parts: int) -> None:
+        self.started = self._last_told = time.monotonic()
+        self._began: float | None = None
+        self._on_event, self._parts = on_event, parts
+
+    def of_part(self, part: int) -> Callable[[float], None]:
+        """What is told the share of a part that is done."""
+        return lambda share: self._tell((part + share) / self._parts)
+
+    def _tell(self, share: float) -> None:
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+            self._on_event(phase_event(EVALUATING))
+        if now - self._last_told >= PROGRESS_EVERY_S:
+            self._last_told = now
+            left_s = (now - self._began) * (1 / share - 1)
+            self._on_event({"kind": "progress", "share": share, "left_s": left_s, "wall_s": now - self.started})
+
+
+def _beside(seen: EvaluationResult, unseen: EvaluationResult) -> list[Record]:
+    """A row a task, with its success on goals that training never saw if it has goals."""
+    rows = seen.per_task()
+    for row, other in zip(rows, unseen.per_task(), strict=True):
+        if are_metaworld([row["name"]]):
+            row |= {f"{key}_unseen": other[key] for key in ("success_any", "success_final")}
+    return rows
 
 
 def _modern(config: Config) -> Config:
@@ -174,7 +201,8 @@ def _mean(rows: list[Record]) -> dict[str, float]:
     Returns themselves, which no two tasks need share, are averaged over all.
     """
     means = {}
-    for key in ("success_any", "success_final", "mean_return", "normalized_return"):
+    keys = ("success_any", "success_final", "success_any_unseen", "success_final_unseen")
+    for key in (*keys, "mean_return", "normalized_return"):
         if known := [row[key] for row in rows if key in row]:
             means[key] = float(np.mean(known))
     return means

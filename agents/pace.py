@@ -6,6 +6,7 @@ from typing import Any
 
 from mtrl import envs
 from mtrl.agents.config import Config
+from mtrl.agents.environments import plays_unseen_goals
 from mtrl.protocols import MODERN
 
 _WINDOW = 500  # vector steps that the speed is taken over: half a minute where they are quick
@@ -44,6 +45,7 @@ def budget(config: Config, num_replicas: int, train_workers: int, eval_workers: 
     num_tasks, settings, evaluation = len(envs.task_names(config.env.tasks)), config.training, config.evaluation
     steps = envs.horizons(envs.task_infos(config.env.tasks), evaluation.horizon)
     simulated_steps = sum(steps) * num_replicas  # of an episode of every task
+    times = 2 if plays_unseen_goals(config) else 1
     return Budget(
         steps=config.steps,
         warmup_steps=min(config.steps, settings.warmup_steps),
@@ -51,7 +53,7 @@ def budget(config: Config, num_replicas: int, train_workers: int, eval_workers: 
         checkpoint_every_steps=settings.checkpoint_every_steps,
         eval_every_steps=settings.eval_every_steps,
         eval_simulated_steps=settings.eval_episodes * simulated_steps,
-        final_simulated_steps=evaluation.episodes * simulated_steps if evaluation.protocol == MODERN else 0,
+        final_simulated_steps=evaluation.episodes * simulated_steps * times if evaluation.protocol == MODERN else 0,
         num_replicas=num_replicas,
         speedup=eval_workers / min(eval_workers, num_replicas * train_workers),
     )

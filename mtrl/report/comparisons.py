@@ -32,6 +32,7 @@ _LEVELS = (0.5, 0.8, 0.9)
 def headline(table: SuccessTable) -> Table:
     """A row per method, the best interquartile mean first."""
     interval, text = "95% interval", table.measure.text
+    has_unseen = any(column.unseen for column in table.columns)
     final = [
         Column("final_iqm", "final-step IQM", text),
         Column("final_iqm", interval, text, is_interval=True),
@@ -46,6 +47,7 @@ def headline(table: SuccessTable) -> Table:
         Column("mean", interval, text, is_interval=True),
         Column("median", "median", text),
         *(final if table.measure == SUCCESS else []),
+        *([Column("unseen_mean", "mean, unseen goals", text)] if has_unseen else []),
     ]
     rows = [
         (
@@ -58,6 +60,7 @@ def headline(table: SuccessTable) -> Table:
             column.score.mean.interval,
             column.score.median.value,
             *((column.final_step.iqm.value, column.final_step.iqm.interval) if column.final_step else ()),
+            *([column.unseen.mean.value if column.unseen else None] if has_unseen else []),
         )
         for column in sorted(table.columns, key=lambda c: -c.score.iqm.value)
     ]

@@ -35,6 +35,11 @@ class Scores:
         """Success at the last step, `[R, T]`."""
         return np.array([result.success_final for result in self.results])
 
+    @property
+    def unseen(self) -> NDArray[np.float64]:
+        """Success at some step on goals that training never saw, `[R, T]`; NaN where it was not measured."""
+        return np.array([result.unseen_any for result in self.results])
+
 
 @dataclass(frozen=True)
 class Division:

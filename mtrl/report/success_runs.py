@@ -39,6 +39,8 @@ class Evaluation:
     """Share of the episodes with success at some step, `[T]`; NaN of a task that tells of none."""
     success_final: NDArray[np.float64]
     """Share of the episodes with success at the last step, `[T]`; likewise."""
+    unseen_any: NDArray[np.float64]
+    """`success_any` on goals that training never saw, `[T]`; NaN of a task that was not played on such."""
     mean_return: NDArray[np.float64]
     """Undiscounted, `[T]`."""
     normalized_return: NDArray[np.float64]
@@ -49,7 +51,7 @@ class Evaluation:
         if not set(tasks) <= set(self.tasks):
             return self
         places = [self.tasks.index(task) for task in tasks]
-        arrays = ("success_any", "success_final", "mean_return", "normalized_return")
+        arrays = ("success_any", "success_final", "unseen_any", "mean_return", "normalized_return")
         own = {name: getattr(self, name)[places] for name in arrays}
         return replace(self, tasks=tasks, episodes=tuple(self.episodes[place] for place in places), **own)
 
@@ -176,6 +178,7 @@ def parse_evaluation(record: Record) -> Evaluation:
         episodes=tuple(int(task["episodes"]) for task in tasks),
         success_any=_of_tasks(tasks, "success_any"),
         success_final=_of_tasks(tasks, "success_final"),
+        unseen_any=_of_tasks(tasks, "success_any_unseen"),
         mean_return=np.array([task["mean_return"] for task in tasks], dtype=np.float64),
         normalized_return=_of_tasks(tasks, "normalized_return"),
     )

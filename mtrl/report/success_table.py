@@ -24,6 +24,7 @@ _HOW_TO_READ = (
     "Mean over seeds. IQM: mean of the middle half of all seeds and tasks. Interval: 95% percentile bootstrap over "
     "seeds, stratified by task; with few seeds it covers less than it says."
 )
+_UNSEEN = "Unseen goals: as many episodes, on goals that training never saw."
 
 
 def how_to_read(measure: Measure) -> str:
@@ -41,6 +42,8 @@ class SuccessColumn:
     """Any-step success, or what else is measured."""
     final_step: Summary | None
     """Of success alone."""
+    unseen: Summary | None
+    """Any-step success on goals that training never saw, where every seed was played on such."""
     mean_return: NDArray[np.float64]
     """`[T]`."""
 
@@ -59,8 +62,9 @@ class SuccessTable:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why a group has no interval."""
-        return tuple(no_interval({column.name: column.seeds for column in self.columns}))
+        """What unseen goals are, and why a group has no interval."""
+        unseen = [_UNSEEN] if any(column.unseen for column in self.columns) else []
+        return (*unseen, *no_interval({column.name: column.seeds for column in self.columns}))
 
 
 def no_interval(seeds: Mapping[str, int]) -> Iterator[str]:
@@ -102,6 +106,9 @@ def header_and_rows(table: SuccessTable) -> tuple[list[str], list[list[str]]]:
         if column.final_step:
             header.append(f"{column.name} final-step")
             summaries.append(column.final_step)
+        if column.unseen:
+            header.append(f"{column.name} any-step, unseen goals")
+            summaries.append(column.unseen)
     rows = [[task, *(text(float(s.per_task[i])) for s in summaries)] for i, task in enumerate(table.tasks)]
     rows.append(["mean", *(text(s.mean.value) for s in summaries)])
     rows.append(["IQM", *(text(s.iqm.value) for s in summaries)])
@@ -135,7 +142,8 @@ def success_latex(name: str, table: SuccessTable) -> str:
 def success_csv(table: SuccessTable) -> str:
     """`success.csv`: a line per group and task, then mean and IQM; empty cells where there is no value."""
     text = io.StringIO()
-    kinds = [f"{kind}{end}" for kind in _kinds(table.columns[0], table.measure) for end in ("", "_low", "_high")]
+    known = dict.fromkeys(kind for column in table.columns for kind in _kinds(column, table.measure))
+    kinds = [f"{kind}{end}" for kind in known for end in ("", "_low", "_high")]
     names = dict.fromkeys(("run", "seeds", "task", "episodes", *kinds, "mean_return"))
     writer = csv.DictWriter(text, list(names), restval="", lineterminator="\n")
     writer.writeheader()
@@ -150,6 +158,7 @@ def evaluation_rows(result: Evaluation) -> tuple[list[str], list[list[str]]]:
     columns: dict[str, tuple[NDArray[np.float64], Callable[[float], str]]] = {
         "any-step": (result.success_any, _number),
         "final-step": (result.success_final, _number),
+        "any-step, unseen goals": (result.unseen_any, _number),
         "normalized return": (result.normalized_return, _number),
         "return": (result.mean_return, "{:.1f}".format),
     }
@@ -170,6 +179,7 @@ def _column(scores: Scores) -> SuccessColumn:
         seeds=len(scores.seeds),
         score=summarize(scores.score, generator=generator),
         final_step=summarize(scores.final_step, generator=generator) if scores.measure == SUCCESS else None,
+        unseen=None if np.isnan(scores.unseen).any() else summarize(scores.unseen, generator=generator),
         mean_return=np.mean([result.mean_return for result in scores.results], axis=0),
     )
 
@@ -194,6 +204,8 @@ def _kinds(column: SuccessColumn, measure: Measure) -> dict[str, Summary]:
     kinds: dict[str, Summary] = {measure.key: column.score}
     if column.final_step:
         kinds["success_final"] = column.final_step
+    if column.unseen:
+        kinds["success_any_unseen"] = column.unseen
     return kinds
 
 

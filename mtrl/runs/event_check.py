@@ -117,6 +117,7 @@ _OF_EVALUATIONS: Mapping[str, tuple[Check, str]] = {
     **dict.fromkeys(("protocol", "data"), _MAPPING),
     **{name: _FIELDS[name] for name in ("simulator", "seed", "versions", "wall_s")},
     "checkpoint": (_each(_is_count), "a number >= 0 for each name"),
+    "unseen_goals": _TEXT,
     "published_single_task": (_or_none(_each(_is_number)), "a number for each metric, or null"),
     "mean": (_each(_is_number), "a number for each name"),
 }
@@ -127,7 +128,10 @@ _TASK: Mapping[str, tuple[Check, str]] = {
     "mean_return": (_is_number, "a number"),
 }
 _SCORES: Mapping[str, tuple[Check, str]] = {
-    **dict.fromkeys(("success_any", "success_final"), (_is_share, "a share in [0, 1]")),
+    **dict.fromkeys(
+        ("success_any", "success_final", "success_any_unseen", "success_final_unseen"),
+        (_is_share, "a share in [0, 1]"),
+    ),
     "normalized_return": (_is_number, "a number"),
 }
 _METRIC: Mapping[str, tuple[Check, str]] = {

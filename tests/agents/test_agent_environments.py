@@ -12,6 +12,7 @@ from mtrl import envs
 from mtrl.agents import Config, UserError, evaluate, train
 from mtrl.agents.environments import evaluation_env, training_env
 from mtrl.agents.evaluation import evaluate_policy
+from mtrl.envs.goals import benchmark_goals
 from mtrl.envs.registered.point_goal import optimal_return
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import load_config
@@ -142,12 +143,38 @@ def test_goals_of_the_evaluation():
             assert made._options.goal_order == "cycle"
 
 
+def test_success_on_goals_that_training_never_saw(tmp_path):
+    config = make()
+    train(config, {3: tmp_path})
+    record = evaluate(tmp_path)
+    assert record["unseen_goals"].startswith(f"the benchmark's 50 per task of goal seed {3 + 2**31}, visited in turn")
+    for row in (*record["tasks"], record["mean"]):
+        assert 0 <= row["success_any_unseen"] <= 1
+        assert 0 <= row["success_final_unseen"] <= 1
+    seen, unseen = (benchmark_goals(config.env.tasks, seed) for seed in (3, 3 + 2**31))
+    for one, other in zip(seen, unseen, strict=True):
+        assert len({goal.tobytes() for goal in (*one, *other)}) == 100
+
+
+@pytest.mark.parametrize("settings", [{"unseen_goals": False}, {"goal_seed": 8}])
+def test_without_them_the_evaluation_is_the_rest(tmp_path, settings):
+    (tmp_path / "out").mkdir()
+    train(make(evaluation=settings), {3: tmp_path / "out"})
+    record = evaluate(tmp_path / "out")
+    assert "unseen" not in json.dumps(record)
+
+
+def test_tasks_without_goals_have_none_unseen(tmp_path):
+    train(make(env={"tasks": "Points"}), {3: tmp_path / "points"})
+    assert "unseen" not in json.dumps(evaluate(tmp_path / "points"))
+
+
 def test_older_configurations_stay_valid(tmp_path):
     """One that was written before these fields existed."""
     tree = make().model_dump(mode="json")
     for name in ("goal_seed", "num_goals", "goals_visible", "one_hot", "reward_version"):
         del tree["env"][name]
-    del tree["evaluation"]["goal_seed"]
+    del tree["evaluation"]["goal_seed"], tree["evaluation"]["unseen_goals"]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
     assert load_config(tmp_path, Config) == make()
 

@@ -69,7 +69,10 @@ def test_the_budget_of_a_configuration() -> None:
     found = budget(config, num_replicas=2, train_workers=1, eval_workers=4)
     assert found.steps_per_vector_step == 40
     assert found.eval_simulated_steps == 2 * 10 * 10 * 500
-    assert found.final_simulated_steps == 2 * 50 * 10 * 500
+    assert found.final_simulated_steps == 2 * 50 * 10 * 500 * 2  # as many on unseen goals
+    tree["evaluation"] = {"unseen_goals": False}
+    seen = budget(Config.model_validate(tree), num_replicas=2, train_workers=1, eval_workers=4)
+    assert seen.final_simulated_steps == 2 * 50 * 10 * 500
     assert found.speedup == 2  # four processes evaluate where two seeds had one each
 
 

@@ -77,6 +77,7 @@ def result(
     tasks: Sequence[str] = TASKS,
     protocol: Mapping[str, Any] = PROTOCOL,
     simulator: Mapping[str, Any] = SIMULATOR,
+    unseen: Sequence[float] = (),
 ) -> dict[str, Any]:
     episodes = protocol["episodes"]
     rows = [
@@ -84,6 +85,8 @@ def result(
         for task, a, f in zip(tasks, success_any, success_final, strict=True)
     ]
     keys = ("success_any", "success_final", "mean_return")
+    for row, rate in zip(rows, unseen, strict=False):
+        row |= {"success_any_unseen": rate, "success_final_unseen": rate}
     return {
         "protocol": protocol,
         "simulator": simulator,

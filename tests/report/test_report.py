@@ -74,6 +74,27 @@ def test_table_of_three_seeds(tmp_path: Path) -> None:
     assert warnings == []
 
 
+def test_unseen_goals_have_a_column_where_every_seed_was_played_on_them(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path, seed=seed, final=result(3000, seed, (1, 0.5), (1, 0.5), unseen=(0.9, 0.3)))
+        some = (0.9, 0.3) if seed else ()  # an evaluation that is older
+        write_run(tmp_path, "b", seed, final=result(3000, seed, (1, 0.5), (1, 0.5), unseen=some))
+    text, rows, warnings = report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    assert warnings == []
+    header, *cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
+    own = ["a any-step", "a final-step", "a any-step, unseen goals"]
+    assert header == ["task", *own, "b any-step", "b final-step"]
+    assert ["push-v3", "0.50", "0.50", "0.30", "0.50", "0.50"] in cells
+    assert ["mean", "0.75", "0.75", "0.60", "0.75", "0.75"] in cells
+    assert "Unseen goals: as many episodes, on goals that training never saw." in text
+    unseen = {(row["run"], row["task"]): row["success_any_unseen"] for row in rows}
+    assert float(unseen["a", "(mean)"]) == pytest.approx(0.6)
+    assert unseen["b", "(mean)"] == ""
+    means = {row["run"]: row["unseen_mean"] for row in read_csv(tmp_path / "report" / "headline.csv")}
+    assert float(means["a"]) == pytest.approx(0.6)
+    assert means["b"] == ""
+
+
 def test_one_seed_has_no_interval_and_says_why(tmp_path: Path) -> None:
     write_run(tmp_path, final=result(3000, 0, (1.0, 0.5), (0.5, 0.5)))
     text, rows, _ = report([tmp_path / "a"], tmp_path / "report")
