@@ -61,7 +61,7 @@ def test_in_python_a_name_means_one_too(tmp_path: Path, monkeypatch: pytest.Monk
         ("train ../../pyproject", "train: error: ../../pyproject is neither a file nor a configuration that comes with "
          "mtrl; `mtrl configs` lists them"),
         ("train gone.yaml", "train: error: gone.yaml: No such file or directory"),
-        ("configs copy ../quick .", "configs: error: ../quick is neither a file nor a configuration that comes with "
+        ("configs copy mt10/quik .", "configs: error: mt10/quik is neither a file nor a configuration that comes with "
          "mtrl; did you mean mt10/quick?"),
         ("configs copy mt10/quick gone/x.yaml", "configs: error: gone/x.yaml: No such file or directory"),
         ("configs copy mt10/quick", "configs: error: the following arguments are required: DIR"),
