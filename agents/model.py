@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel
 
 from mtrl import envs
+from mtrl.agents import shipped
 from mtrl.agents.callbacks import following
 from mtrl.agents.config import Config
 from mtrl.agents.factory import check_installed, make_learner
@@ -30,6 +31,7 @@ from mtrl.runs.configs import find
 from mtrl.runs.events import Event, Listener
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import config_of, identity
+from mtrl.runs.policy_only import whole_agent
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.runs.yaml_file import read_yaml
 
@@ -66,17 +68,18 @@ class MultiTaskSAC:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Self:
-        """What `save` wrote, the newest checkpoint of a run, or the policy that `mtrl push` put into the Hub.
+        """What `save` wrote, the newest checkpoint of a run, or a policy that comes with mtrl or is in the Hub.
 
         Args:
-            path: the file; or the folder of one seed of a run, e.g. `runs/mt10-quick/seed_0`; or `hub:owner/name`, a
-                repository of the Hugging Face Hub.
+            path: the file; or the folder of one seed of a run, e.g. `runs/mt10-quick/seed_0`; or the name of an agent
+                that comes with mtrl (`mtrl agents` lists them), or of one of its seeds: `mt10/laptop/seed_0`; or
+                `hub:owner/name`, a repository of the Hugging Face Hub that `mtrl push` filled.
             device: that the agent is put on.
 
         Raises:
-            UserError: there is no such file, run or device, or it is damaged.
+            UserError: there is no such file, run, agent or device, or it is damaged.
         """
-        path = hub.downloaded(str(path)) if str(path).startswith(hub.PREFIX) else Path(path)
+        path = hub.downloaded(str(path)) if str(path).startswith(hub.PREFIX) else shipped.find(path)
         if path.is_dir():
             config = load_config(path, Config)
             state = checkpoint.load_newest(path / "checkpoints", config)
@@ -101,7 +104,7 @@ class MultiTaskSAC:
         self._learner = make_learner(self.config, envs.task_infos(self.tasks), self.device, [agent_seed])
         if state:
             with checkpoint.taking(place):
-                self._learner.load_state_dict([state["agent"]])
+                self._learner.load_state_dict([whole_agent(state, self._learner.state_dict(0))])
         self._state, self._place = state, place  # of the training when there is none
         self._training: Training | None = None
         self._logger: Logger | None = None
@@ -183,7 +186,7 @@ class MultiTaskSAC:
                 but not exactly as if it had not stopped.
         """
         state = self._started().state(0) if self._state is None else self._state
-        if not replay:
+        if not replay and "replay" in state:
             none = [rows[:, :0].clone() for rows in state["replay"]["rows"]]  # a view would bring all of its memory
             state = state | {"replay": {"written": 0, "rows": none}}
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from mtrl.agents.interface import ActorFunction
 from mtrl.agents.precision import Precision, with_precision
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import load_config
+from mtrl.runs.policy_only import whole_agent
 
 
 class SavedPolicy(NamedTuple):
@@ -52,7 +53,7 @@ def load_policy(folder: Path, device: str, precision: Precision | None = None) -
         config = with_precision(config, precision)
     learner = make_learner(config, infos, place, config.seeds)
     with checkpoint.taking(folder / "checkpoints"):
-        learner.load_state_dict([state["agent"]])
+        learner.load_state_dict([whole_agent(state, learner.state_dict(0))])
     torch.set_num_threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores
     return SavedPolicy(
         policy=deterministic_policy(learner, 0),

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mtrl import agents
+from mtrl.agents import shipped
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.screen import show_evaluation
@@ -21,7 +22,7 @@ _DOES = (
 def run(words: list[str]) -> int:
     """Evaluate every seed of a run and print a table for each."""
     parser = OneLineParser("mtrl evaluate", _DOES)
-    parser.add_argument("run", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
+    parser.add_argument("run", type=Path, metavar="RUN", help=shipped.RUN)
     parser.add_argument("--protocol", choices=tuple(EVALUATION_FILES), help="the run's own by default")
     parser.add_argument(
         "--episodes", type=_positive, metavar="N", help="per task, of modern; the run's own number by default"
@@ -29,7 +30,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto (the default)")
     arguments = parser.parse_args(words)
     console = Console()
-    for folder in find_runs([arguments.run]):
+    for folder in find_runs([shipped.at_hand(arguments.run)]):
         with Progress(console, f"evaluate {folder.name}") as progress:
             record = agents.evaluate(
                 folder,

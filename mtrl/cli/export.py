@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mtrl.agents import shipped
 from mtrl.agents.export import FORMATS, export_policy
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import print_plain
@@ -19,14 +20,14 @@ _DOES = (
 def run(words: list[str]) -> int:
     """Write the files, and print for each how it is used."""
     parser = OneLineParser("mtrl export", _DOES)
-    parser.add_argument("run", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
+    parser.add_argument("run", type=Path, metavar="RUN", help=shipped.RUN)
     parser.add_argument("--seed", type=int, metavar="K", help="of a folder of seeds; the first by default")
     parser.add_argument("--format", choices=(*FORMATS, _ALL), default=_ALL, help="torch is torch.export's .pt2")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write; by default export in the seed's folder"
     )
     arguments = parser.parse_args(words)
-    folder = seed_folder(arguments.run, arguments.seed)
+    folder = seed_folder(shipped.at_hand(arguments.run), arguments.seed)
     formats = FORMATS if arguments.format == _ALL else (arguments.format,)
     console = Console()
     for exported in export_policy(folder, arguments.out or folder / "export", formats):

@@ -21,6 +21,7 @@ COMMANDS = {
     "record": "film the newest checkpoint of a run: an MP4 per task",
     "convert": "checkpoints and saved agents of older versions",
     "configs": "the configurations that come with mtrl, and copies of them",
+    "agents": "the trained agents that come with mtrl",
     "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",
     "push": "put a run's policy, its results and a model card into the Hugging Face Hub",
     "completion": "the script that completes commands and options in bash, zsh or fish",

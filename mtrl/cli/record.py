@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from mtrl import agents, envs
+from mtrl.agents import shipped
 from mtrl.agents.config import Config
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
@@ -40,7 +41,7 @@ def run(words: list[str]) -> int:
     """Write an MP4 for each task and episode of a run's newest checkpoint, and a page of stills of all."""
     arguments = _parse(words)
     _check_encoder()
-    folder = seed_folder(arguments.run, arguments.seed)
+    folder = seed_folder(shipped.at_hand(arguments.run), arguments.seed)
     _check_config(folder, arguments.episodes)
     os.environ["MUJOCO_GL"] = _graphics()  # for the processes that draw
     console = Console()
@@ -75,7 +76,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser = OneLineParser(
         "mtrl record", "Film the newest checkpoint's deterministic policy: an MP4 per task and a page of stills."
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
+    parser.add_argument("run", type=Path, metavar="RUN", help=shipped.RUN)
     parser.add_argument("--seed", type=int, metavar="K", help="of a folder of seeds; the first by default")
     parser.add_argument(
         "--episodes", type=int, default=1, metavar="N", help="per task, with goals 0 to N-1 of the run's; default 1"

@@ -1,4 +1,4 @@
-"""What stays of a finished run's checkpoints where its policy is all that is wanted: some megabytes of some hundred."""
+"""What stays of a finished run's checkpoints where its policy is all that is wanted: a megabyte of some hundred."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,15 +6,18 @@ from typing import Any
 
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
+from mtrl.runs.identity import Identity
 from mtrl.runs.tree_file import read_about
 
 _MARK = "policy_only"
 _KEPT = ("step", "wall_s", "agent", "job")
 """Of a state; a run has an agent or, supervised, a job."""
+_OF_TRAINING = {"critic", "critic_target", "methods", "target"}
+"""What an agent acts without, by the first part of its name; moments of an optimizer are emptied apart."""
 
 
 def keep_policy(checkpoints: Path) -> None:
-    """Leaves the newest checkpoint of a run, without replay, environments and what its optimizers have gathered.
+    """Leaves the newest checkpoint of a run, without replay, environments, critics and what optimizers have gathered.
 
     It can be evaluated, filmed and exported as before; whoever goes on training from it is refused.
 
@@ -26,10 +29,27 @@ def keep_policy(checkpoints: Path) -> None:
         return
     path = newest(checkpoints)
     saved = checkpoint.read(path)
-    kept = {name: _without_gathered(saved.tree[name]) for name in _KEPT if name in saved.tree}
-    checkpoint.write(path, kept | {_MARK: True}, saved.about | {_MARK: True})
+    checkpoint.write(path, *policy_of(saved.tree, saved.about))
     for step in checkpoint.steps(checkpoints)[:-1]:
         (checkpoints / checkpoint.name(step)).unlink()
+
+
+def policy_of(state: Mapping[str, Any], about: Identity) -> tuple[dict[str, Any], Identity]:
+    """What stays of a state, and what is to be said of it in its file."""
+    kept = {name: _without_gathered(state[name]) for name in _KEPT if name in state}
+    if "agent" in kept:
+        kept["agent"] = _without_training(kept["agent"])
+    return kept | {_MARK: True}, {**about, _MARK: True}
+
+
+def whole_agent(state: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
+    """The agent of a state; where only its policy was kept, what it lacks is as a new one has it.
+
+    Args:
+        state: of a run.
+        new: the state of a new agent of the same configuration.
+    """
+    return _over(new, state["agent"]) if _MARK in state else state["agent"]
 
 
 def has_policy_only(checkpoints: Path) -> bool:
@@ -65,6 +85,23 @@ def refuse_policy_only(state: Mapping[str, Any], place: Path) -> None:
     """
     if _MARK in state:
         raise UserError(f"{place} holds the policy alone, as was asked for (keep: policy): it cannot be trained on")
+
+
+def _without_training(tree: Any) -> Any:
+    """The same without what only training needs."""
+    if isinstance(tree, Mapping):
+        acting = (name for name in tree if name.partition(".")[0] not in _OF_TRAINING)
+        return {name: _without_training(tree[name]) for name in acting}
+    return [_without_training(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _over(new: Any, kept: Any) -> Any:
+    """What was kept, in the place of what is new."""
+    if isinstance(new, Mapping) and isinstance(kept, Mapping):
+        return {**new, **{name: _over(new.get(name), value) for name, value in kept.items()}}
+    if isinstance(new, list) and isinstance(kept, list) and len(new) == len(kept):
+        return [_over(*pair) for pair in zip(new, kept, strict=True)]
+    return kept
 
 
 def _without_gathered(tree: Any) -> Any:

@@ -81,7 +81,7 @@ def test_a_log_of_training_says_that_it_is_loading(
         (
             "fit x.yaml",
             "mtrl: error: unknown command 'fit'; there are train, supervised, sweep, evaluate, status, watch, "
-            "report, compare, record, convert, configs, export, push, completion",
+            "report, compare, record, convert, configs, agents, export, push, completion",
         ),
         ("trian x.yaml", "mtrl: error: unknown command 'trian'; did you mean train?"),
         ("sttus runs", "mtrl: error: unknown command 'sttus'; did you mean status?"),
@@ -90,7 +90,7 @@ def test_a_log_of_training_says_that_it_is_loading(
         ("train x.yaml --stepz 3", "mtrl train: error: --stepz: unknown option; did you mean --steps?"),
         ("train x.yaml --steps 0", "mtrl train: error: --steps must be greater than 0, got 0"),
         ("evaluate", "mtrl evaluate: error: the following arguments are required: RUN"),
-        ("evaluate nowhere", "mtrl evaluate: error: nowhere is no folder"),
+        ("evaluate nowhere.d", "mtrl evaluate: error: nowhere.d is no folder"),
         ("evaluate .", "mtrl evaluate: error: . holds no run: no config.yaml, no seed_<k>"),
         (
             "evaluate a --episodes 0",

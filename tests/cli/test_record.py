@@ -142,7 +142,7 @@ def test_the_drawing_processes_do_without_torch() -> None:
     ("words", "line"),
     [
         ("", "the following arguments are required: RUN"),
-        ("nowhere", "nowhere is no folder"),
+        ("nowhere.d", "nowhere.d is no folder"),
         ("a --episodes 0", "--episodes must be at least 1, got 0"),
         ("a --episodes 51", "--episodes must be at most 50, the run's goals of a task, got 51"),
         ("a --size 33", "--size must be an even number from 16 to 2048, got 33"),

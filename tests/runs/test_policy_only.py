@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.policy_only import has_policy_only, keep_policy
 from mtrl.supervised import train as train_supervised
-from tests.runs.small_runs import small, toy, trained, trained_toy
+from tests.runs.small_runs import NETWORK, small, toy, trained, trained_toy
 
 
 def size(folder: Path) -> int:
@@ -36,6 +38,47 @@ def test_the_policy_stays_as_it_is_and_training_on_is_refused(tmp_path: Path) ->
         assert model.predict(torch.zeros(4, 1, model.sizes.observation).numpy())[0].shape == (4, 1, model.sizes.action)
         with pytest.raises(UserError, match="holds the policy alone"):
             model.learn(10)
+
+
+SAC = {
+    "single_task": "stable_baselines3",
+    "actor": NETWORK,
+    "critic": NETWORK,
+    "value": "scalar",
+    "conditioning": {"encoding": "none"},
+    "log_std_min": -20.0,
+}
+
+
+def names(tree: Any) -> set[str]:
+    """All keys in it, at whatever depth."""
+    if isinstance(tree, dict):
+        return {*tree}.union(*(names(value) for value in tree.values()))
+    return set().union(*map(names, tree)) if isinstance(tree, list | tuple) else set()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"env": {"normalized_observations": "all"}},
+        {"agent": {"single_task": "ours"}, "method": {"name": "mean"}},
+        {"agent": SAC, "method": {"name": "mean"}},
+    ],
+    ids=["normalised", "single-task", "stable-baselines3"],
+)
+def test_whatever_learned_acts_as_before_without_its_critics(tmp_path: Path, changes: dict[str, Any]) -> None:
+    if "stable_baselines3" in str(changes):
+        pytest.importorskip("stable_baselines3")
+    folder = trained(tmp_path / "seed_0", **changes)
+    whole = load_policy(folder, "cpu")
+    shape = (len(whole.tasks), 3, whole.sizes.observation)
+    observation = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    before = whole.policy(observation)
+    keep_policy(folder / "checkpoints")
+    kept = {name.split(".")[0] for name in names(checkpoint.load_newest(folder / "checkpoints"))}
+    assert not {"critic", "critic_target", "target", "methods"} & kept
+    assert np.array_equal(load_policy(folder, "cpu").policy(observation), before)
+    assert np.array_equal(MultiTaskSAC.load(folder, "cpu").predict(observation)[0], before)
 
 
 def test_of_a_supervised_run(tmp_path: Path) -> None:

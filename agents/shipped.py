@@ -1,0 +1,87 @@
+"""The trained agents that come with the package, by the name of the configuration that trained them: `mt10/laptop`.
+
+    agents/trained/mt10/laptop/seed_0/
+        config.yaml, checkpoints/000002000000.pt, evaluation.json, README.md
+
+Each is a run's folder as `keep: policy` leaves it, with a model card.
+"""
+
+import shutil
+from pathlib import Path
+
+from mtrl.runs.errors import UserError
+from mtrl.runs.policy_only import newest
+from mtrl.runs.reading import find_runs
+
+FOLDER = Path(__file__).parent / "trained"
+RUN = "a seed's folder, a folder of seeds, or an agent that comes with mtrl, e.g. mt10/laptop"
+"""What a command takes that calls `at_hand`."""
+
+
+def shipped() -> dict[str, Path]:
+    """The folders of seeds by name, in the order of their names."""
+    folders = {path.parents[1] for path in FOLDER.glob("*/*/seed_*/config.yaml")}
+    return {folder.relative_to(FOLDER).as_posix(): folder for folder in sorted(folders)}
+
+
+def find(word: str | Path) -> Path:
+    """The file or folder that a word means: a path that exists, else one seed of an agent that comes with the package.
+
+    Args:
+        word: a path; or a name like `mt10/laptop`, whose first seed is meant, or `mt10/laptop/seed_1`. A word with the
+            ending of a file is a path.
+
+    Raises:
+        UserError: it is neither; the names that there are are told.
+    """
+    return Path(word) if _is_path(word) else find_runs([_ours(str(word))])[0]
+
+
+def at_hand(word: str | Path) -> Path:
+    """As `find` with all seeds of an agent, for what writes beside them: ours are copied to `trained/` in this folder.
+
+    The copies are run folders like any other, and stay.
+
+    Raises:
+        UserError: as for `find`; or another policy lies where the copy is to be.
+    """
+    if _is_path(word):
+        return Path(word)
+    found = _ours(str(word))
+    for folder in find_runs([found]):
+        _copy(folder, _place(folder))
+    return _place(found)
+
+
+def _is_path(word: str | Path) -> bool:
+    return Path(word).exists() or bool(Path(word).suffix)
+
+
+def _ours(word: str) -> Path:
+    """The folder of a name, of all seeds or of one."""
+    ours = shipped()
+    name, _, seed = word.partition("/seed_")
+    if name not in ours:
+        names = f", and no agent that comes with mtrl, which are: {', '.join(ours)}" if ours else ""
+        raise UserError(f"{word} is no folder{names}")
+    seeds = [folder.name for folder in find_runs([ours[name]])]
+    if seed and f"seed_{seed}" not in seeds:
+        raise UserError(f"{word}: {name} has {', '.join(seeds)}")
+    return ours[name] / f"seed_{seed}" if seed else ours[name]
+
+
+def _place(folder: Path) -> Path:
+    """Where the copy of one of our folders is."""
+    return Path("trained") / folder.relative_to(FOLDER)
+
+
+def _copy(folder: Path, copy: Path) -> None:
+    """One seed's; whole or not at all."""
+    if not copy.exists():
+        partial = copy.with_name(f".{copy.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(folder, partial)
+        partial.rename(copy)
+    ours, there = (newest(place / "checkpoints") for place in (folder, copy))
+    if ours.name != there.name or ours.read_bytes() != there.read_bytes():
+        raise UserError(f"{copy} holds another policy than the one that comes with this version: move it away")
