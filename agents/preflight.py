@@ -7,7 +7,7 @@ from mtrl import envs
 from mtrl.agents.config import Config
 from mtrl.agents.environments import MOST_ENVS_PER_TASK
 from mtrl.agents.factory import check_installed
-from mtrl.agents.networks import NetworkConfig
+from mtrl.agents.networks import NetworkConfig, try_network
 from mtrl.runs.devices import memory
 from mtrl.runs.errors import UserError
 from mtrl.runs.method_trial import try_method
@@ -38,7 +38,16 @@ def check(config: Config, num_seeds: int) -> None:
         except ValueError as error:
             raise UserError(f"{section}.{error}") from error
     check_installed(config)
-    if config.agent.single_task == "none":
+    agent = config.agent
+    for name, network, inputs in (
+        ("actor", agent.actor, sizes.observation),
+        ("critic", agent.critic, sizes.observation + sizes.action),
+    ):
+        try:
+            try_network(network, agent.conditioning, inputs)
+        except ValueError as error:
+            raise UserError(f"agent.{name}: {error}") from error
+    if agent.single_task == "none":
         try_method(config.method, len(tasks), (num_seeds,))
     for what, needed in _needs(config, num_seeds, len(tasks), sizes).items():
         if needed > memory():

@@ -6,6 +6,7 @@ Axes: `T` tasks, `B` rows, `I` inputs, `O` outputs. The parameters of a network 
 
 from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
 from mtrl.agents.networks.network import Network, make_network
+from mtrl.agents.networks.own_trial import try_network
 from mtrl.agents.networks.parameters import Layout, NetworkParameters
 from mtrl.agents.networks.twin_critic import TwinCritic
 
@@ -17,4 +18,5 @@ __all__ = [
     "NetworkParameters",
     "TwinCritic",
     "make_network",
+    "try_network",
 ]

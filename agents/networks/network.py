@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor
 
+from mtrl.agents.networks import own_trunk
 from mtrl.agents.networks.care import Care
 from mtrl.agents.networks.conditioning import HiddenLayers, OwnLinear, TaskVector
 from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
@@ -109,3 +110,7 @@ def _make_trunk(config: NetworkConfig, hidden: HiddenLayers, num_inputs: int) ->
             return PaCo(hidden, *size, config.experts)
         case "moore":
             return Moore(hidden, *size, config.experts)
+        case _:
+            given = {"hidden": hidden, "num_inputs": num_inputs, "width": config.width, "depth": config.depth}
+            trunk: Trunk = own_trunk.make(config.kind, given, config.optional)
+            return trunk

@@ -36,7 +36,7 @@ from mtrl.aggregation.method import LossMethod, Method, Solution
 from mtrl.aggregation.mgda import MGDA
 from mtrl.aggregation.moco import MoCo
 from mtrl.aggregation.nash_mtl import NashMTL
-from mtrl.aggregation.own_methods import imported, registered
+from mtrl.aggregation.own_methods import GROUP, imported
 from mtrl.aggregation.parameters import fits, parameters
 from mtrl.aggregation.pcgrad import PCGrad
 from mtrl.aggregation.random_loss_weighting import RandomLossWeighting
@@ -46,6 +46,7 @@ from mtrl.aggregation.stch import STCH
 from mtrl.aggregation.trimmed_mean import TrimmedMean
 from mtrl.aggregation.uncertainty_weighting import UncertaintyWeighting
 from mtrl.aggregation.upgrad import UPGrad
+from mtrl.own_class import registered
 
 __all__ = [
     "DBMTL",
@@ -132,7 +133,7 @@ def find(name: str) -> type[Method] | type[CoordinateMethod]:
         return METHODS[name]
     if ":" in name:
         return imported(name, name)
-    points = registered()
+    points = registered(GROUP)
     if name not in points:
         raise ValueError(f"unknown method {name!r}{_suggest(name, {*METHODS, *points})}")
     return imported(points[name].value, name)

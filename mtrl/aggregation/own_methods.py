@@ -6,13 +6,9 @@ A package adds a method under a name of its own by a line in its `pyproject.toml
     my_method = "my_package.my_module:MyMethod"
 """
 
-import difflib
-import importlib
-import importlib.util
 import inspect
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 
+from mtrl import own_class
 from mtrl.aggregation.gradient_method import CoordinateMethod
 from mtrl.aggregation.method import Method
 
@@ -21,46 +17,19 @@ GROUP = "mtrl.methods"
 AnyKind = type[Method] | type[CoordinateMethod]
 
 
-def registered() -> dict[str, EntryPoint]:
-    """The entry points of installed packages by name; nothing of theirs is imported."""
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
 def imported(path: str, name: str) -> AnyKind:
-    """The class that `package.module:Class` means.
+    """The class of a method that `package.module:Class` means.
 
     Args:
         path: of the class.
         name: by which it was asked for, for the message.
 
     Raises:
-        ValueError: no such module or class, it is none of a method, or the module fails when it is imported; one line.
+        ValueError: as for `own_class.imported`, or it is no class of a method; one line.
     """
-    module_name, _, class_name = path.partition(":")
-    if not all(part.isidentifier() for part in [*module_name.split("."), class_name]):
-        raise ValueError(f"a method of one's own is package.module:Class, got {name!r}")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        missing = error.name or module_name
-        raise ValueError(f"method {name!r}: there is no module {missing}{_beside(missing)}") from error
-    except Exception as error:
-        why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        raise ValueError(f"method {name!r}: {module_name} cannot be imported: {why}") from error
-    kind = getattr(module, class_name, None)
-    if kind is None:
-        close = difflib.get_close_matches(class_name, vars(module), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"method {name!r}: {module_name} has no {class_name}{hint}")
+    kind = own_class.imported(path, name, "method")
     if not (isinstance(kind, type) and issubclass(kind, Method | CoordinateMethod)):
         raise ValueError(f"method {name!r} must be a subclass of Method, LossMethod or CoordinateMethod, got {kind!r}")
     if inspect.isabstract(kind):
         raise ValueError(f"method {name!r} does not implement {', '.join(sorted(kind.__abstractmethods__))}")
     return kind
-
-
-def _beside(module: str) -> str:
-    """A hint, where the module lies in the folder that one stands in."""
-    first = module.partition(".")[0]
-    found = Path(f"{first}.py").is_file() or Path(first, "__init__.py").is_file()
-    return "; PYTHONPATH=. finds it in this folder" if found else ""

@@ -12,7 +12,8 @@ from mtrl import envs
 from mtrl.agents import Config, UserError
 from mtrl.agents.export import export_policy
 from mtrl.agents.factory import make_learner
-from mtrl.agents.networks import ConditioningConfig, NetworkConfig
+from mtrl.agents.networks import ConditioningConfig
+from mtrl.agents.networks.config import Ours
 from mtrl.agents.saved_policy import load_policy
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import save_config
@@ -21,7 +22,7 @@ from tests.agents.conftest import make_config
 from tests.agents.test_agent_single_task import AGENT
 
 TASKS = ("reach-v3", "push-v3")
-KINDS = get_args(NetworkConfig.model_fields["kind"].annotation)
+KINDS = get_args(Ours)
 ENCODINGS = get_args(ConditioningConfig.model_fields["encoding"].annotation)
 
 
