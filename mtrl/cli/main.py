@@ -89,7 +89,7 @@ def _loaded(name: str, words: list[str]) -> Any:
             print(f"mtrl {name}: loading PyTorch", flush=True)
             wait_s = _QUIET_S
 
-    if name in _LOGS and not {"-h", "--help"} & set(words):
+    if name in _LOGS and not {"-h", "--help", "--print-config"} & set(words):
         threading.Thread(target=say, daemon=True).start()
     try:
         return importlib.import_module(f"mtrl.cli.{name}")

@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +38,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         "convert",
         "configs",
         "export",
+        "agents",
         "push",
         "completion",
     ],
@@ -73,6 +75,21 @@ def test_a_log_of_training_says_that_it_is_loading(
     with pytest.raises(AttributeError, match="run"):
         main(["train", "x.yaml"])
     assert set(said[-1].splitlines()) == {"mtrl train: loading PyTorch"}
+
+
+@pytest.mark.parametrize("word", ["--help", "--print-config"])
+def test_what_is_printed_to_be_read_stands_alone(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow(name: str) -> ModuleType:
+        time.sleep(0.2)
+        return ModuleType(name)
+
+    monkeypatch.setattr("mtrl.cli.main._LOADING_S", 0.01)
+    monkeypatch.setattr("mtrl.cli.main.importlib.import_module", slow)
+    with pytest.raises(AttributeError, match="run"):
+        main(["train", "x.yaml", word])
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
