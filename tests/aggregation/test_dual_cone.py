@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from mtrl.aggregation import DualProj, Method, PCGrad, UPGrad
+from mtrl.aggregation.solvers.dual_cone import dual_cone_projection
+from mtrl.aggregation.solvers.likely_supports import likely_supports
 from tests.aggregation.gradients import conflicting, gram, normal, solvable, stationary
 from tests.aggregation.test_closed_forms import close, equiangular, pair
 
@@ -102,3 +104,28 @@ def test_preference_is_checked() -> None:
             method(preference=[1, -1])
         with pytest.raises(ValueError, match="needs one number in preference per task, got 2 for 4"):
             method(preference=[1, 2])(equiangular(0))
+
+
+@pytest.mark.parametrize("P", [50, 500])
+def test_many_tasks(P: int) -> None:
+    """Also where guesses fail: with fewer parameters than tasks."""
+    J = normal(66, P)
+    for G in (gram(J), gram(J.float()), gram(J - J.mean(0))):
+        method = UPGrad()
+        method(G)
+        assert 0 < method.worst_residual <= 1e-9
+
+
+def test_likely_supports_are_those_of_the_solutions() -> None:
+    J = normal(100, 300)
+    cosines = gram(J / J.norm(dim=1, keepdim=True))
+    solved = dual_cone_projection(cosines, torch.eye(100).double()) - torch.eye(100)
+    wrong = torch.from_numpy(likely_supports(cosines.numpy(), -cosines.numpy())) != (solved > 1e-9)
+    assert wrong.float().mean() < 1e-3
+    assert ((cosines < 0) != (solved > 1e-9)).float().mean() > 0.1
+
+
+def test_nothing_is_said_of_supports_where_the_matrix_is_nearly_singular() -> None:
+    J = normal(100, 3)
+    cosines = gram(J / J.norm(dim=1, keepdim=True)).numpy()
+    np.testing.assert_array_equal(likely_supports(cosines, -cosines), cosines < 0)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.solvers.interior_point import interior_point
+from mtrl.aggregation.solvers.likely_supports import likely_supports
 from mtrl.aggregation.solvers.linear_algebra import identity, multiply, solve
 
 GUESSES = 12
@@ -14,7 +15,7 @@ GUESSES = 12
 TOLERANCE = 1e-13
 """A guess counts if slack and complementarity are right to this; the data are of order one."""
 LARGE = 64
-"""More unknowns than this in a single program: equations off the support are left out."""
+"""More unknowns than this: one program after the other, and equations off the support are left out."""
 CACHE = 2**16
 """Numbers that are worked on at a time: half a megabyte."""
 
@@ -35,6 +36,8 @@ def nonnegative_qp(matrix: Any, linear: Any) -> Any:
     if not (linear > 0).any():
         return np.zeros_like(linear)
     B, K, T = linear.shape
+    if T > LARGE:
+        return np.stack([_large(matrix[b], linear[b]) for b in range(B)])
     rows = max(1, CACHE // (T * T))
     if B == 1 or rows < K:  # programs that share a matrix
         parts = [_certified(matrix[b : b + 1], linear[b, i : i + rows]) for b in range(B) for i in range(0, K, rows)]
@@ -46,16 +49,30 @@ def nonnegative_qp(matrix: Any, linear: Any) -> Any:
 
 def _certified(matrix: Any, linear: Any) -> Any:
     """`[N or 1, T, T]`, `[N, T]` to `[N, T]`: guesses that are right, and the interior-point method for the rest."""
-    if linear.shape[-1] > LARGE and len(linear) == 1:
-        y = _pivot_large(matrix[0], linear[0])[None]
-    else:
-        y = _pivot(matrix, linear, linear > 0, GUESSES)
-    slack = multiply(matrix, y) - linear
-    sure = np.maximum(-slack, y * slack) <= 2 * TOLERANCE
-    if not sure.all():
-        left = ~sure.all(-1)
-        y[left] = interior_point(torch.from_numpy(_rows(matrix, left)), torch.from_numpy(linear[left])).numpy()
+    y = _pivot(matrix, linear, linear > 0, GUESSES)
+    left = ~_sure(matrix, linear, y)
+    if left.any():
+        y[left] = _interior_point(_rows(matrix, left), linear[left])
     return y
+
+
+def _large(matrix: Any, linear: Any) -> Any:
+    """The same for `[T, T]` and `[K, T]`."""
+    starts = likely_supports(matrix, linear) if len(linear) > 1 else linear > 0
+    y = np.stack([_pivot_large(matrix, one, start) for one, start in zip(linear, starts, strict=True)])
+    for k in (~_sure(matrix[None], linear, y)).nonzero()[0]:
+        y[k] = _interior_point(matrix, linear[k])
+    return y
+
+
+def _sure(matrix: Any, linear: Any, y: Any) -> Any:
+    """Which solutions are right."""
+    slack = multiply(matrix, y) - linear
+    return (np.maximum(-slack, y * slack) <= 2 * TOLERANCE).all(-1)
+
+
+def _interior_point(matrix: Any, linear: Any) -> Any:
+    return interior_point(torch.from_numpy(matrix), torch.from_numpy(linear)).numpy()
 
 
 def _rows(matrix: Any, chosen: Any) -> Any:
@@ -82,9 +99,8 @@ def _pivot(matrix: Any, linear: Any, support: Any, guesses: int) -> Any:
     return y
 
 
-def _pivot_large(matrix: Any, linear: Any) -> Any:
+def _pivot_large(matrix: Any, linear: Any, support: Any) -> Any:
     """The same for one program, `[T, T]` and `[T]`: the equations of the support alone, a tenth of the work."""
-    support = linear > 0
     for _ in range(GUESSES):
         inside = support.nonzero()[0]
         y = np.zeros_like(linear)
