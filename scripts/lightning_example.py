@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mtrl import backward
-from mtrl.aggregation import NashMTL
+from mtrl.aggregation import Method, NashMTL
 
 
 class TwoTasks(lightning.LightningModule):
     """A shared trunk with two heads: regression of a sine, and of a product a thousand times as large."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: Method) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.trunk = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(64, 1) for _ in range(2))
-        self.method = NashMTL()  # a module: its state goes into Lightning's checkpoints
+        self.method = method  # a module: its state goes into Lightning's checkpoints
 
     def losses(self, batch: list[Tensor]) -> Tensor:
         """Mean squared errors, `[2]`, of inputs `[N, 2]` and targets `[N, 2]`."""
@@ -58,7 +58,7 @@ def main() -> None:
     """Train for thirty epochs."""
     lightning.seed_everything(0)
     trainer = lightning.Trainer(max_epochs=30, accelerator="cpu", logger=False, enable_checkpointing=False)
-    trainer.fit(TwoTasks(), data(2048))
+    trainer.fit(TwoTasks(NashMTL()), data(2048))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Small agents and batches."""
 
+from typing import Any
+
 import torch
 
 from mtrl.agents import Config, Learner
@@ -9,10 +11,10 @@ from mtrl.agents.networks import NetworkParameters
 OBSERVATION, ACTION = 7, 3
 
 
-def make_config(**changes: dict) -> Config:
+def make_config(**changes: Any) -> Config:
     """A configuration with small networks; `changes` are merged section by section."""
     network = {"kind": "residual", "width": 16, "depth": 1}
-    tree = {
+    tree: dict[str, Any] = {
         "method": {"name": "mean"},
         "agent": {"actor": network, "critic": network, "conditioning": {"embedding_size": 4}, "num_atoms": 21},
         "training": {"precision": "float32"},

@@ -1,6 +1,7 @@
 """What a run's configuration says of its environments reaches them, in training and in evaluation."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +18,14 @@ from mtrl.envs.registered.point_goal import optimal_return
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import load_config
 from tests.envs import registered_tasks
+from tests.envs.options_of import options_of
 
 NETWORK = {"kind": "mlp", "width": 32, "depth": 2}
 REGISTERED = ("tests.envs.registered_tasks:CustomReach-v0", "tests.envs.registered_tasks:CustomPush-v0")
 
 
 def make(**changes) -> Config:
-    tree = {
+    tree: dict[str, Any] = {
         "steps": 240,
         "device": "cpu",
         "env": {"tasks": ("reach-v3", "push-v3"), "num_envs_per_task": 2, "horizon": 20, "num_workers": 1},
@@ -110,11 +112,11 @@ def test_evaluation_counts_the_first_episodes_of_every_environment():
 def test_options_of_meta_world_reach_training_and_evaluation(tmp_path):
     env = {"one_hot": True, "goals_visible": False, "reward_version": "v1", "num_goals": 1, "goal_seed": 7}
     config = make(env=env)
-    made = {"goals_visible": False, "one_hot": True, "reward_version": "v1", "num_goals": 1, "num_envs_per_task": 2}
+    made: dict[str, Any] = env | {"num_envs_per_task": 2}
     actions = np.ones((2, 2, 4), np.float32)
     with (
         training_env(config.env, 3, cores=1) as ours,
-        envs.make(config.env.tasks, seed=0, goal_seed=7, **made) as expected,
+        envs.make(config.env.tasks, seed=0, **made) as expected,
     ):
         np.testing.assert_array_equal(ours.reset(), expected.reset())  # one goal: the order of goals plays no part
         one, other = ours.step(actions), expected.step(actions)
@@ -139,8 +141,8 @@ def test_goals_of_the_evaluation():
         config = make(env=env, evaluation=evaluation)
         with evaluation_env(config, 3, 50) as made, envs.make(["reach-v3", "push-v3"], seed=goal_seed) as named:
             assert made.num_envs_per_task == 5
-            assert made._options.seed_of_goals == named._options.seed_of_goals == goal_seed
-            assert made._options.goal_order == "cycle"
+            assert options_of(made).seed_of_goals == options_of(named).seed_of_goals == goal_seed
+            assert options_of(made).goal_order == "cycle"
 
 
 def test_success_on_goals_that_training_never_saw(tmp_path):

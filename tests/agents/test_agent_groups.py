@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from mtrl.agents.groups import train_and_evaluate
+from mtrl.runs.events import Event
 from tests.runs.small_runs import small
 
 
 def test_an_evaluation_that_is_not_whole_is_made_anew(tmp_path: Path) -> None:
-    folder, told = tmp_path / "seed_0", list[dict[str, Any]]()
+    folder, told = tmp_path / "seed_0", list[Event]()
 
     def evaluations() -> int:
         told.clear()

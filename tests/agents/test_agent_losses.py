@@ -10,7 +10,7 @@ from mtrl.agents.values import CategoricalValue, ScalarValue
 from tests.agents.conftest import ACTION, make_batch, make_config, make_learner, target_of
 
 
-def lifted(parameters, num_tasks=3):
+def lifted(parameters, num_tasks=3) -> NetworkParameters:
     """Of the first replica."""
     return NetworkParameters(*({name: t[0] for name, t in group.items()} for group in parameters)).of_tasks(num_tasks)
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,8 @@ def test_evaluate_policy_of_stable_baselines3_finds_our_returns():
             ours = evaluate_policy(lambda observation: model.predict(observation)[0], env, episodes)
         with evaluation_env(config, 3, episodes) as env:
             view, count = envs.views.as_stable_baselines3(env), 2 * episodes
-            theirs, lengths = their_evaluate_policy(model, view, count, return_episode_rewards=True, warn=False)
+            predictor: Any = model  # theirs may be asked about dictionaries, too
+            theirs, lengths = their_evaluate_policy(predictor, view, count, return_episode_rewards=True, warn=False)
     assert lengths == [config.evaluation.horizon] * count
     np.testing.assert_allclose(theirs, ours.returns.flatten(), rtol=1e-5)
 
@@ -95,10 +97,10 @@ def test_predict_takes_all_layouts_and_draws_when_asked():
     assert (action.shape, action.dtype, state) == ((2, 3, 4), np.float32, None)
     flat, _ = model.predict(observation.reshape(6, 39), state=None, episode_start=np.ones(6, bool))
     np.testing.assert_array_equal(flat, action.reshape(6, 4))
-    again = [model.predict(observation, deterministic=False)[0] for model in (model, MultiTaskSAC(make(), seed=0))]
-    np.testing.assert_array_equal(*again)
-    assert not np.allclose(again[0], action)
-    assert not np.allclose(model.predict(observation, deterministic=False)[0], again[0])
+    drawn, again = (m.predict(observation, deterministic=False)[0] for m in (model, MultiTaskSAC(make(), seed=0)))
+    np.testing.assert_array_equal(drawn, again)
+    assert not np.allclose(again, action)
+    assert not np.allclose(model.predict(observation, deterministic=False)[0], again)
     for shape in ((39,), (3, 39), (3, 2, 39), (2, 3, 38), (1, 2, 3, 39)):
         with pytest.raises(ValueError, match=r"must be \[2, E, 39\] or \[2 \* E, 39\], task by task; got"):
             model.predict(np.zeros(shape))

@@ -11,6 +11,7 @@ from mtrl.agents.networks import ConditioningConfig, NetworkConfig, NetworkParam
 from mtrl.agents.networks.layers import Forward
 from mtrl.agents.networks.moore import orthonormalised
 from mtrl.gradients import linear_task_gradients, over_tasks
+from tests.existing import existing
 
 KINDS = ("mlp", "residual", "simba", "soft_modular", "care", "paco", "moore")
 KNOW_THE_TASK = KINDS[3:]
@@ -61,8 +62,8 @@ def loss(network):
 
 
 def task_gradients(network, parameters, x, y):
-    losses, sizes = over_tasks(loss(network)), {"num_tasks": x.shape[0], "num_rows": x.shape[1]}
-    gradients, own, losses, _ = linear_task_gradients(losses, *parameters, x, y, **sizes)
+    of_tasks, sizes = over_tasks(loss(network)), {"num_tasks": x.shape[0], "num_rows": x.shape[1]}
+    gradients, own, losses, _ = linear_task_gradients(of_tasks, *parameters, x, y, **sizes)
     return gradients.whole(), own, losses
 
 
@@ -204,7 +205,7 @@ def test_gram_schmidt_survives_nearly_equal_and_zero_vectors():
     torch.testing.assert_close(features @ features.mT, torch.eye(3).expand(4, 3, 3), rtol=0, atol=2e-3)
     zero = torch.zeros(2, 3, 5, requires_grad=True)
     orthonormalised(zero).sum().backward()
-    assert zero.grad.isfinite().all()
+    assert existing(zero.grad).isfinite().all()
 
 
 @pytest.mark.parametrize("task", range(T))
@@ -345,6 +346,6 @@ def test_a_configuration_that_means_nothing_is_refused(values, message):
 
 
 def test_sizes_not_given_are_the_published_ones():
-    sizes = {kind: NetworkConfig(kind=kind).experts for kind in KNOW_THE_TASK}
+    sizes = {kind: NetworkConfig.model_validate({"kind": kind}).experts for kind in KNOW_THE_TASK}
     assert sizes == {"soft_modular": 2, "care": 6, "paco": 5, "moore": 4}
     assert [NetworkConfig(kind=kind).encoder_size for kind in ("soft_modular", "care")] == [400, 50]

@@ -13,6 +13,7 @@ from mtrl.agents import precision as choosing
 from mtrl.agents.precision import choose, measured
 from mtrl.agents.products import Layer, Rows, layers_of, speedup
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Event
 from mtrl.runs.folder import load_config
 from tests.agents.conftest import make_config
 
@@ -56,7 +57,7 @@ def run(folders: list[Path], config: Config | None = None, resume: bool = False)
     """Trains the seeds in these folders, `.../seed_<k>`; the lines told about the precision."""
     notes: list[str] = []
 
-    def on_event(event: dict, seed: int | None) -> None:
+    def on_event(event: Event, seed: int | None) -> None:
         notes.extend([event["text"]] if event["kind"] == "note" else [])
 
     by_seed = {int(folder.name.removeprefix("seed_")): folder for folder in folders}
@@ -216,13 +217,18 @@ def test_all_linear_layers_of_actor_and_critics_are_measured() -> None:
 
 @pytest.mark.parametrize("kind", ["ours", "none"])
 def test_the_measured_rows_are_those_of_an_update(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    given: list[Rows] = []
-    monkeypatch.setattr(choosing, "speedup", lambda layers, rows, device: given.append(rows) or 1.0)
+    seen: list[Rows] = []
+
+    def speedup_of(layers: dict[Layer, int], rows: Rows, device: torch.device) -> float:
+        seen.append(rows)
+        return 1.0
+
+    monkeypatch.setattr(choosing, "speedup", speedup_of)
     for at_once in (0, 2):
         training = {"seeds_at_once": at_once, "batch_per_task": 5, "precision": "auto"}
         config = make_config(env={"tasks": "MT10"}, agent={"single_task": kind}, training=training)
         measured(config.model_copy(update={"seeds": (0, 1, 2)}), CPU)
-    assert given == ([Rows(30, 1, 5), Rows(20, 1, 5)] if kind == "ours" else [Rows(3, 10, 5), Rows(2, 10, 5)])
+    assert seen == ([Rows(30, 1, 5), Rows(20, 1, 5)] if kind == "ours" else [Rows(3, 10, 5), Rows(2, 10, 5)])
 
 
 def test_measuring_draws_nothing_from_torchs_generator() -> None:

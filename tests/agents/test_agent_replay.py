@@ -1,5 +1,7 @@
 """Replay and reward scale."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ SEEDS = 2
 
 def make(capacity, num_envs, **settings) -> Replay:
     """With small rows on the CPU unless the settings say otherwise."""
-    base = {"observation_size": 2, "action_size": 1, "device": torch.device("cpu"), "discount": 0.99}
+    base: dict[str, Any] = {"observation_size": 2, "action_size": 1, "device": torch.device("cpu"), "discount": 0.99}
     return Replay(capacity_per_task=capacity, num_envs_per_task=num_envs, **base | settings)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ NETWORK = {"kind": "residual", "width": 16, "depth": 1}
 
 
 def make(**changes) -> Config:
-    tree = {
+    tree: dict[str, Any] = {
         "name": "small",
         "steps": 240,
         "device": "cpu",

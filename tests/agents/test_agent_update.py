@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from mtrl import aggregation
 from mtrl.agents.losses import Batch
+from mtrl.agents.networks import NetworkParameters
 from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config, make_learner, parameters_of, target_of
 from tests.oracles.single_task_sac import SingleTaskSAC, mlp
 
@@ -30,7 +32,7 @@ def test_one_task_with_the_mean_is_single_task_sac():
 
     def plain(parameters, twin, sizes):
         module = mlp(sizes)
-        linears = [layer for layer in module if isinstance(layer, torch.nn.Linear)]
+        linears = [layer for layer in module if isinstance(layer, nn.Linear)]
         for i, layer in enumerate(linears):
             weight, bias = tensors(parameters, twin, i, len(linears))
             layer.weight.data, layer.bias.data = weight.T.clone(), bias.clone()
@@ -54,12 +56,14 @@ def test_one_task_with_the_mean_is_single_task_sac():
         noises = [learner.noise(batch.action.shape[1:])[0, 0] for _ in range(2)]
         generator.set_state(state)
         learner.update(batch)
-        oracle.update(*(x[0, 0] for x in batch._replace(discount=terminated)), noises)
+        o, a, r, o2, terminal = (x[0, 0] for x in batch._replace(discount=terminated))
+        oracle.update(o, a, r, o2, terminal, noises)
+        pairs: list[tuple[NetworkParameters, tuple[int, ...], nn.Sequential]]
         pairs = [(learner.actor.parameters, (), oracle.actor)]
         pairs += [(learner.critic.parameters, twin, c) for twin, c in zip(twins, oracle.critics, strict=True)]
         pairs += [(target_of(learner), twin, c) for twin, c in zip(twins, oracle.targets, strict=True)]
         for ours, twin, module in pairs:
-            for i, layer in enumerate(x for x in module if isinstance(x, torch.nn.Linear)):
+            for i, layer in enumerate(x for x in module if isinstance(x, nn.Linear)):
                 weight, bias = tensors(ours, twin, i, 3)
                 torch.testing.assert_close(weight, layer.weight.T, rtol=1e-4, atol=1e-5)
                 torch.testing.assert_close(bias, layer.bias, rtol=1e-4, atol=1e-5)
@@ -188,7 +192,8 @@ def test_every_method_takes_part(name):
 def test_famo_learns_from_the_critics_second_losses():
     learner = make_learner(make_config(method={"name": "famo"}))
     before = learner.update(make_batch()).critic.weights
-    assert learner.critic.method.logits[0, 0].unique().numel() == 3  # the tasks' losses fell by different amounts
+    logits = learner.critic.method.get_buffer("logits")
+    assert logits[0, 0].unique().numel() == 3  # the tasks' losses fell by different amounts
     assert not torch.equal(learner.update(make_batch()).critic.weights, before)
     assert isinstance(learner.actor.method, aggregation.LinearScalarization)
 

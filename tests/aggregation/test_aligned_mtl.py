@@ -1,5 +1,7 @@
 """Aligned-MTL: what the aligned gradients' Gram matrix is, in closed form."""
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from tests.aggregation.test_closed_forms import NORMS, close, equiangular
 
 @pytest.mark.parametrize("T", [2, 3, 10])
 @pytest.mark.parametrize("scale", ["min", "median", "rmse"])
-def test_aligned_gradients_are_orthogonal_and_of_one_length(scale: str, T: int) -> None:
+def test_aligned_gradients_are_orthogonal_and_of_one_length(scale: Literal["min", "median", "rmse"], T: int) -> None:
     J = dict(solvable(T))["correlated"]
     M = gram(J)
     # One task's preference gives its column of B.

@@ -1,5 +1,7 @@
 """Answers known in closed form: two tasks, orthogonal and equiangular gradients."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor
@@ -45,7 +47,7 @@ def test_mgda_two_tasks(cosine: float) -> None:
 
 
 @pytest.mark.parametrize(("normalization", "n"), [("l2", [2.0, 3.0]), ("loss", [5.0, 0.1]), ("loss+", [10.0, 0.3])])
-def test_mgda_normalization(normalization: str, n: list[float]) -> None:
+def test_mgda_normalization(normalization: Literal["l2", "loss", "loss+"], n: list[float]) -> None:
     # Orthogonal: the weights of gradients g_i / n_i go as n_i^2 / |g_i|^2.
     G, losses = pair(0, 2.0, 3.0), torch.tensor([-5.0, 0.1], dtype=torch.float64)
     expected = torch.tensor(n, dtype=torch.float64) ** 2 / torch.tensor([4.0, 9.0])

@@ -188,7 +188,7 @@ def test_grad_drop_keeps_one_sign_as_often_as_it_weighs() -> None:
         update = method(J) / J[0]
         positive = torch.isclose(update, torch.tensor(4 / 3).double())
         assert (positive | torch.isclose(update, torch.tensor(-1 / 3).double())).all()
-        kept += positive.sum().item()
+        kept += int(positive.sum())
     assert abs(kept / 6000 - 0.8) < 5 * (0.16 / 6000) ** 0.5
 
 

@@ -95,7 +95,7 @@ def test_convex_program(T: int, seed: int) -> None:
         (DualProj(), dual_cone_update(J.numpy(), J.numpy().mean(0))),
         (DualProj(preference=[1.0, *[0.0] * (T - 1)]), dual_cone_update(J.numpy(), J.numpy()[0])),
     ):
-        np.testing.assert_allclose(method(gram(J)) @ J, expected, atol=1e-5 * np.linalg.norm(J))
+        np.testing.assert_allclose(method(gram(J)) @ J, expected, atol=1e-5 * float(np.linalg.norm(J)))
 
 
 def test_preference_is_checked() -> None:

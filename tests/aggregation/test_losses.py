@@ -204,7 +204,7 @@ def test_excess_mtl_by_coordinates() -> None:
         J = normal(3, 10, seed=call)
         gradients = TaskGradients({"a": J[:, :4].view(3, 2, 2), "b.c": J[:, 4:]})
         roots.append(J**2)
-        risks = torch.tensor([(J[i] ** 2 / sum(root[i] for root in roots).sqrt()).sum() for i in range(3)]).double()
+        risks = torch.tensor([(J[i] ** 2 / torch.stack(roots)[:, i].sum(0).sqrt()).sum() for i in range(3)]).double()
         first = risks if first is None else first
         weights = weights * (0.3 * risks / first).exp()
         weights = weights / weights.sum()
@@ -329,10 +329,10 @@ def test_the_others_beside_torchjd() -> None:
     ):
         losses = LOSSES.clone().requires_grad_()
         close(method(None, losses), torch.autograd.grad(peer(losses), losses)[0])
-    peer, method = scalarization.DWA(temperature=1.5), DynamicWeightAverage(temperature=1.5, window=2)
+    peer, ours = scalarization.DWA(temperature=1.5), DynamicWeightAverage(temperature=1.5, window=2)
     for call, values in enumerate(descent(10)):
         losses = values.clone().requires_grad_()
-        close(method(None, losses), torch.autograd.grad(peer(losses), losses)[0])
+        close(ours(None, losses), torch.autograd.grad(peer(losses), losses)[0])
         if call % 2:
             peer.step()
 
@@ -429,7 +429,7 @@ def test_a_bad_gram_matrix_leaves_no_trace(kind: type[Method]) -> None:
 
 
 @pytest.mark.parametrize("kind", [ExcessMTL, DBMTL])
-def test_bad_gradients_leave_no_trace(kind: type[Method]) -> None:
+def test_bad_gradients_leave_no_trace(kind: type[ExcessMTL | DBMTL]) -> None:
     clean, hit = kind(), kind()
     for call in range(5):
         J = normal(3, 6, seed=call)

@@ -17,14 +17,14 @@ CASES = [(T, seed) for T in (2, 3, 10) for seed in range(3)]
 def test_nash(T: int, seed: int) -> None:
     J = conflicting(T, seed)
     expected = nash_update(J.numpy())
-    np.testing.assert_allclose(NashMTL()(gram(J)) @ J, expected, atol=1e-4 * np.linalg.norm(expected))
+    np.testing.assert_allclose(NashMTL()(gram(J)) @ J, expected, atol=1e-4 * float(np.linalg.norm(expected)))
 
 
 @pytest.mark.parametrize(("T", "seed"), CASES)
 def test_mgda(T: int, seed: int) -> None:
     J = conflicting(T, seed)
     expected = min_norm_update(J.numpy())
-    np.testing.assert_allclose(MGDA()(gram(J)) @ J, expected, atol=1e-4 * np.linalg.norm(expected))
+    np.testing.assert_allclose(MGDA()(gram(J)) @ J, expected, atol=1e-4 * float(np.linalg.norm(expected)))
 
 
 @pytest.mark.parametrize("c", [0.1, 0.5, 0.9])
@@ -33,7 +33,7 @@ def test_cagrad(T: int, seed: int, c: float) -> None:
     J = conflicting(T, seed)
     expected = cagrad_update(J.numpy(), c)
     update = (CAGrad(c=c)(gram(J)) @ J).numpy()
-    np.testing.assert_allclose(update, expected, atol=1e-3 * np.linalg.norm(expected))
+    np.testing.assert_allclose(update, expected, atol=1e-3 * float(np.linalg.norm(expected)))
     # The smallest gain is at least the oracle's.
     scale = np.linalg.norm(J.mean(0)) * np.linalg.norm(J, axis=1).min()
     assert (J.numpy() @ update).min() >= (J.numpy() @ expected).min() - 1e-6 * scale

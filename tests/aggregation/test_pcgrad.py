@@ -38,7 +38,7 @@ def test_same_seed_same_bits_and_another_order_each_call() -> None:
 
 def test_orders_are_uniform() -> None:
     # Each of the 6 orders of 3 tasks, for each task: 1000 +- 29 (one standard deviation) times in 6000 draws.
-    counts = Counter()
+    counts = Counter[tuple[int, tuple[int, ...]]]()
     for step in range(6000):
         for task, order in enumerate(random_orders(random_key(7), torch.tensor(step), 3).tolist()):
             assert sorted(order) == [0, 1, 2]

@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_devices_and_pipes(tmp_path: Path) -> None:
     (tmp_path / "b.npy").symlink_to("/dev/zero")
     (tmp_path / "a.png").symlink_to("/dev/zero")
     for name in ("a.npy", "b.npy"):
-        refused(lambda name=name: read_array(tmp_path / name, (None,)), "not a regular file")
+        refused(partial(read_array, tmp_path / name, (None,)), "not a regular file")
     refused(lambda: read_picture(tmp_path / "a.png", (8, 8)), "is damaged")
     (tmp_path / "list_eval_partition.txt").write_text("")
     (tmp_path / "list_attr_celeba.txt").write_text("")

@@ -4,23 +4,26 @@ import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from mtrl.benchmarks import MultiMNIST, SupervisedConfig
 from mtrl.benchmarks.multimnist.idx import Images
 from mtrl.benchmarks.multimnist.images import BUNDLED, bundled_images
 from mtrl.benchmarks.multimnist.lenet import LeNet
-from mtrl.benchmarks.multimnist.pairs import MEAN, STD, make_pairs
+from mtrl.benchmarks.multimnist.pairs import MEAN, STD, Pairs, make_pairs
 from mtrl.runs.errors import UserError
 from mtrl.supervised import train
-from mtrl.supervised.benchmark import Batch
+from mtrl.supervised.benchmark import Batch, Data
 from mtrl.supervised.config import OptimizerConfig
 from mtrl.supervised.measuring import measure
 from tests.benchmarks.idx_files import idx, write_idx_folder
+from tests.existing import existing
 
 DATA = os.environ.get("MTRL_DATA", "")
 CPU = torch.device("cpu")
@@ -35,8 +38,14 @@ def some_images(count: int) -> Images:
     return Images(torch.randint(256, (count, 28, 28), generator=generator(2)).byte(), labels, ())
 
 
+def pictures(data: Data) -> Tensor:
+    """Of the pairs for training, as they were made."""
+    assert isinstance(data.train, Pairs)
+    return data.train.pictures
+
+
 @pytest.mark.parametrize("size", [36, 28])
-def test_pictures_are_built_pixel_by_pixel_as_published(size: int) -> None:
+def test_pictures_are_built_pixel_by_pixel_as_published(size: Literal[28, 36]) -> None:
     first, second = some_images(7), some_images(5)
     pairs = make_pairs(first, second, 2, size, generator())
     assert len(pairs) == 14
@@ -69,10 +78,10 @@ def test_a_batch_is_normalised_and_the_pairs_do_not_depend_on_the_run(tmp_path: 
     indices = torch.tensor([3, 1])
     batch = one.train.batch(indices, generator())
     assert batch.inputs.shape == (2, 1, 28, 28)
-    torch.testing.assert_close(batch.inputs[:, 0], (one.train.pictures[indices] / 255 - MEAN) / STD)
-    assert torch.equal(one.train.pictures, two.train.pictures)
+    torch.testing.assert_close(batch.inputs[:, 0], (pictures(one)[indices] / 255 - MEAN) / STD)
+    assert torch.equal(pictures(one), pictures(two))
     other = MultiMNIST(pair_seed=1).data(folder, 0)
-    assert not torch.equal(other.train.pictures, one.train.pictures)
+    assert not torch.equal(pictures(other), pictures(one))
 
 
 @pytest.mark.parametrize(("size", "parameters"), [(28, 27_450), (36, 47_450)])
@@ -113,7 +122,7 @@ def test_perfect_predictions_have_no_error_and_an_uneven_last_batch_counts_as_wh
 def test_what_the_data_are_called(tmp_path: Path) -> None:
     bundled = MultiMNIST(validation_pairs=100).data(None, 0)
     assert bundled.source == f"pairs of {BUNDLED}"
-    assert [len(split) for split in (bundled.train, bundled.validation, bundled.test)] == [14_270, 100, 3_600]
+    assert [len(existing(split)) for split in (bundled.train, bundled.validation, bundled.test)] == [14_270, 100, 3_600]
     own = MultiMNIST().data(write_idx_folder(tmp_path), 0)
     assert own.source == f"pairs of idx files in {tmp_path} that are not the published MNIST"
     assert not bundled.is_full
@@ -223,7 +232,7 @@ def test_plain_files_are_read_too(tmp_path: Path) -> None:
     for path in tmp_path.glob("*.gz"):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
-    assert torch.equal(MultiMNIST().data(tmp_path, 0).train.pictures, before.train.pictures)
+    assert torch.equal(pictures(MultiMNIST().data(tmp_path, 0)), pictures(before))
 
 
 def test_the_bundled_digits_are_learned(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mtrl.benchmarks import SupervisedConfig, Toy
 from mtrl.benchmarks.toy import STARTS, descend, pareto_set
 from mtrl.benchmarks.toy.job import gap_to_front
 from mtrl.cli.arguments import load_config
+from mtrl.runs.events import Event
 from mtrl.supervised import train
 from mtrl.supervised.config import OptimizerConfig, ScheduleConfig, SupervisedMethodConfig
 
@@ -23,7 +25,7 @@ CONFIG = Path(__file__).parents[2] / "configs" / "supervised" / "toy.yaml"
 
 def toy(epochs: int = 4, method: str = "nash_mtl", **fields) -> SupervisedConfig:
     optimizer = OptimizerConfig(learning_rate=1e-2, max_grad_norm=1.0)
-    settings = {"benchmark": Toy(steps_per_epoch=25), "optimizer": optimizer, "threads": 1} | fields
+    settings: dict[str, Any] = {"benchmark": Toy(steps_per_epoch=25), "optimizer": optimizer, "threads": 1} | fields
     return SupervisedConfig(epochs=epochs, method=SupervisedMethodConfig(name=method), **settings)
 
 
@@ -54,7 +56,7 @@ def test_points_of_the_front_have_no_gap() -> None:
 def test_resume_is_exact(method: str, tmp_path: Path) -> None:
     straight = train(toy(method=method), 0, tmp_path / "straight").evaluation
 
-    def stop(event: dict) -> None:
+    def stop(event: Event) -> None:
         if event["kind"] == "train" and event["epoch"] == 2:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -38,7 +38,7 @@ def test_a_run_goes_on_and_is_reported_under_its_name(tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize("kind", [Config, SupervisedConfig])
-def test_options_are_the_constructors(kind: type, tmp_path: Path) -> None:
+def test_options_are_the_constructors(kind: type[Config | SupervisedConfig], tmp_path: Path) -> None:
     (tmp_path / "plain.yaml").write_text("benchmark: {name: toy}" if kind is SupervisedConfig else "")
     (tmp_path / "own.yaml").write_text((tmp_path / "plain.yaml").read_text() + f"\nmethod: {{name: '{NAME}', note: a}}")
     for words in (

@@ -15,6 +15,9 @@ from mtrl.agents.learner import Learner
 from mtrl.cli.progress import Progress
 from mtrl.cli.promise import Promise
 from mtrl.cli.screen import duration
+from mtrl.runs.events import Evaluation, Event, Phase
+from mtrl.runs.events import Progress as Told
+from tests.existing import existing
 
 COUNTERS = {
     "step": 250_000,
@@ -24,8 +27,8 @@ COUNTERS = {
     "success_mean": 0.4,
     "left_s": 300.0,
 }
-PROGRESS = {"kind": "progress", "steps": 1_000_000, **COUNTERS}
-TRAIN = {"kind": "train", **COUNTERS, "success": {"reach-v3": 0.5, "push-v3": 0.3}}
+PROGRESS: Any = {"kind": "progress", "steps": 1_000_000, **COUNTERS}
+TRAIN: Any = {"kind": "train", **COUNTERS, "success": {"reach-v3": 0.5, "push-v3": 0.3}}
 
 
 def points(steps: int, **settings: int) -> Config:
@@ -37,7 +40,7 @@ def points(steps: int, **settings: int) -> Config:
     return Config.model_validate(tree | {"agent": {"actor": network, "critic": network}})
 
 
-def shown(*events: dict[str, Any], terminal: bool, width: int = 200, height: int = 25) -> str:
+def shown(*events: Event, terminal: bool, width: int = 200, height: int = 25) -> str:
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=width, height=height, color_system=None)
     with Progress(console, "a/seed_0", steps=1_000_000) as progress:
@@ -57,7 +60,8 @@ def test_plain_output_before_the_first_episode() -> None:
 
 
 def test_plain_output_is_a_line_per_phase_but_training() -> None:
-    phases = [{"kind": "phase", "phase": name} for name in ("compiling the update", "training", "evaluating")]
+    names = ("compiling the update", "training", "evaluating")
+    phases: list[Phase] = [{"kind": "phase", "phase": name} for name in names]
     assert shown(*phases, terminal=False) == "a/seed_0: compiling the update\na/seed_0: evaluating\n"
 
 
@@ -138,7 +142,7 @@ def test_parts_that_go_on_at_once_are_one_line() -> None:
 
 def test_a_budget_that_takes_far_longer_than_promised_is_told_once() -> None:
     promise = Promise(minutes=10, steps=365_000)
-    event = {"kind": "progress", "step": 20_000, "wall_s": 100.0, "left_s": 1699.0, "learned_s": 61.0}
+    event: Told = {"kind": "progress", "step": 20_000, "wall_s": 100.0, "left_s": 1699.0, "learned_s": 61.0}
     assert promise.broken(event, num_seeds=1) is None  # not yet three times that
     slow = event | {"left_s": 5000.0}
     assert promise.broken(slow | {"learned_s": 59.0}, num_seeds=1) is None  # not known well enough
@@ -157,7 +161,7 @@ def test_a_budget_that_takes_far_longer_than_promised_is_told_once() -> None:
 
 
 def test_evaluations_are_printed() -> None:
-    event = {
+    event: Evaluation = {
         "kind": "evaluation",
         "step": 1000,
         "success_any": {"a": 1.0, "b": 0.5},
@@ -226,18 +230,18 @@ def test_no_table_without_a_terminal() -> None:
 def test_training_tells_the_success_of_every_task_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phases, "PROGRESS_EVERY_S", 0.0)
     config = points(steps=160)
-    told: list[dict[str, Any]] = []
+    told: list[Event] = []
     training.train(config, {1: tmp_path / "1", 2: tmp_path / "2"}, on_event=lambda event, seed: told.append(event))
     success = [event["success"] for event in told if event["kind"] == "progress"]
     assert len(success) == 10
     assert set(success[0][1].values()) == {None}
     assert success[-1].keys() == {1, 2}
     assert set(success[-1][1]) == set(envs.task_names("Points"))
-    assert all(0 <= rate <= 1 for rates in success[-1].values() for rate in rates.values())
+    assert all(0 <= existing(rate) <= 1 for rates in success[-1].values() for rate in rates.values())
 
 
 def test_an_evaluation_shows_its_share() -> None:
-    event = {"kind": "progress", "share": 0.25, "wall_s": 30.0}
+    event: Told = {"kind": "progress", "share": 0.25, "wall_s": 30.0}
     assert shown(event, terminal=False) == ""
     text = shown(event, terminal=True)
     assert "25%" in text

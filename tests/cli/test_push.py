@@ -48,7 +48,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         lines = self.rfile.read(int(self.headers.get("Content-Length") or 0)).splitlines()
-        address = f"http://127.0.0.1:{self.server.server_port}/{REPOSITORY}"
+        address = f"http://127.0.0.1:{self.connection.getsockname()[1]}/{REPOSITORY}"
         if self.path == "/api/repos/create":
             assert json.loads(lines[0])["name"] == "points"
             self.answer({"url": address})

@@ -39,7 +39,7 @@ def in_tensorboard(folder: Path) -> Values:
 
 
 def in_run(folder: Path) -> Values:
-    found = {}
+    found: Values = {}
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         event = json.loads(line)
         if event["kind"] in ("train", "evaluation"):
@@ -79,7 +79,7 @@ def test_tensorboard_has_what_the_run_has(tmp_path: Path) -> None:
 def test_what_a_resumed_run_repeats_is_there_once(track: str, read: Any, tmp_path: Path) -> None:
     if track == "tensorboard":
         pytest.importorskip("tensorboard")
-    config = Config(track=track)
+    config = Config.model_validate({"track": track})
     with Tracker(config, 3, tmp_path) as tracker:
         for event in (start(3), train(1000, None, 0.25), train(2000, 0.25, 0.25), evaluation(2000, 0.5, 0.75)):
             tracker.update(event)

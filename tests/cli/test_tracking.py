@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -60,7 +60,9 @@ def records(path: Path) -> Iterator[tuple[str, Any]]:
 
 def read(path: Path) -> tuple[Any, list[dict[str, Any]], dict[str, Any]]:
     """The run record, the logged lines and the summary."""
-    run, lines, summary = None, [], {}
+    run: Any = None
+    lines: list[dict[str, Any]] = []
+    summary: dict[str, Any] = {}
     for kind, record in records(path):
         if kind == "run":
             run = record
@@ -80,13 +82,10 @@ def test_offline_run_and_its_continuation(offline: None, tmp_path: Path) -> None
     folder.mkdir(parents=True)
     config = Config(name="a", seeds=(3, 4), track=True)
     with Tracker(config, 3, folder) as tracker:
-        for event in (
-            start(3, precision="bfloat16"),
-            train(1000, None, 0.25),
-            evaluation(1000, 0.5, 0.75),
-            {"kind": "progress"},
-        ):
-            tracker.update(event)
+        tracker.update(start(3, precision="bfloat16"))
+        tracker.update(train(1000, None, 0.25))
+        tracker.update(evaluation(1000, 0.5, 0.75))
+        tracker.update({"kind": "progress"})
         tracker.finish(result(1000, 3, (0.5, 1.0), (0.25, 0.5)))
 
     first = tracked_run(folder)
@@ -207,7 +206,7 @@ def test_films_go_to_the_same_tracked_run(offline: None, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("track", [False, "csv", "tensorboard"])
-def test_films_go_nowhere_else(track: bool | str, tmp_path: Path) -> None:
+def test_films_go_nowhere_else(track: Literal[False, "csv", "tensorboard"], tmp_path: Path) -> None:
     assert not track_films(Config(track=track), tmp_path, 4000, {"reach-v3": tmp_path / "reach-v3.mp4"})
     assert not [*tmp_path.iterdir()]
 

@@ -85,9 +85,8 @@ def parameters_of(trained: Learner) -> list[Tensor]:
 def test_a_supervised_step_is_that_of_the_cpu(method: str) -> None:
     expected, found = Supervised(method, torch.device("cpu")), Supervised(method, DEVICE)
     for step in range(3):
-        torch.testing.assert_close(
-            found.step().cpu(), expected.step(), rtol=1e-6, atol=1e-9, msg=lambda m, s=step: f"step {s}: {m}"
-        )
+        at = f"step {step}"
+        torch.testing.assert_close({at: found.step().cpu()}, {at: expected.step()}, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", OF_EACH_KIND)
@@ -105,8 +104,7 @@ def test_an_update_of_the_agent_is_that_of_the_cpu(method: str, compile: bool, m
     if compile and not IS_CUDA:
         pytest.skip("the tests of the update compile it on the CPU")
     training = {"precision": "float32", "compile": compile, "cuda_graphs": compile}
-    changes = {"method": {"name": method}, "training": training}
-    found = learner(DEVICE, monkeypatch, **changes)
+    found = learner(DEVICE, monkeypatch, method={"name": method}, training=training)
     expected = learner(torch.device("cpu"), monkeypatch, method={"name": method})
     for seed in range(3):
         batch = make_batch(seed=seed)

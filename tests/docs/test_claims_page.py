@@ -23,6 +23,7 @@ LENGTHS = {1: "`s`", 0: "1", -1 / 3: "`s^(-1/3)`"}
 def reads(method: type) -> str:
     if issubclass(method, GradientMethod):
         return "gradients"
+    assert issubclass(method, Method | LossMethod)
     parts = ["Gram"] * (not issubclass(method, LossMethod)) + ["losses"] * method.needs_losses
     return ", ".join(parts) or "nothing"
 

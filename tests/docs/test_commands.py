@@ -28,7 +28,8 @@ def check_mtrl(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if len(words) == 1 or words[-1] == "--help":
         assert words[0] in ("--help", *main.COMMANDS)
         return
-    if kind := {"train": Config, "supervised": SupervisedConfig}.get(words[0]):
+    kinds: dict[str, type[Config | SupervisedConfig]] = {"train": Config, "supervised": SupervisedConfig}
+    if kind := kinds.get(words[0]):
         parse_arguments(words[1:], kind, "")
         return
 

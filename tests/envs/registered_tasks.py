@@ -57,7 +57,7 @@ class CustomDict(CustomReach):
         obs, reward, terminated, truncated, _ = super().step(action)
         return self._named(obs), reward, terminated, truncated, {}
 
-    def _named(self, obs: np.ndarray) -> dict[str, np.ndarray]:
+    def _named(self, obs: np.ndarray) -> dict[str, np.ndarray | np.floating]:
         return {"place": obs[:2].astype(np.float32), "height": np.float32(obs[2])}
 
 

@@ -1,7 +1,7 @@
 """What `Step` promises, on every backend."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -135,6 +135,7 @@ def test_before_reset_and_after_close(backend: str) -> None:
             call()
     env.close()
     env.close()
-    for call in (env.reset, env.recv, env.state_dict, lambda: env.step(np.zeros((1, 1, 4)))):
+    calls: list[Callable[[], object]] = [env.reset, env.recv, env.state_dict, lambda: env.step(np.zeros((1, 1, 4)))]
+    for forbidden in calls:
         with pytest.raises(RuntimeError, match=r"after close\(\)"):
-            call()
+            forbidden()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mtrl import envs
+from mtrl.envs import factory
 from mtrl.envs.interface import SimulatorInfo
 from mtrl.envs.options import Options
 from mtrl.envs.workers.plan import Plan, Share
@@ -20,7 +21,7 @@ from tests.envs import registered_tasks
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 TASKS = {"metaworld": ["reach-v3", "push-v3"], "gymnasium": ["CustomReach-v0", "CustomPush-v0"]}
-assert registered_tasks.CustomReach  # registered with the import
+assert callable(registered_tasks.CustomReach)  # registered with the import
 
 
 def _children() -> set[int]:
@@ -103,7 +104,7 @@ def test_worker_killed_before_close(env: WorkerEnv) -> None:
 def test_worker_that_does_not_start(worker: str, end: str, capfd: pytest.CaptureFixture[str]) -> None:
     options = Options(("reach-v3", "push-v3"), horizon=5)
     shares = [Share(name, {"rows": [row]}) for row, name in enumerate(options.names)]
-    plan = Plan(SimulatorInfo("none", {}, "", ""), worker, shares, 3, 2, start=lambda *place: 0, make=None)
+    plan = Plan(SimulatorInfo("none", {}, "", ""), worker, shares, 3, 2, start=lambda *place: 0, make=factory.made)
     with pytest.raises(RuntimeError, match=f"the simulator process of (reach|push)-v3 ended with {end}"):
         WorkerEnv(options, plan)
     assert "Error" in capfd.readouterr().err  # the worker's own words

@@ -17,7 +17,7 @@ def _stock(task: str, goals: list) -> gymnasium.Env:
     """What `gymnasium.make` gives, told to take its next goals from this list."""
     env = gymnasium.make("Meta-World/MT1", env_name=task, seed=0, disable_env_checker=True)
     env.get_wrapper_attr("toggle_sample_tasks_on_reset")(False)
-    env.unwrapped.set_task(goals[0])  # type: ignore[attr-defined]
+    env.unwrapped.set_task(goals[0])
     return env
 
 
@@ -47,7 +47,7 @@ def test_two_episodes_equal_stock_metaworld(
             assert step.episode_return[index, 0] == total
             assert step.episode_success[index, 0] == any_success
             if truncated:
-                stock.unwrapped.set_task(goals[1])  # type: ignore[attr-defined]
+                stock.unwrapped.set_task(goals[1])
                 obs, _ = stock.reset()
                 total, any_success = 0.0, False
             np.testing.assert_array_equal(step.obs[index, 0], obs)

@@ -62,9 +62,9 @@ def test_catalog_boxes_outside_mt10(task: str) -> None:
 
 def test_goals_leave_the_global_generator_alone() -> None:
     np.random.seed(0)
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state(legacy=False)["state"]["key"].copy()
     first = benchmark_goals(envs.MT10, seed=0)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before)
     np.random.seed(1)
     for left, right in zip(first, benchmark_goals(envs.MT10, seed=0), strict=True):
         np.testing.assert_array_equal(left, right)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -10,9 +11,10 @@ from gymnasium.wrappers import FlattenObservation
 
 from mtrl import envs
 from mtrl.envs.registered.backend import reset_seed
+from tests.envs.options_of import options_of
 from tests.envs.registered_tasks import CustomDict
 
-assert CustomDict  # registered with the import
+assert callable(CustomDict)  # registered with the import
 HOPPER = {"id": "Hopper-v5", "kwargs": {"forward_reward_weight": 2.0}}
 BODIES = ["HalfCheetah-v5", HOPPER, "Pendulum-v1", "CustomDict-v0", "CustomReach-v0"]
 MIXED = ["Hopper-v5", "reach-v3", "Pendulum-v1", "drawer-open-v3"]
@@ -25,7 +27,7 @@ def _stock(task: str | dict) -> gymnasium.Env:
     return FlattenObservation(env) if isinstance(env.observation_space, gymnasium.spaces.Dict) else env
 
 
-def check_beside_stock(tasks: list, random_actions: Actions, steps: int, **options: object) -> set[tuple[str, bool]]:
+def check_beside_stock(tasks: list, random_actions: Actions, steps: int, **options: Any) -> set[tuple[str, bool]]:
     """Every number of every step is that of `gymnasium.make`; returns the tasks that ended, and whether by themselves.
 
     Behind a task's own numbers there are zeros.
@@ -39,7 +41,7 @@ def check_beside_stock(tasks: list, random_actions: Actions, steps: int, **optio
             assert (info.observation,) == stock.observation_space.shape
             low, high = (bound.astype(float) for bound in (stock.action_space.low, stock.action_space.high))
             episode, length = 0, 0
-            obs, _ = stock.reset(seed=reset_seed(env._options, t, e, episode))
+            obs, _ = stock.reset(seed=reset_seed(options_of(env), t, e, episode))
             np.testing.assert_array_equal(first[t, e, : info.observation], obs)
             for number, step in enumerate(taken):
                 share = (actions[number, t, e, : info.action].astype(float) + 1) / 2
@@ -55,7 +57,7 @@ def check_beside_stock(tasks: list, random_actions: Actions, steps: int, **optio
                 if terminated or step.truncated[t, e]:
                     ends.add((info.name, bool(terminated)))
                     episode, length = episode + 1, 0
-                    obs, _ = stock.reset(seed=reset_seed(env._options, t, e, episode))
+                    obs, _ = stock.reset(seed=reset_seed(options_of(env), t, e, episode))
                 np.testing.assert_array_equal(step.obs[t, e, : info.observation], obs)
                 assert not step.obs[t, e, info.observation :].any()
     return ends
@@ -78,7 +80,7 @@ def test_a_horizon_is_for_all_and_limits_hold_beside_it(random_actions: Actions)
     ends = check_beside_stock([limited, "HalfCheetah-v5"], random_actions, 25, horizon=12)
     assert ends == {("Pendulum-v1(max_episode_steps=7, g=9.0)", False), ("HalfCheetah-v5", False)}
     with envs.make([limited, "HalfCheetah-v5"], horizon=12) as env:
-        assert env._options.horizons == (7, 12)
+        assert options_of(env).horizons == (7, 12)
         assert env.horizon == 12
 
 
@@ -98,7 +100,7 @@ def test_a_single_task_is_a_set_of_one() -> None:
 
 def test_families_beside_each_other_are_what_each_is_alone(random_actions: Actions) -> None:
     """Meta-World's numbers and a registered task's, in any order, with a horizon each and the one-hot vector behind."""
-    options = {"num_envs_per_task": 2, "seed": 4}
+    options: dict[str, Any] = {"num_envs_per_task": 2, "seed": 4}
     own, theirs = [1, 3], [0, 2]
     with (
         envs.make(MIXED, one_hot=True, num_workers=2, **options) as mixed,
@@ -128,7 +130,7 @@ def test_families_beside_each_other_are_what_each_is_alone(random_actions: Actio
 
 @pytest.mark.parametrize("tasks", [BODIES, MIXED], ids=["bodies", "families"])
 def test_resume_is_exact(tasks: list, random_actions: Actions) -> None:
-    made = {"num_envs_per_task": 2, "seed": 4}
+    made: dict[str, Any] = {"num_envs_per_task": 2, "seed": 4}
     with envs.make(tasks, num_workers=2, **made) as straight:
         actions = random_actions(straight, 60)
         straight.reset()
@@ -155,7 +157,7 @@ def test_seeds_decide_everything() -> None:
 
 
 def test_what_does_not_fit_is_one_line() -> None:
-    for tasks, change, message in (
+    wrong: list[tuple[list, dict[str, Any], str]] = [
         ([{"id": "Hopper-v5", "kwarg": {}}], {}, "must be {id: Name-v0, kwargs: {...}}, got"),
         ([{"id": "Hopper-v5", "kwargs": {"a b": 1}}], {}, "names of arguments for keys, got 'a b'"),
         ([{"id": "Hopper-v5", "kwargs": {"frame_skip": np.ones(2)}}], {}, "frame_skip of 'Hopper-v5' must be made of"),
@@ -167,7 +169,8 @@ def test_what_does_not_fit_is_one_line() -> None:
         (["CustomEndless-v0"], {}, "horizon must be given: an episode of CustomEndless-v0 has no limit of its own"),
         (MIXED, {"horizon": 0}, "horizon must be an integer >= 1, got 0"),
         (["Hopper-v5"], {"backend": "envpool"}, "simulates Meta-World alone"),
-    ):
+    ]
+    for tasks, change, message in wrong:
         with pytest.raises(ValueError, match=message) as error:
             envs.make(tasks, **change)
         assert "\n" not in str(error.value)

@@ -3,6 +3,7 @@
 import importlib.util
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_options_equal_stock_for_all_fifty_tasks(random_actions: Actions, hidden
 
 
 def test_one_hot_follows_the_observation(random_actions: Actions) -> None:
-    arguments = {"num_envs_per_task": 2, "horizon": 3, "goal_order": "cycle"}
+    arguments: dict[str, Any] = {"num_envs_per_task": 2, "horizon": 3, "goal_order": "cycle"}
     with envs.make(THREE, **arguments) as plain, envs.make(THREE, one_hot=True, **arguments) as shown:
         assert (plain.observation_size, shown.observation_size) == (39, 42)
         expected = np.repeat(np.eye(3)[:, None], 2, axis=1)
@@ -65,7 +66,7 @@ def test_one_hot_follows_the_observation(random_actions: Actions) -> None:
 
 
 def test_goal_seed_decides_the_goals_and_seed_which_of_them() -> None:
-    def goals(**seeds: int) -> np.ndarray:
+    def goals(**seeds: Any) -> np.ndarray:
         with envs.make(["reach-v3"], num_envs_per_task=3, horizon=1, **seeds) as env:
             shown = [env.reset()] + [env.step(np.zeros((1, 3, 4))).obs for _ in range(4)]
         return np.concatenate(shown)[..., 36:39].reshape(-1, 3)
@@ -108,7 +109,7 @@ def test_results_are_labelled(change: dict, label: tuple[str, str]) -> None:
 
 
 def test_state_holds_to_its_options() -> None:
-    made = {"horizon": 4}
+    made: dict[str, Any] = {"horizon": 4}
     with envs.make(["reach-v3"], **made) as env:
         env.reset()
         state = env.state_dict()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from mtrl import envs
 from mtrl.envs.registered.backend import reset_seed
 from mtrl.envs.registered.point_goal import GOALS, optimal_return
+from tests.envs.options_of import options_of
 from tests.envs.registered_tasks import CustomReach
 
 TASKS = ["CustomReach-v0", "CustomPush-v0"]
@@ -38,7 +40,7 @@ def test_every_environment_equals_gymnasiums_own(env: envs.VectorEnv, random_act
         stock = gymnasium.make(TASKS[t])
         low, high = stock.action_space.low.astype(float), stock.action_space.high.astype(float)
         episode, length, total, any_success = 0, 0, 0.0, False
-        obs, _ = stock.reset(seed=reset_seed(env._options, t, e, episode))
+        obs, _ = stock.reset(seed=reset_seed(options_of(env), t, e, episode))
         np.testing.assert_array_equal(first[t, e], obs)
         for number, step in enumerate(steps):
             action = (low + (actions[number, t, e].astype(float) + 1) / 2 * (high - low)).astype(np.float32)
@@ -55,7 +57,7 @@ def test_every_environment_equals_gymnasiums_own(env: envs.VectorEnv, random_act
             if terminated or truncated:
                 ends.add((t, terminated, truncated, length))
                 episode, length, total, any_success = episode + 1, 0, 0.0, False
-                obs, _ = stock.reset(seed=reset_seed(env._options, t, e, episode))
+                obs, _ = stock.reset(seed=reset_seed(options_of(env), t, e, episode))
             np.testing.assert_array_equal(step.obs[t, e], obs)
     kinds = {(t, terminated, truncated) for t, terminated, truncated, _ in ends}
     assert {(0, True, False), (0, False, True), (1, False, True)} <= kinds  # the test saw what it is about
@@ -64,7 +66,7 @@ def test_every_environment_equals_gymnasiums_own(env: envs.VectorEnv, random_act
 
 @pytest.mark.parametrize("steps", [4, 31])
 def test_resume_is_exact(random_actions: Actions, steps: int) -> None:
-    made = {"num_envs_per_task": 3, "horizon": 20, "seed": 4}
+    made: dict[str, Any] = {"num_envs_per_task": 3, "horizon": 20, "seed": 4}
     with envs.make(TASKS, **made) as straight:
         actions = random_actions(straight, 80)
         straight.reset()
@@ -89,7 +91,7 @@ def test_replay_that_does_not_arrive_is_told(env: envs.VectorEnv, random_actions
 
 
 def test_seeds() -> None:
-    def starts(num_envs: int, episodes: int, **made: object) -> np.ndarray:
+    def starts(num_envs: int, episodes: int, **made: Any) -> np.ndarray:
         """First observations of episodes, `[T, E, episodes, O]`."""
         with envs.make(["CustomPush-v0", "CustomReach-v0"], num_envs_per_task=num_envs, horizon=1, **made) as env:
             shown = [env.reset()] + [env.step(np.zeros((2, num_envs, 2))).obs for _ in range(episodes - 1)]

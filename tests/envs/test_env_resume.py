@@ -74,11 +74,11 @@ def test_seed_decides_and_workers_and_global_generator_do_not(random_actions: Ac
 
     def episode(seed: int, num_workers: int, global_seed: int) -> tuple[np.ndarray, list[envs.Step]]:
         np.random.seed(global_seed)
-        before = np.random.get_state()[1].copy()
+        before = np.random.get_state(legacy=False)["state"]["key"].copy()
         with envs.make(tasks, num_envs_per_task=2, seed=seed, num_workers=num_workers, horizon=8) as env:
             obs = env.reset()
             steps = _run(env, random_actions(env, 10))
-        np.testing.assert_array_equal(np.random.get_state()[1], before)
+        np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before)
         return obs, steps
 
     obs, steps = episode(seed=0, num_workers=1, global_seed=0)

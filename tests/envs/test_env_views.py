@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,6 +15,7 @@ from gymnasium.wrappers.vector import DictInfoToList, NormalizeReward, RecordEpi
 
 from mtrl import envs
 from mtrl.envs.registered.backend import reset_seed
+from tests.envs.options_of import options_of
 from tests.envs.registered_tasks import CustomReach
 
 REACH = "CustomReach-v0"
@@ -21,7 +23,7 @@ SEED = 4
 
 
 def _make(horizon: int = 25) -> envs.VectorEnv:
-    assert CustomReach  # registered with the import
+    assert callable(CustomReach)  # registered with the import
     return envs.make([REACH], num_envs_per_task=3, seed=SEED, horizon=horizon, num_workers=1)
 
 
@@ -58,7 +60,7 @@ def test_gymnasium_view_equals_gymnasiums_own_same_step_environment() -> None:
     assert view.single_observation_space == stock.single_observation_space
     assert view.observation_space == stock.observation_space
     obs, info = view.reset(seed=SEED)
-    seeds = [reset_seed(inner._options, 0, e, 0) for e in range(3)]
+    seeds = [reset_seed(options_of(inner), 0, e, 0) for e in range(3)]
     stock_obs, stock_info = stock.reset(seed=seeds)
     np.testing.assert_array_equal(obs, stock_obs)
     assert info == stock_info == {}
@@ -130,7 +132,7 @@ def test_gymnasiums_wrappers_work_on_the_view() -> None:
 
 
 def test_meta_world_through_the_gymnasium_view() -> None:
-    arguments = {"num_envs_per_task": 2, "horizon": 3, "goal_order": "cycle", "num_workers": 1}
+    arguments: dict[str, Any] = {"num_envs_per_task": 2, "horizon": 3, "goal_order": "cycle", "num_workers": 1}
     tasks = ["reach-v3", "drawer-open-v3"]
     with envs.make(tasks, **arguments) as env:
         view = envs.views.as_gymnasium(envs.make(tasks, **arguments))
@@ -153,7 +155,7 @@ def test_stable_baselines3_view_beside_its_own(tmp_path) -> None:
     inner = _make()
     view = envs.views.as_stable_baselines3(inner)
     stock = vec_env.DummyVecEnv([lambda: gymnasium.make(REACH) for _ in range(3)])
-    stock._seeds = [reset_seed(inner._options, 0, e, 0) for e in range(3)]
+    stock._seeds = [reset_seed(options_of(inner), 0, e, 0) for e in range(3)]
     np.testing.assert_array_equal(view.reset(), stock.reset().astype(np.float32))
     draw = np.random.default_rng(0)
     low, high = stock.action_space.low.astype(float), stock.action_space.high.astype(float)
@@ -165,7 +167,8 @@ def test_stable_baselines3_view_beside_its_own(tmp_path) -> None:
         stock_obs, stock_reward, stock_done, stock_infos = stock.step(mapped)
         np.testing.assert_array_equal(done, stock_done)
         np.testing.assert_array_equal(reward, stock_reward)
-        np.testing.assert_array_equal(obs[~done], stock_obs[~done].astype(np.float32))
+        assert isinstance(obs, np.ndarray)
+        np.testing.assert_array_equal(obs[~done], np.asarray(stock_obs)[~done].astype(np.float32))
         for ended, one, other in zip(done, infos, stock_infos, strict=True):
             assert ("terminal_observation" in one) == ended
             if ended:
@@ -211,7 +214,7 @@ def test_other_autoreset_modes_are_gymnasiums_own(mode: AutoresetMode) -> None:
     assert envs.views.as_gymnasium(inner, mode.value).metadata["autoreset_mode"] is mode
     episode = np.zeros(3, int)
     for number, env in enumerate(stock.envs):
-        _seed_resets(env.unwrapped, [reset_seed(inner._options, 0, number, k) for k in range(99)])
+        _seed_resets(env.unwrapped, [reset_seed(options_of(inner), 0, number, k) for k in range(99)])
     np.testing.assert_array_equal(view.reset()[0], stock.reset()[0])
     view.action_space.seed(0)
     low, high = stock.single_action_space.low.astype(float), stock.single_action_space.high.astype(float)
@@ -245,7 +248,7 @@ def _seed_resets(env: gymnasium.Env, seeds: list[int]) -> None:
 def test_modes_where_all_end_together_and_where_families_do_not() -> None:
     """Meta-World ends as one, beside a registered task that ends when it ends."""
     for tasks in (["reach-v3"], ["reach-v3", REACH]):
-        made = {"num_envs_per_task": 2, "horizon": 6, "seed": 1, "num_workers": 1}
+        made: dict[str, Any] = {"num_envs_per_task": 2, "horizon": 6, "seed": 1, "num_workers": 1}
         with envs.make(tasks, **made) as beside:
             view = envs.views.as_gymnasium(envs.make(tasks, **made), "NextStep")
             obs, shape = beside.reset(), (len(tasks), 2)
@@ -270,7 +273,7 @@ def test_modes_where_all_end_together_and_where_families_do_not() -> None:
             view.close()
 
 
-WRAPPERS = {
+WRAPPERS: dict[str, dict[str, Any]] = {
     "ClipAction": {},
     "ClipReward": {"min_reward": -1.0, "max_reward": 1.0},
     "DictInfoToList": {},
@@ -317,7 +320,7 @@ def test_stable_baselines3_seeds_and_evaluates_without_a_warning(recwarn) -> Non
     sb3 = pytest.importorskip("stable_baselines3")
     from stable_baselines3.common.callbacks import EvalCallback
 
-    made = {"num_envs_per_task": 2, "horizon": 10, "num_workers": 1}
+    made: dict[str, Any] = {"num_envs_per_task": 2, "horizon": 10, "num_workers": 1}
     train, test = (envs.views.as_stable_baselines3(envs.make("Points", **made)) for _ in range(2))
     callback = EvalCallback(test, eval_freq=20, n_eval_episodes=8, verbose=0)
     model = sb3.SAC("MlpPolicy", train, seed=7, learning_starts=40, batch_size=8, policy_kwargs={"net_arch": [8]})

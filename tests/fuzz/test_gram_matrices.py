@@ -86,7 +86,9 @@ def test_the_promise_is_kept_on_thousands(name: str) -> None:
 def test_beyond_the_promise_it_is_finite_or_refused(name: str) -> None:
     for seed in range(20):
         gram = gram_matrix(sorted(FAMILIES)[seed % len(FAMILIES)], 10, 150, torch.float64, True, seed)
-        solution = aggregation.make(name).solve(gram)
+        method = aggregation.make(name)
+        assert isinstance(method, CAGrad | FairGrad)
+        solution = method.solve(gram)
         assert solution.weights.isfinite().all()
         assert solution.residual >= 0
 

@@ -36,6 +36,13 @@ class Net(nn.Module):
         return [p for p in self.trunk.parameters() if p.requires_grad]
 
 
+def channels_last(module: nn.Module) -> None:
+    """The kernels' layout; as `to(memory_format=...)`, which torch's types do not know."""
+    for p in module.parameters():
+        if p.ndim == 4:
+            p.data = p.data.contiguous(memory_format=torch.channels_last)
+
+
 class Conv(nn.Module):
     """With BatchNorm, a grouped layer and channels last."""
 
@@ -43,7 +50,8 @@ class Conv(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3, groups=2, bias=False)
-        ).to(memory_format=torch.channels_last)
+        )
+        channels_last(self.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).mean((2, 3))

@@ -1,6 +1,7 @@
 """`backward` in a training loop: what it leaves in `.grad`, what it costs, and what it says of mistakes."""
 
 import re
+from typing import Any, cast
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from mtrl.aggregation import (
     make,
 )
 from mtrl.gradients import loss_gradients
+from tests.existing import existing
 from tests.gradients.supervised import Counted, Model, T
 
 
@@ -135,13 +137,13 @@ def test_weights_are_reused_between_solves_and_the_count_resumes():
 
 def test_frozen_and_unused_parameters_are_left_alone():
     model = Model()
-    frozen, unused = model.trunk[0].weight.requires_grad_(False), nn.Parameter(torch.ones(2))
+    frozen, unused = model.trunk.get_parameter("0.weight").requires_grad_(False), nn.Parameter(torch.ones(2))
     model.heads[1].bias.requires_grad_(False)
     backward(model.losses(), NashMTL(), [*model.trunk.parameters(), unused])
     assert frozen.grad is None
     assert model.heads[1].bias.grad is None
     assert unused.grad is None  # as after a plain backward pass
-    assert model.trunk[0].bias.grad.any()
+    assert existing(model.trunk.get_parameter("0.bias").grad).any()
 
 
 def test_a_task_that_does_not_use_the_trunk_has_a_zero_gradient():
@@ -164,7 +166,7 @@ def test_modules_stand_for_their_parameters():
 def test_sparse_gradients():
     table, head = nn.Embedding(10, 4, sparse=True), nn.Linear(4, T)
     backward((head(table(torch.tensor([1, 2, 3]))) ** 2).mean(0), LinearScalarization(), table)
-    mean = table.weight.grad.to_dense()
+    mean = existing(table.weight.grad).to_dense()
     table.weight.grad = None
     collected, _ = loss_gradients((head(table(torch.tensor([1, 2, 3]))) ** 2).mean(0), {"table": table.weight})
     assert_close(collected.combine(torch.full((T,), 1 / T))["table"], mean)
@@ -205,7 +207,7 @@ def test_float16_with_a_scaler_is_float32_without(method, features):
         else:
             scaler.step(optimizer)
             scaler.update()
-        return model.trunk[0].weight.detach()
+        return model.trunk.get_parameter("0.weight").detach()
 
     half = step(Model(dtype=torch.float32), torch.amp.GradScaler("cpu", init_scale=1024.0))
     assert_close(half, step(Model(dtype=torch.float32), None), rtol=0, atol=3e-3)
@@ -215,14 +217,14 @@ def test_an_overflow_is_a_skipped_step():
     model, method = Model(dtype=torch.float32), NashMTL()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
-    before = model.trunk[0].weight.detach().clone()
+    before = model.trunk.get_parameter("0.weight").detach().clone()
     with torch.autocast("cpu", torch.float16):
         losses = model.losses()
     weights = backward(losses, method, model.trunk.parameters(), scaler=scaler, update_every=2)
     scaler.step(optimizer)
     scaler.update()
     assert weights.isnan().all()
-    assert torch.equal(model.trunk[0].weight, before)
+    assert torch.equal(model.trunk.get_parameter("0.weight"), before)
     assert scaler.get_scale() < 2.0**120
     assert method.held_weights is None  # the next step asks the method again
 
@@ -246,7 +248,7 @@ def test_the_graph_may_be_kept():
 def test_a_compiled_trunk():
     model = Model()
     J = model.jacobian()
-    model.trunk = torch.compile(model.trunk, backend="aot_eager")
+    model.trunk = cast(nn.Sequential, torch.compile(model.trunk, backend="aot_eager"))
     weights = backward(model.losses(), CAGrad(), model.trunk.parameters())
     assert_close(model.gradients()[0], weights @ J)
 
@@ -281,16 +283,18 @@ def test_mistakes():
     fails("the loss of task 1 needs a graph, got one that", [losses[0], torch.tensor(1.0)], MGDA(), shared)
     fails("the loss of task 0 needs a graph", torch.stack([torch.tensor(1.0).double(), losses[0]]), MGDA(), shared)
     fails("the loss of task 0 needs a graph", torch.stack(losses).detach(), MGDA(), shared)
-    for method in ("nash_mtl", NashMTL):
+    no_methods: list[Any] = ["nash_mtl", NashMTL]
+    for method in no_methods:
         with pytest.raises(TypeError, match="method needs to be an aggregation method such as NashMTL"):
             backward(losses, method, shared)
+    no_losses: Any = {"task": losses[0]}
     with pytest.raises(TypeError, match="losses need to be a tensor"):
-        backward({"task": losses[0]}, MGDA(), shared)
+        backward(no_losses, MGDA(), shared)
     fails("shared needs parameters that require a gradient, got none", losses, MGDA(), [])
     fails("update_every needs to be at least 1, got update_every=0", losses, MGDA(), shared, update_every=0)
     fails("chunk_size needs to be at least 1, got chunk_size=0", losses, MGDA(), shared, chunk_size=0)
     fails("which has no weights to reuse", losses, TrimmedMean(), shared, update_every=2)
     fails("features need a graph that leads to the shared", losses, MGDA(), shared, features=z.detach())
-    direct = losses[0] + model.trunk[0].weight.sum()
+    direct = losses[0] + model.trunk.get_parameter("0.weight").sum()
     fails("but one is used directly", [direct, *losses[1:]], MGDA(), shared, features=z)
     fails("but one is used directly", [direct, *losses[1:]], MGDA(), shared, features=z, heads=model.heads.parameters())

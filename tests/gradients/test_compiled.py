@@ -54,7 +54,7 @@ def test_after_a_pass_that_frees_the_graph(first):
     if first == "mean":
         backward(model.losses(compiled(model.x)), LinearScalarization(), model.trunk)
     else:
-        sum(model.losses(compiled(model.x))).backward()
+        torch.stack(model.losses(compiled(model.x))).sum().backward()
     model.zero_grad()
     J = model.jacobian()
     weights = backward(model.losses(compiled(model.x)), MGDA(), model.trunk)

@@ -55,7 +55,7 @@ class Experts(nn.Module):
 
 
 def experts(number: int) -> dict[str, object]:
-    results = {}
+    results: dict[str, object] = {}
     for method in (NashMTL(), LinearScalarization([1, 1])):
         for where in ("heads", "shared"):
             model = Experts()
@@ -85,16 +85,13 @@ def said(number: int) -> dict[str, object]:
     z = wrapped(x)
     losses = plain.losses()
     losses[1] = losses[1] * (torch.nan if number else 1)
+    trunk_or_row = plain.trunk if number else plain.trunk.get_parameter("0.weight")[0]
     return {
         "other heads": message(lambda: backward(model.losses(number), MGDA(), model.trunk, average=average)),
         "other numbers": message(
             lambda: backward(plain.losses()[number:], MGDA(), plain.trunk, heads=plain.heads, average=average)
         ),
-        "one mistaken": message(
-            lambda: backward(
-                plain.losses(), MGDA(), plain.trunk if number else plain.trunk[0].weight[0], average=average
-            )
-        ),
+        "one mistaken": message(lambda: backward(plain.losses(), MGDA(), trunk_or_row, average=average)),
         "other counts": message(lambda: backward(plain.losses(), held, plain.trunk, update_every=2, average=average)),
         "a nan": message(lambda: backward(losses, MGDA(), plain.trunk, average=average)),
         "wrapped": message(lambda: backward([h(z).mean() for h in model.heads], MGDA(), wrapped)),
@@ -110,13 +107,13 @@ def absent(number: int) -> dict[str, object]:
     rows = slice(8 * number, 8 * number + 8)
     model.x, model.targets = model.x[rows], model.targets[:, rows]
     losses = model.losses()
-    given = [losses[0], losses[1] if number else None, None]
-    weights = backward(given, MGDA(), model.trunk, heads=model.heads, average=RankAverage())
+    some = [losses[0], losses[1] if number else None, None]
+    weights = backward(some, MGDA(), model.trunk, heads=model.heads, average=RankAverage())
     results: dict[str, object] = {"weights": weights, "gradients": [p.grad for p in model.parameters()]}
     for method in (MGDA(), LinearScalarization()):
         model.zero_grad()
-        given = model.losses() if number else [None] * 3
-        backward(given, method, model.trunk, heads=model.heads, average=RankAverage())
+        all_or_none = model.losses() if number else [None] * 3
+        backward(all_or_none, method, model.trunk, heads=model.heads, average=RankAverage())
         results[str(method)] = model.gradients()
     return results
 
@@ -151,8 +148,8 @@ def test_every_method_takes_the_step_of_one_process(tmp_path: Path, ranks: int) 
     """Up to the rounding of sums in another order: 1e-7 of float64 gradients, solvers included."""
     for results in run(every_method, tmp_path, ranks):
         for name in aggregation.METHODS:
-            expected = of_method(name, slice(0, 16), None)
-            assert_close(results[name], expected, equal_nan=True, msg=lambda m, name=name: f"{name}: {m}")
+            got, expected = {name: results[name]}, {name: of_method(name, slice(0, 16), None)}
+            assert_close(got, expected, equal_nan=True)
 
 
 @needs_ranks

@@ -1,9 +1,11 @@
 """How long the update of the shared parameters is made."""
 
 import re
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from mtrl import backward
@@ -26,7 +28,11 @@ def test_lengths(method, features):
     model, plain = Model(), Model()
     J = model.jacobian()
     natural = backward(plain.losses(), method(), plain.trunk)
-    wanted = {"mean": J.mean(0).norm(), "unit": torch.ones(()).double(), 0.25: torch.tensor(0.25).double()}
+    wanted: dict[Any, Tensor] = {
+        "mean": J.mean(0).norm(),
+        "unit": torch.ones(()).double(),
+        0.25: torch.tensor(0.25).double(),
+    }
     for scale, expected in wanted.items():
         model.zero_grad()
         z = model.features()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def losses_of(model: nn.Module, rows: slice) -> Tensor:
     return ((model(x) - targets) ** 2).mean(0)
 
 
-def trained(model: Model, wrapped: nn.Module, method, rows: slice, average: RankAverage | None, parts: int) -> list:
+def trained(model: Model, wrapped: Any, method, rows: slice, average: RankAverage | None, parts: int) -> list:
     """The parameters after three steps; of the parts of a step all but the last under `no_sync`."""
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     for _ in range(3):
@@ -69,7 +70,7 @@ METHODS = {"nash": NashMTL, "mgda": MGDA, "mean": LinearScalarization}
 
 def averaged(number: int) -> dict[str, object]:
     """Wrapped models with an average."""
-    results = {}
+    results: dict[str, object] = {}
     for option, words in OPTIONS.items():
         for name, method in METHODS.items():
             model = Model(seed=number)  # the wrapper broadcasts those of the first rank
@@ -116,10 +117,11 @@ def refused(number: int) -> dict[str, object]:
         with whole.no_sync():
             said[f"no_sync {option}"] = of(losses_of(whole, rows), model.trunk)
         model = Model()
-        model.trunk = wrap(model.trunk, **words)
-        for name, shared in {"wrapper": model.trunk, "module": model.trunk.module}.items():
+        trunk = wrap(model.trunk, **words)
+        model.add_module("trunk", trunk)
+        for name, shared in {"wrapper": trunk, "module": trunk.module}.items():
             said[f"trunk, {name} {option}"] = of(losses_of(model, rows), shared)
-        said[f"trunk, parameters {option}"] = of(losses_of(model, rows), model.trunk.module.parameters())
+        said[f"trunk, parameters {option}"] = of(losses_of(model, rows), trunk.module.parameters())
         model = Model()
         model.heads[1] = wrap(model.heads[1], **words)
         said[f"a head {option}"] = of(losses_of(model, rows), model.trunk)
@@ -161,12 +163,12 @@ def split(number: int) -> dict[str, object]:
     """What is said of sharded modules, which give their parameters whole after a forward pass or in parts."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     said: dict[str, object] = {}
 
-    def hear(name: str, losses: Tensor, shared: object) -> None:
+    def hear(name: str, losses: Tensor, shared: nn.Module | list[nn.Parameter]) -> None:
         for which, average in {"alone": None, "averaged": RankAverage()}.items():
             said[f"{name}, {which}"] = message(partial(backward, losses, MGDA(), shared, average=average))
 
@@ -183,7 +185,8 @@ def split(number: int) -> dict[str, object]:
             assert all(p.grad is None for p in model.parameters())
     model = Model()
     own = nn.Parameter(distribute_tensor(torch.ones(6, dtype=torch.float64), mesh))
-    losses = torch.stack([losses_of(model, slice(0, 8))[0], (own * own).sum().full_tensor()])
+    square = cast(DTensor, (own * own).sum())
+    losses = torch.stack([losses_of(model, slice(0, 8))[0], square.full_tensor()])
     hear("a DTensor as a head", losses, model.trunk)
     return said
 

@@ -19,7 +19,7 @@ def plain_step(
         shared: parameters of all tasks.
         heads: parameters of single tasks.
     """
-    update, plain = 0, []
+    update, plain = torch.zeros(()), []
     for losses in parts:
         grads = [torch.autograd.grad(loss, shared, retain_graph=True) for loss in losses]
         jacobian = torch.stack([torch.cat([g.flatten() for g in row]) for row in grads])  # [T, P]

@@ -22,7 +22,7 @@ def mlp(sizes: list[int]) -> nn.Sequential:
 
 
 class SingleTaskSAC:
-    def __init__(self, actor: nn.Module, critics: list[nn.Module], alpha: float) -> None:
+    def __init__(self, actor: nn.Sequential, critics: list[nn.Sequential], alpha: float) -> None:
         self.actor, self.critics = actor, critics
         self.targets = [copy.deepcopy(critic) for critic in critics]
         self.log_alpha = nn.Parameter(torch.tensor(alpha, dtype=torch.float32).log())

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from mtrl.runs.events import Evaluation, Start, Train
+
 TASKS = ("reach-v3", "push-v3")
 SIMULATOR = {
     "backend": "metaworld",
@@ -24,8 +26,8 @@ PROTOCOL = {
 }
 
 
-def start(seed: int, tasks: Sequence[str] = TASKS, **more: Any) -> dict[str, Any]:
-    return {
+def start(seed: int, tasks: Sequence[str] = TASKS, **more: Any) -> Start:
+    event: Any = {
         "kind": "start",
         "time": "2026-01-01T00:00:00+00:00",
         "tasks": list(tasks),
@@ -37,9 +39,10 @@ def start(seed: int, tasks: Sequence[str] = TASKS, **more: Any) -> dict[str, Any
         "git_commit": "0123456789abcdef+changes",
         **more,
     }
+    return event
 
 
-def train(step: int, *success: float | None, tasks: Sequence[str] = TASKS) -> dict[str, Any]:
+def train(step: int, *success: float | None, tasks: Sequence[str] = TASKS) -> Train:
     rates = dict(zip(tasks, success, strict=True))
     return {
         "kind": "train",
@@ -54,8 +57,8 @@ def train(step: int, *success: float | None, tasks: Sequence[str] = TASKS) -> di
     }
 
 
-def evaluation(step: int, *success: float, tasks: Sequence[str] = TASKS) -> dict[str, Any]:
-    rates = dict(zip(tasks, success, strict=True))
+def evaluation(step: int, *success: float, tasks: Sequence[str] = TASKS) -> Evaluation:
+    rates: dict[str, Any] = dict(zip(tasks, success, strict=True))
     return {
         "kind": "evaluation",
         "step": step,
@@ -104,7 +107,7 @@ def write_run(
     name: str = "a",
     seed: int = 0,
     *,
-    lines: Sequence[Mapping[str, Any]] | None = None,
+    lines: Sequence[Mapping[str, object]] | None = None,
     final: Mapping[str, Any] | None = None,
     **config: Any,
 ) -> Path:

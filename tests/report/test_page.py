@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from mtrl.report import write_report
 from mtrl.report.plot import Panel, Plot
+from mtrl.runs.events import Logged, Train
 from tests.report import test_metric_report
 from tests.report.pages import check
 from tests.report.run_folders import TASKS, evaluation, result, start, train, write_run
@@ -18,11 +19,11 @@ EXAMPLE = Path(__file__).parents[2] / "results" / "example-report"
 CHROMIUM = Path("/usr/bin/chromium")
 
 
-def with_gradients(event: dict[str, Any], weight: float) -> dict[str, Any]:
+def with_gradients(event: Train, weight: float) -> Train:
     """A `train` event as the trainer writes it."""
     of_components = {"critic": dict(zip(TASKS, (weight, 1.0), strict=True)), "actor": dict.fromkeys(TASKS, 1.0)}
     cosines = [[1.0, -0.25], [-0.25, 1.0]]
-    return event | {
+    more: Any = {
         "temperature": dict.fromkeys(TASKS, 0.1),
         "weights": of_components,
         "gradient_norm": of_components,
@@ -30,6 +31,7 @@ def with_gradients(event: dict[str, Any], weight: float) -> dict[str, Any]:
         "cosines": {"critic": cosines, "actor": cosines},
         "time_share": {"update": 0.75, "other": 0.25},
     }
+    return event | more
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     """Two methods, three seeds and two: the report's folder."""
     for name, seeds, success in [("<nash>", 3, 0.8), ("mean", 2, 0.4)]:
         for seed in range(seeds):
-            lines = [start(seed), train(500, None, None)]
+            lines: list[Logged] = [start(seed), train(500, None, None)]
             lines += [with_gradients(train(1000 * k, success * k / 4, 0.1 * seed), 3.0) for k in range(1, 5)]
             lines.append(evaluation(2000, success, 0.5))
             scores = (success + 0.02 * seed, 0.5)

@@ -12,17 +12,18 @@ from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS
 from mtrl.report.success_runs import parse_evaluation, read_measures
 from mtrl.report.success_table import evaluation_rows
 from mtrl.runs.event_check import check_evaluation, check_event
+from mtrl.runs.events import Logged
 from mtrl.runs.run_state import read_state
 from tests.report.run_folders import PROTOCOL, SIMULATOR, result, start, train, write_run
 
 TASKS = ("Hopper-v5", "Pendulum-v1")
 
 
-def lines(seed: int, tasks: tuple[str, ...], *, with_references: bool) -> list[dict[str, Any]]:
+def lines(seed: int, tasks: tuple[str, ...], *, with_references: bool) -> list[Logged]:
     """Two logged points whose returns grow with the seed, without any success."""
-    found: list[dict[str, Any]] = [start(seed, tasks, returns_only=list(tasks))]
+    found: list[Logged] = [start(seed, tasks, returns_only=list(tasks))]
     for step in (1000, 2000):
-        event = train(step, *(step / 4000 for _ in tasks), tasks=tasks)
+        event: Any = train(step, *(step / 4000 for _ in tasks), tasks=tasks)
         del event["success"]
         event["return"] = dict.fromkeys(tasks, step + 10.0 * seed)
         event |= {"normalized_return": dict.fromkeys(tasks, step / 4000)} if with_references else {}
@@ -31,6 +32,7 @@ def lines(seed: int, tasks: tuple[str, ...], *, with_references: bool) -> list[d
 
 
 def final(seed: int, tasks: tuple[str, ...], *, with_references: bool) -> dict[str, Any]:
+    rows: list[dict[str, Any]]
     rows = [{"name": task, "episodes": 50, "mean_return": 2000.0 + 10 * seed + n} for n, task in enumerate(tasks)]
     if with_references:
         rows = [{**row, "normalized_return": 0.5 + 0.1 * seed} for row in rows]
@@ -78,7 +80,7 @@ def test_a_mixed_run_has_both(tmp_path: Path) -> None:
     tasks = ("reach-v3", "Hopper-v5")
     logged = [start(0, tasks, returns_only=["Hopper-v5"])]
     for step in (1000, 2000):
-        event = train(step, 0.5, 0.5, tasks=tasks)
+        event: Any = train(step, 0.5, 0.5, tasks=tasks)
         event["success"] = {"reach-v3": step / 2000}
         logged.append(event | {"normalized_return": {"Hopper-v5": 0.25}})
     record = result(2000, 0, (0.75, 0.0), (0.5, 0.0), tasks=tasks)
@@ -124,7 +126,7 @@ def test_where_a_run_without_success_stands(tmp_path: Path) -> None:
 
 
 def test_what_has_neither_success_nor_returns_is_refused() -> None:
-    event = train(1000, 0.5, 0.5)
+    event: Any = train(1000, 0.5, 0.5)
     for name in ("success", "return"):
         del event[name]
     with pytest.raises(ValueError, match="success is missing"):

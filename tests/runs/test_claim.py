@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ import torch
 from mtrl.agents import train
 from mtrl.runs import checkpoint
 from mtrl.runs.claim import SupersededError, attempts, check_claim, claimed
+from mtrl.runs.events import Event
 from mtrl.supervised import train as train_supervised
 from tests.runs.small_runs import small, toy
 
@@ -24,7 +24,7 @@ def test_nothing_is_written_after_another_attempt_has_begun(tmp_path: Path, trai
     folder = tmp_path / "seed_0"
     seen: dict[str, bytes] = {}
 
-    def on_event(event: dict[str, Any], seed: int | None = None) -> None:
+    def on_event(event: Event, seed: int | None = None) -> None:
         if event["kind"] == "train" and not seen:
             (folder / "attempt").write_text("2 elsewhere 12 0123")
             seen.update(content(folder))

@@ -13,6 +13,7 @@ from mtrl import envs
 from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
 from mtrl.agents.training_loop import Training
 from mtrl.cli.main import main
+from mtrl.runs.events import Event
 from mtrl.runs.folder import load_config, save_config, was_trained
 from mtrl.supervised import train as train_supervised
 from tests.runs.small_runs import small, toy, trained
@@ -22,7 +23,7 @@ TERABYTES: dict[str, dict[str, Any]] = {
     "agent.critic": {"agent": {"critic": {"kind": "mlp", "width": 65_536, "depth": 1_000}}},
     "training.batch_per_task": {"training": {"batch_per_task": 10**6}, "agent": {"actor": {"width": 30_000}}},
 }
-METHODS = {
+METHODS: dict[str, dict[str, Any]] = {
     "AlignedMTL needs": {"name": "aligned_mtl", "preference": [1.0, 2.0]},
     "Krum needs|Krum\\(.*needs at least": {"name": "krum", "num_byzantine": 3},
     "STCH needs": {"name": "stch", "ideal": [0.0]},
@@ -102,7 +103,7 @@ def test_a_killed_simulator_is_one_line_and_the_run_goes_on(tmp_path: Path, monk
 def test_what_will_not_be_learned_is_said(tmp_path: Path) -> None:
     told: list[str] = []
 
-    def listen(event: dict[str, Any], seed: int | None) -> None:
+    def listen(event: Event, seed: int | None) -> None:
         if event["kind"] == "note":
             told.append(event["text"])
 

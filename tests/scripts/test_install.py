@@ -166,7 +166,7 @@ def test_the_users_uv_is_taken(project: Path) -> None:
 
 @pytest.mark.parametrize("environment", [{"FAKE_NO_UV": "1"}, {"FAKE_UV_STATUS": "1"}])
 def test_without_uv_pip_installs(project: Path, environment: dict[str, str]) -> None:
-    commands, told = install(project, "train", **environment)
+    commands, told = install(project, "train", 0, **environment)
     assert commands[-1].startswith("python -m pip")
     assert f"--editable {project}[rl] | numpy==1.0 torch==2.0.0+cpu" in commands[-1]
     assert "by pip, which takes minutes" in told

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from scripts.reproduce import dense, mgda_ub_speed, mt10, multimnist, qm9, super
 from scripts.reproduce.multimnist import STUDY, equal
 from scripts.reproduce.page import Claim, Reproduction, compare, text, text_table, write
 from scripts.reproduce.summary import main
+from tests.benchmarks.benchmark_of import benchmark_of
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "scripts" / "reproduce" / "published"
@@ -106,7 +108,7 @@ def test_every_published_method_is_run_and_every_command_is_valid() -> None:
             config = parse_arguments(words, SupervisedConfig, "").config
             clipped = config.optimizer.max_grad_norm
             assert (clipped == 1.0) == (variant.label == "Nash-MTL"), (study.name, variant.label)
-            metrics = {metric.name for metric in config.benchmark.metrics}
+            metrics = {metric.name for metric in benchmark_of(config).metrics}
             assert all(metrics.issuperset(names) for names in study.columns.values())
             at_features = variant.label == "MGDA-UB" or (
                 study.name in ("nyuv2", "cityscapes2") and variant.label == "IMTL-G"
@@ -159,6 +161,7 @@ def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> No
     options = argparse.Namespace(smoke=False, seeds=[0], threads=1)
 
     def page(epochs: int, is_full: bool, source: str) -> str:
+        kinds: list[dict[str, Any]]
         kinds = [{"name": m, "value": 96.5, "higher_is_better": True} for m in STUDY.columns["top left"]]
         kinds += [{"name": m, "value": 95.0, "higher_is_better": True} for m in STUDY.columns["bottom right"]]
         evaluation = {

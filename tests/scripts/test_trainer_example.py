@@ -70,7 +70,7 @@ def expected(parts: int) -> dict[str, object]:
     gradients = [*trunk, *heads]
     norm = torch.cat([g.flatten() for g in gradients]).norm()
     assert norm > LONGEST, "there is something to clip"
-    loss = sum(part.mean() for part in losses)
+    loss = torch.stack([part.mean() for part in losses]).sum()
     return {"step": [g * LONGEST / norm for g in gradients], "loss": loss.item(), "norm": norm.item()}
 
 

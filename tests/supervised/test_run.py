@@ -16,6 +16,7 @@ from mtrl.gradients import loss_gradients
 from mtrl.report.metric_runs import parse_metric_result
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Event, Logged
 from mtrl.supervised import train
 from mtrl.supervised.benchmark import Metric
 from mtrl.supervised.benchmark_job import BenchmarkJob
@@ -27,7 +28,9 @@ from mtrl.supervised.config import (
 )
 from mtrl.supervised.learner import Learner
 from mtrl.supervised.selection import Selection
+from tests.benchmarks.benchmark_of import benchmark_of
 from tests.benchmarks.idx_files import write_idx_folder
+from tests.existing import existing
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"epochs": 3, "batch_size": 64, "threads": 1}
@@ -43,12 +46,12 @@ def config(data: str, method: str = "nash_mtl", **fields: Any) -> SupervisedConf
 
 
 def job(config: SupervisedConfig, seed: int = 0) -> BenchmarkJob:
-    return BenchmarkJob(config, config.benchmark, seed, CPU)
+    return BenchmarkJob(config, benchmark_of(config), seed, CPU)
 
 
-def drive(job: BenchmarkJob, start: int, stop: int) -> list[dict[str, Any]]:
+def drive(job: BenchmarkJob, start: int, stop: int) -> list[Logged]:
     """Steps `start` to `stop` of the run, and the events of the epochs that end in between."""
-    events = []
+    events: list[Logged] = []
     for step in range(start, stop):
         epoch, index = divmod(step, job.steps_per_epoch)
         job.step(epoch + 1, index)
@@ -99,7 +102,7 @@ def test_a_run_that_was_asked_to_stop_goes_on_to_the_same_bytes(data: str, tmp_p
     straight = train(settings, 0, tmp_path / "straight")
     assert not straight.interrupted
 
-    def stop(event: dict[str, Any]) -> None:
+    def stop(event: Event) -> None:
         if event["kind"] == "train":
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -222,8 +225,9 @@ def test_the_step_size_falls(data: str, schedule: ScheduleConfig, rates: list[fl
 
 
 def learner_and_batch(settings: SupervisedConfig, tasks: tuple[int, ...] = (0, 1)) -> tuple[Learner, Any]:
-    learner = Learner(settings, settings.benchmark, tasks, CPU, 0)
-    data = settings.benchmark.data(Path(settings.data), 0)
+    benchmark = benchmark_of(settings)
+    learner = Learner(settings, benchmark, tasks, CPU, 0)
+    data = benchmark.data(Path(existing(settings.data)), 0)
     return learner, data.train.batch(torch.arange(32), None)
 
 
@@ -244,7 +248,7 @@ def test_features_are_where_mgda_ub_compares(data: str) -> None:
     flat = torch.stack([gradient.flatten() for gradient in at_features])
     weights = aggregation.MGDA()(flat @ flat.T)
     torch.testing.assert_close(taken.weights, weights)
-    torch.testing.assert_close(taken.measured.gradient_norm, flat.norm(dim=-1))
+    torch.testing.assert_close(existing(taken.measured).gradient_norm, flat.norm(dim=-1))
     by_name = {str(i): p for i, p in enumerate(model.shared_parameters())}
     gradients, _ = loss_gradients(losses, by_name)
     expected = gradients.combine(weights)
@@ -280,7 +284,7 @@ def test_the_trunks_gradient_is_clipped(data: str) -> None:
     settings = config(data, optimizer=OptimizerConfig(name="sgd", max_grad_norm=0.01))
     learner, batch = learner_and_batch(settings)
     learner.step(batch, measure=False)
-    assert torch.stack([p.grad.norm() for p in learner.shared]).norm() == pytest.approx(0.01, rel=1e-4)
+    assert torch.stack([existing(p.grad).norm() for p in learner.shared]).norm() == pytest.approx(0.01, rel=1e-4)
 
 
 def test_failures_are_one_line(data: str, tmp_path: Path) -> None:

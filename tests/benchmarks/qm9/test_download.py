@@ -46,7 +46,8 @@ def mirror(tmp_path):
         for name in RAW_NAMES[:2]:
             archive.add(source / name, name)
     contents = {"/gdb9.tar.gz": packed.getvalue(), "/3195404": (source / RAW_NAMES[2]).read_bytes()}
-    asked, limit = [], [10**9]
+    asked: list[tuple[str, str | None]] = []
+    limit = [10**9]
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Mirror, contents, asked, limit))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_port}"

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from mtrl.benchmarks.qm9 import QM9
 from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.benchmarks.qm9.molecules import COLUMNS
+from mtrl.benchmarks.qm9.split import MoleculeSplit
 from mtrl.runs.errors import UserError
-from mtrl.supervised.benchmark import Batch
+from mtrl.supervised.benchmark import Batch, Split
 from tests.benchmarks.qm9.raw_sample import write
+from tests.existing import existing
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +27,23 @@ def everything(split):
     return split.batch(torch.arange(len(split)), None)
 
 
+def targets_of(split: Split | None) -> Tensor:
+    """Of all molecules, as they were read."""
+    assert isinstance(split, MoleculeSplit)
+    return split.molecules.targets
+
+
 def test_the_split_is_a_partition_that_follows_the_seed(folder):
     data = QM9(test=7, validation=5).data(folder, seed=3)
-    parts = (data.test, data.validation, data.train)
+    parts = (data.test, existing(data.validation), data.train)
     assert [len(part) for part in parts] == [7, 5, 48]
     order = torch.randperm(60, generator=torch.Generator().manual_seed(3))
     all_targets = read_folder(folder).targets
-    assert torch.equal(torch.cat([part.molecules.targets for part in parts]), all_targets[order])
+    assert torch.equal(torch.cat([targets_of(part) for part in parts]), all_targets[order])
     other = QM9(test=7, validation=5).data(folder, seed=4)
-    assert not torch.equal(other.test.molecules.targets, data.test.molecules.targets)
+    assert not torch.equal(targets_of(other.test), targets_of(data.test))
     again = QM9(test=7, validation=5).data(folder, seed=3)
-    assert torch.equal(again.test.molecules.targets, data.test.molecules.targets)
+    assert torch.equal(targets_of(again.test), targets_of(data.test))
 
 
 def test_targets_are_standardised_by_the_training_molecules_alone(folder):
@@ -42,10 +51,10 @@ def test_targets_are_standardised_by_the_training_molecules_alone(folder):
     train = everything(data.train).targets
     assert_close(train.mean(0), torch.zeros(11), atol=1e-5, rtol=0)
     assert_close(train.std(0), torch.ones(11), atol=1e-5, rtol=0)
-    raw = data.train.molecules.targets
+    raw = targets_of(data.train)
     for split in (data.validation, data.test):
         targets = everything(split).targets
-        assert_close(targets, (split.molecules.targets - raw.mean(0)) / raw.std(0))
+        assert_close(targets, (targets_of(split) - raw.mean(0)) / raw.std(0))
         assert targets.mean(0).abs().max() > 0.05  # by its own mean it would be 0
 
 
@@ -76,6 +85,7 @@ def test_perfect_predictions_have_no_error(folder):
 def test_errors_are_in_the_papers_units_and_pooled_over_batches(folder):
     benchmark = QM9(test=9)
     split = benchmark.data(folder, seed=0).test
+    assert isinstance(split, MoleculeSplit)
     meter = benchmark.meter(split)
     factors = {"homo": 1000, "lumo": 1000, "zpve": 1000, "u0": 1000, "u": 1000, "h": 1000, "g": 1000}  # eV to meV
     outputs = torch.randn(9, 11, generator=torch.Generator().manual_seed(0))

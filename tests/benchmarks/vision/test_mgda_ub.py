@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 def gradients(model: AttributeNetwork, batch: Batch, chunk_size: int) -> tuple[Tensor, dict[str, Tensor], int]:
     """Weights, `.grad` by name, and how often the trunk was differentiated."""
     passes: list[object] = []
-    handle = model.trunk.stages.register_full_backward_hook(lambda *_: passes.append(None))
+    handle = model.get_submodule("trunk.stages").register_full_backward_hook(lambda *_: passes.append(None))
     model.zero_grad()
     z = model.represent(batch.inputs)
     losses = CelebA().losses(model.predict(z), batch)
@@ -40,7 +40,7 @@ def test_it_is_the_papers_whatever_the_chunks() -> None:
     expected = MGDA()(whole @ whole.mT)
     direction = torch.einsum("t,tbf->bf", expected, by_task)
     shared = torch.autograd.grad(z, [*model.shared_parameters()], direction, retain_graph=True)
-    heads = torch.autograd.grad(sum(losses), [*model.heads.parameters()])
+    heads = torch.autograd.grad(torch.stack([*losses]).sum(), [*model.heads.parameters()])
     for chunk_size in (1, 7, TASKS):
         weights, found, passes = gradients(model, batch, chunk_size)
         torch.testing.assert_close(weights, expected)

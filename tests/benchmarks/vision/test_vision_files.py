@@ -15,7 +15,7 @@ from mtrl.benchmarks.vision.samples import FileSplit
 from mtrl.runs.errors import UserError
 from mtrl.supervised.benchmark import Batch
 
-BENCHMARKS = {
+BENCHMARKS: dict[str, CelebA | Cityscapes2 | Cityscapes3 | NYUv2] = {
     "celeba": CelebA(image_size=32),
     "cityscapes2": Cityscapes2(image_height=32, image_width=64),
     "cityscapes3": Cityscapes3(image_height=32, image_width=64, augment=False),

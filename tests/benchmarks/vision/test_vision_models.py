@@ -17,13 +17,14 @@ from mtrl.benchmarks.vision.models import (
     SmallResNet18,
 )
 from mtrl.runs.errors import UserError
+from mtrl.supervised.benchmark import MultiTaskModel
 
 
 def size(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def divided(model: nn.Module) -> tuple[int, int]:
+def divided(model: MultiTaskModel) -> tuple[int, int]:
     """Parameters that are shared and that are not."""
     shared = sum(p.numel() for p in model.shared_parameters())
     return shared, size(model) - shared
@@ -36,14 +37,14 @@ def test_published_sizes() -> None:
         assert divided(published[7, False]) == (41_132_608, 74_376)
         assert divided(published[13, True]) == (44_117_184, 111_889)
         # Of these 8.95M in 240 tensors are single tasks' own masks.
-        own = published[13, True].trunk.own
+        own = published[13, True].get_submodule("trunk.own")
         assert (size(own), len(list(own.parameters()))) == (8_953_728, 240)
         assert divided(scene_tasks.network("mtan", 13, True, 64)) == (35_163_456, 8_953_728 + 111_889)
         assert size(SegNet()) == 24_943_296
         assert size(SmallResNet18()) == 11_168_832  # kuangliu's 11,173,962 without its 10 classes
         assert size(DilatedResNet50()) == 25_557_032 - 2_049_000  # torchvision's without its 1,000 classes
         assert SmallResNet18().features(64) == 2048
-        assert size(CelebA().model().heads) == 40 * (2048 * 2 + 2)
+        assert size(CelebA().model().get_submodule("heads")) == 40 * (2048 * 2 + 2)
         layers = 9 * 64 * (3 + 64 * 2 + 128 * 2 + 128 * 4 + 256 * 4 + 256 * 8 + 512 * 8) + 2 * 512**2
         assert size(PlainCNN()) == layers + 2 * (64 + 2 * 128 + 2 * 256 + 4 * 512)
         pooled, last = 4 * (2048 * 512 + 2 * 512), 9 * 4096 * 512 + 2 * 512 + 512 * 19 + 19
@@ -64,7 +65,7 @@ def test_imagenet_weights_are_torchvisions(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(state, path)
     loaded = Cityscapes3(width=4, weights=str(path)).model()
-    assert all(bool((x == 2).all()) for x in loaded.trunk.state_dict().values())
+    assert all(bool((x == 2).all()) for x in loaded.get_submodule("trunk").state_dict().values())
     with pytest.raises(UserError, match=f"{path} does not hold a ResNet-50 of this width"):
         Cityscapes3(width=8, weights=str(path)).model()
     path.write_bytes(b"nothing")
@@ -82,7 +83,7 @@ def test_masks_belong_to_their_tasks() -> None:
     shared = list(model.shared_parameters())
     for task, output in enumerate(outputs):
         loss = (output * torch.randn_like(output)).sum()
-        own = [list(masks.parameters()) for masks in model.trunk.own]
+        own = [list(masks.parameters()) for masks in model.get_submodule("trunk.own").children()]
         found = torch.autograd.grad(loss, [*shared, *itertools.chain(*own)], retain_graph=True, allow_unused=True)
         assert all(gradient is not None for gradient in found[: len(shared)])
         rest, each = found[len(shared) :], len(own[0])

@@ -14,6 +14,7 @@ from mtrl.benchmarks.vision.scene_tasks import Targets
 from mtrl.runs import checkpoint
 from mtrl.supervised import train
 from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
+from tests.benchmarks.benchmark_of import benchmark_of
 from tests.benchmarks.vision.small import SMALL, load
 
 LARGER = {"width": 8, "image_size": 64}
@@ -32,7 +33,7 @@ def test_trains_and_evaluates(name: str, stand_ins: Path, tmp_path: Path) -> Non
     written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert written["data"]["source"].startswith("stand-in for ")
     assert not written["data"]["is_full"]
-    assert [m["name"] for m in written["metrics"]] == [m.name for m in config.benchmark.metrics]
+    assert [m["name"] for m in written["metrics"]] == [m.name for m in benchmark_of(config).metrics]
     assert all(0 <= m["value"] <= 100 for m in written["metrics"] if m["unit"] == "%")
 
 
@@ -53,9 +54,9 @@ def test_other_choices_train_every_parameter(
     train(config, 0, tmp_path / "run")
     state = checkpoint.load_newest(tmp_path / "run" / "checkpoints")
     torch.manual_seed(seed_of(0, FIRST_PARAMETERS))
-    first = dict(config.benchmark.model().named_parameters())
+    first = dict(benchmark_of(config).model().named_parameters())
     learned = [learner["model"] for learner in find(state, "learners")]
-    assert len(learned) == (len(config.benchmark.tasks) if config.method.name == "single_task" else 1)
+    assert len(learned) == (len(benchmark_of(config).tasks) if config.method.name == "single_task" else 1)
     for task, parameters in enumerate(learned):
         still = {name for name, p in first.items() if torch.equal(p, parameters[name])}
         others = {name for name in first if name.startswith("heads.") and not name.startswith(f"heads.{task}.")}
@@ -76,7 +77,7 @@ def test_attributes_are_learned(tmp_path: Path) -> None:
     standin.generate("celeba", tmp_path / "data", seed=1, count=400, size=64)
     adam = {"name": "adam", "learning_rate": 1e-3}
     config = load("celeba", data=str(tmp_path / "data"), epochs=12, batch_size=32, optimizer=adam, benchmark=LARGER)
-    test = config.benchmark.data(tmp_path / "data", 0).test
+    test = benchmark_of(config).data(tmp_path / "data", 0).test
     share = test.batch(torch.arange(len(test)), None).targets.double().mean(0)
     done = train(config, 0, tmp_path / "run")
     assert done.evaluation is not None
@@ -97,9 +98,9 @@ def test_rooms_are_learned(tmp_path: Path) -> None:
         evaluation={"mean_last_epochs": 3},
         **changes,
     )
-    data = config.benchmark.data(tmp_path / "data", 0)
+    data = benchmark_of(config).data(tmp_path / "data", 0)
     train_targets, test = (split.batch(torch.arange(len(split)), None) for split in (data.train, data.test))
-    meter = config.benchmark.meter(data.test)
+    meter = benchmark_of(config).meter(data.test)
     meter.update(constant(train_targets.targets, len(data.test)), test)
     best = meter.result()
     done = train(config, 0, tmp_path / "run")
