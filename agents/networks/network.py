@@ -9,10 +9,10 @@ from torch import Generator, Tensor
 from mtrl.agents.networks import own_trunk
 from mtrl.agents.networks.care import Care
 from mtrl.agents.networks.conditioning import HiddenLayers, OwnLinear, TaskVector
-from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
 from mtrl.agents.networks.feed_forward import MLP, Residual, SimBa
 from mtrl.agents.networks.layers import Forward, Layer, Linear
 from mtrl.agents.networks.moore import Moore
+from mtrl.agents.networks.network_config import ConditioningConfig, NetworkConfig
 from mtrl.agents.networks.paco import PaCo
 from mtrl.agents.networks.parameters import NetworkParameters, init_all
 from mtrl.agents.networks.soft_modular import SoftModular

@@ -4,9 +4,9 @@ from mtrl.benchmarks import MultiMNIST, SupervisedConfig
 from mtrl.supervised import train
 """
 
-from mtrl.benchmarks.config import SupervisedConfig
 from mtrl.benchmarks.multimnist import MultiMNIST
 from mtrl.benchmarks.qm9 import QM9
+from mtrl.benchmarks.supervised_config import SupervisedConfig
 from mtrl.benchmarks.toy import Toy
 from mtrl.benchmarks.vision import CelebA, Cityscapes2, Cityscapes3, NYUv2
 

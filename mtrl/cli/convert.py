@@ -14,7 +14,7 @@ from mtrl.runs import old_checkpoint
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import Identity, identity
 from mtrl.runs.section import RunConfig
-from mtrl.supervised.learner import Measured
+from mtrl.supervised.benchmark_learner import Measured
 
 _RECORDS = {"agents.metrics.ComponentMetrics": ComponentMetrics, "mtrl.supervised.learner.Measured": Measured}
 """Named tuples that older versions wrote, by the names that they had there."""

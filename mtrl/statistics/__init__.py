@@ -14,8 +14,7 @@ from mtrl.statistics.bootstrap import (
     improvement_interval,
 )
 from mtrl.statistics.comparison import PairedComparison, compare_pairs, probability_of_improvement
-from mtrl.statistics.learning import area_under_curve, steps_to_reach
-from mtrl.statistics.profile import performance_profile
+from mtrl.statistics.curves import area_under_curve, performance_profile, steps_to_reach
 from mtrl.statistics.relative import delta_m, delta_p, mean_rank
 from mtrl.statistics.summary import Estimate, Summary, summarize
 

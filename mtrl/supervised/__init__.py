@@ -5,8 +5,8 @@ The benchmarks that are there are in `mtrl.benchmarks`.
 
 from mtrl.supervised.benchmark import Batch, Benchmark, Data, Meter, Metric, MultiTaskModel, Split
 from mtrl.supervised.benchmark_job import BenchmarkJob
-from mtrl.supervised.config import SupervisedRunConfig
 from mtrl.supervised.run import TrainResult, train
+from mtrl.supervised.run_config import SupervisedRunConfig
 
 __all__ = [
     "Batch",

@@ -1,7 +1,7 @@
 """What a benchmark is: data, a model of one trunk and one head per task, losses, metrics.
 
 A benchmark is one frozen `Section` of the configuration (`benchmark: {name: multimnist, ...}`), whose fields are its
-sizes and choices and whose methods are those of `Benchmark`; it is listed in `mtrl.benchmarks.config`. The frame
+sizes and choices and whose methods are those of `Benchmark`; `mtrl.benchmarks.supervised_config` lists it. The frame
 does the rest: batches, gradients, schedule, evaluation, run folder.
 
 Axes: `B` batch, `T` tasks.

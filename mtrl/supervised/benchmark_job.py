@@ -16,9 +16,9 @@ from mtrl.runs.events import Logged, Subject, Train
 from mtrl.runs.loading import copy_checked
 from mtrl.runs.method_trial import try_method
 from mtrl.supervised.benchmark import Benchmark, Data, Metric, Split
-from mtrl.supervised.config import SINGLE_TASK, SupervisedRunConfig
-from mtrl.supervised.learner import Learner, Measured, Taken
+from mtrl.supervised.benchmark_learner import BenchmarkLearner, Measured, Taken
 from mtrl.supervised.measuring import measure
+from mtrl.supervised.run_config import SINGLE_TASK, SupervisedRunConfig
 from mtrl.supervised.selection import Selection
 from mtrl.supervised.streams import AUGMENTATION, DROPOUT, ORDER, generator, seed_of
 
@@ -44,7 +44,7 @@ class BenchmarkJob:
         groups = [[task] for task in everything] if config.method.name == SINGLE_TASK else [[*everything]]
         if config.method.name != SINGLE_TASK:
             try_method(config.method, len(everything))
-        self.learners = [Learner(config, benchmark, tasks, device, seed) for tasks in groups]
+        self.learners = [BenchmarkLearner(config, benchmark, tasks, device, seed) for tasks in groups]
         reference = benchmark.published_single_task if self.data.is_full else None
         self.selections = [Selection(config.evaluation, self._metrics(learner), reference) for learner in self.learners]
         self.steps_per_epoch = -(-len(self.data.train) // config.batch_size)
@@ -148,7 +148,7 @@ class BenchmarkJob:
             asking = "schedule.kind plateau, evaluation.select best_validation and evaluation.patience_epochs"
             raise UserError(f"{asking} need a validation split, and {self.benchmark.name} has none here")
 
-    def _metrics(self, learner: Learner) -> list[Metric]:
+    def _metrics(self, learner: BenchmarkLearner) -> list[Metric]:
         """Those of the tasks that the model learns."""
         tasks = {self.benchmark.tasks[task] for task in learner.tasks}
         return [metric for metric in self.benchmark.metrics if metric.task in tasks]

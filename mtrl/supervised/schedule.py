@@ -5,7 +5,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import MultiStepLR, ReduceLROnPlateau, StepLR
 
-from mtrl.supervised.config import ScheduleConfig
+from mtrl.supervised.run_config import ScheduleConfig
 
 _OF_THE_CONFIG = "milestones"  # a Counter, of no plain data
 

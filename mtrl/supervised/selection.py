@@ -5,7 +5,7 @@ from typing import Any
 
 from mtrl.statistics import delta_m
 from mtrl.supervised.benchmark import Metric
-from mtrl.supervised.config import EvaluationConfig
+from mtrl.supervised.run_config import EvaluationConfig
 
 Values = Mapping[str, float]
 

@@ -18,7 +18,7 @@ from mtrl.benchmarks.toy.job import gap_to_front
 from mtrl.cli.arguments import load_config
 from mtrl.runs.events import Event
 from mtrl.supervised import train
-from mtrl.supervised.config import OptimizerConfig, ScheduleConfig, SupervisedMethodConfig
+from mtrl.supervised.run_config import OptimizerConfig, ScheduleConfig, SupervisedMethodConfig
 
 CONFIG = Path(__file__).parents[2] / "configs" / "supervised" / "toy.yaml"
 

@@ -18,7 +18,7 @@ from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
 from mtrl.supervised import train as train_supervised
-from mtrl.supervised.learner import Measured
+from mtrl.supervised.benchmark_learner import Measured
 from tests.runs.small_runs import Touch, malicious_files, newest, small, toy, trained, trained_toy
 
 KINDS = ("zipped", "plain", "bare", "disguised", "stored")

@@ -20,13 +20,13 @@ from mtrl.runs.events import Event, Logged
 from mtrl.supervised import train
 from mtrl.supervised.benchmark import Metric
 from mtrl.supervised.benchmark_job import BenchmarkJob
-from mtrl.supervised.config import (
+from mtrl.supervised.benchmark_learner import BenchmarkLearner
+from mtrl.supervised.run_config import (
     EvaluationConfig,
     OptimizerConfig,
     ScheduleConfig,
     SupervisedMethodConfig,
 )
-from mtrl.supervised.learner import Learner
 from mtrl.supervised.selection import Selection
 from tests.benchmarks.benchmark_of import benchmark_of
 from tests.benchmarks.idx_files import write_idx_folder
@@ -224,9 +224,9 @@ def test_the_step_size_falls(data: str, schedule: ScheduleConfig, rates: list[fl
     assert found == pytest.approx([1e-9 * rate for rate in rates])
 
 
-def learner_and_batch(settings: SupervisedConfig, tasks: tuple[int, ...] = (0, 1)) -> tuple[Learner, Any]:
+def learner_and_batch(settings: SupervisedConfig, tasks: tuple[int, ...] = (0, 1)) -> tuple[BenchmarkLearner, Any]:
     benchmark = benchmark_of(settings)
-    learner = Learner(settings, benchmark, tasks, CPU, 0)
+    learner = BenchmarkLearner(settings, benchmark, tasks, CPU, 0)
     data = benchmark.data(Path(existing(settings.data)), 0)
     return learner, data.train.batch(torch.arange(32), None)
 

@@ -1,4 +1,7 @@
-"""MultiMNIST (Sener and Koltun 2018, section 5.1), its Fashion-MNIST twin and the mixed pair."""
+"""MultiMNIST (Sener and Koltun 2018, section 5.1), its Fashion-MNIST twin and the mixed pair.
+
+Axes: `B` batch, `T` tasks.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +11,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mtrl.benchmarks.multimnist.accuracy import AccuracyMeter
 from mtrl.benchmarks.multimnist.images import Source, bundled_images, user_images
 from mtrl.benchmarks.multimnist.lenet import LeNet
 from mtrl.benchmarks.multimnist.pairs import Size, make_pairs
@@ -24,6 +26,28 @@ _CORNERS: dict[str, tuple[Source, Source]] = {
     "fashion_mnist": ("fashion_mnist", "fashion_mnist"),
     "mixed": ("fashion_mnist", "mnist"),
 }
+
+
+class AccuracyMeter:
+    """A `Meter`: per cent of right classes per task, over all examples.
+
+    Args:
+        names: of the metrics, one per task.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._right = torch.zeros(len(names), dtype=torch.int64)
+        self._seen = 0
+
+    def update(self, outputs: Sequence[Tensor], batch: Batch) -> None:
+        """Logits `[B, classes]` of each task, and targets `[B, T]`."""
+        found = torch.stack([logits.argmax(-1) for logits in outputs], -1)
+        self._right += (found == batch.targets).sum(0).cpu()
+        self._seen += len(found)
+
+    def result(self) -> dict[str, float]:
+        return {name: 100 * int(n) / self._seen for name, n in zip(self._names, self._right, strict=True)}
 
 
 class MultiMNIST(Section):

@@ -1,4 +1,7 @@
-"""The QM9 benchmark of Nash-MTL (Navon et al. 2022, section 6.2): 11 properties of small molecules."""
+"""The QM9 benchmark of Nash-MTL (Navon et al. 2022, section 6.2): 11 properties of small molecules.
+
+Axes: `B` batch, `T` tasks.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtrl.benchmarks.qm9.absolute_error import AbsoluteErrorMeter
 from mtrl.benchmarks.qm9.files import RAW_NAMES, read_folder
 from mtrl.benchmarks.qm9.molecules import COLUMNS
 from mtrl.benchmarks.qm9.network import Network
@@ -43,6 +45,29 @@ _REPORTED: Mapping[str, _Reported] = {
     "g": _Reported("meV", MEV, 66.223),
     "cv": _Reported("cal/(mol K)", 1, 0.07212),
 }
+
+
+class AbsoluteErrorMeter:
+    """A `Meter`: mean absolute errors in the targets' own units, over all examples.
+
+    Args:
+        names: of the metrics, one per task.
+        scale: `[T]`, units of a metric in one of the standardised targets.
+    """
+
+    def __init__(self, names: Sequence[str], scale: Tensor) -> None:
+        self._names, self._scale = names, scale.double()
+        self._sum = torch.zeros(len(names), dtype=torch.float64)
+        self._seen = 0
+
+    def update(self, outputs: Sequence[Tensor], batch: Batch) -> None:
+        """Outputs `[B]` of each task, and targets `[B, T]`, standardised."""
+        errors = (torch.stack([*outputs], 1) - batch.targets).abs()
+        self._sum += errors.double().sum(0).cpu()
+        self._seen += len(errors)
+
+    def result(self) -> dict[str, float]:
+        return dict(zip(self._names, (self._sum / self._seen * self._scale).tolist(), strict=True))
 
 
 class QM9(Section):

@@ -16,7 +16,7 @@ from mtrl.benchmarks.toy.section import Toy
 from mtrl.runs.events import Logged, Subject
 from mtrl.runs.loading import check_finite, whole
 from mtrl.runs.method_trial import try_method
-from mtrl.supervised.config import SupervisedRunConfig
+from mtrl.supervised.run_config import SupervisedRunConfig
 
 TASKS = ("loss_1", "loss_2")
 KEPT_EVERY = 50

@@ -3,8 +3,7 @@
 Axes: `T` tasks, `B` batch, `C` channels, `H` rows and `W` columns of pixels.
 """
 
-from mtrl.benchmarks.vision.models.attribute_heads import AttributeHeads
-from mtrl.benchmarks.vision.models.attributes import AttributeNetwork
+from mtrl.benchmarks.vision.models.attributes import AttributeHeads, AttributeNetwork
 from mtrl.benchmarks.vision.models.dense import DenseNetwork, Head, MTANNetwork, Upsampled
 from mtrl.benchmarks.vision.models.plain_cnn import PlainCNN
 from mtrl.benchmarks.vision.models.pyramid_pooling import PyramidPooling

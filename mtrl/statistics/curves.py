@@ -1,7 +1,12 @@
-"""How fast something was learned. Axis: `N` points of a curve."""
+"""Curves: how fast something was learned, and how many scores lie above each threshold.
+
+Axes: `N` points of a learning curve; `R` runs, `T` tasks, `K` thresholds of a profile.
+"""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+from mtrl.statistics.aggregates import checked
 
 
 def area_under_curve(steps: ArrayLike, values: ArrayLike, until: float) -> float:
@@ -34,3 +39,17 @@ def steps_to_reach(steps: ArrayLike, values: ArrayLike, threshold: float) -> int
     """
     reached = np.flatnonzero(np.asarray(values, dtype=np.float64) >= threshold)
     return int(np.asarray(steps)[reached[0]]) if len(reached) else None
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+    """Share of all scores above each threshold (Agarwal et al. 2021, "run-score distribution").
+
+    Args:
+        scores: `[..., R, T]`.
+        thresholds: `[K]`.
+
+    Returns:
+        `[..., K]`.
+    """
+    scores = checked(scores)
+    return np.stack([(scores > threshold).mean(axis=(-2, -1)) for threshold in np.asarray(thresholds)], axis=-1)

@@ -15,7 +15,7 @@ from mtrl.gradients import backward, loss_gradients
 from mtrl.runs.errors import UserError
 from mtrl.runs.loading import check_finite, load_optimizer
 from mtrl.supervised.benchmark import Batch, Benchmark
-from mtrl.supervised.config import SINGLE_TASK, SupervisedRunConfig
+from mtrl.supervised.run_config import SINGLE_TASK, SupervisedRunConfig
 from mtrl.supervised.schedule import Schedule
 from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
 
@@ -39,7 +39,7 @@ class Taken(NamedTuple):
     measured: Measured | None
 
 
-class Learner:
+class BenchmarkLearner:
     """Model, method, optimizer, schedule.
 
     Args:
