@@ -4,7 +4,7 @@
 
 Each process makes updates of a shipped configuration on made-up batches of ten tasks, compiled, on one thread; a turn
 is twenty updates in one, then in the other, in processor time, so that both meet the same load. The ratio is the median
-over rounds.
+over rounds. Commits from before `agents` was a part of `mtrl` do, too.
 """
 
 import argparse
@@ -24,16 +24,17 @@ ROOT = Path(__file__).resolve().parents[1]
 UPDATES = 20
 WORKER = """
 import sys, time
+from importlib import import_module
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from mtrl.agents import Config, Learner
-from mtrl.agents.losses import Batch
 from mtrl.cli.arguments import load_config
+package = "mtrl.agents" if Path("mtrl/agents").exists() else "agents"  # once a package of its own
+agents, Batch = import_module(package), import_module(f"{package}.losses").Batch
 name, precision, updates = sys.argv[1], sys.argv[2], int(sys.argv[3])
-config = load_config(Path("configs") / f"{name}.yaml", Config)
+config = load_config(Path("configs") / f"{name}.yaml", agents.Config)
 training = config.training.model_copy(update={"precision": precision, "compile": True})
-learner = Learner(config.model_copy(update={"training": training}), 10, 39, 4, torch.device("cpu"), (0,))
+learner = agents.Learner(config.model_copy(update={"training": training}), 10, 39, 4, torch.device("cpu"), (0,))
 generator, rows = torch.Generator().manual_seed(0), (1, 10, config.training.batch_per_task)
 normal = lambda *shape: torch.randn(*rows, *shape, generator=generator)
 batch = Batch(normal(39), normal(4).tanh(), normal(), normal(39), torch.full(rows, 0.97))
