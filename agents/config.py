@@ -231,7 +231,7 @@ class Config(RunConfig):
 
     @model_validator(mode="after")
     def _meta_worlds_horizons(self) -> Self:
-        """Without a number Meta-World's are those of the recipe and of the benchmark; it steps no further than this."""
+        """Horizons that are not given: Meta-World's are the recipe's and the benchmark's; it steps no further."""
         try:
             metaworld = envs.are_metaworld(envs.task_names(self.env.tasks))
         except (ValueError, ModuleNotFoundError):

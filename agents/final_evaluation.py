@@ -196,7 +196,7 @@ def _score(config: Config, events: list[Logged], logged: list[Evaluation]) -> Re
 
 
 def _mean(rows: list[Record]) -> dict[str, float]:
-    """Over the tasks that have it: success of those that tell of any, the return's place between references of others.
+    """The mean over the tasks that have it: success where there is any, else the return's place between references.
 
     Returns themselves, which no two tasks need share, are averaged over all.
     """

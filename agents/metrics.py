@@ -32,7 +32,7 @@ class Conflict(NamedTuple):
         return type(self)(*(total + one for total, one in zip(self, new, strict=True)))
 
     def mean(self) -> Self:
-        """Over the measurements; NaN if there is none."""
+        """The mean over the measurements; NaN if there is none."""
         return type(self)(*(total / self.measurements.view(-1, *(1 for _ in total.shape[1:])) for total in self))
 
 

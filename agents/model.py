@@ -258,7 +258,7 @@ class MultiTaskSAC:
 
 
 def _num_threads(config: Config) -> int:
-    """While it learns."""
+    """The number of threads while it learns."""
     return config.training.threads or max(1, available_cores() - 1)
 
 

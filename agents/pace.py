@@ -66,11 +66,11 @@ class Recent:
         self._numbers: deque[float] = deque(maxlen=_WINDOW)
 
     def add(self, number: float) -> None:
-        """Takes one more."""
+        """Take one more number."""
         self._numbers.append(number)
 
     def mean(self) -> float | None:
-        """None before the first."""
+        """The mean of the newest numbers; None before the first."""
         return sum(self._numbers) / len(self._numbers) if self._numbers else None
 
 
@@ -113,7 +113,7 @@ class Pace:
         self._simulated_step_s = max(0.0, seconds - self._start_s) / self.budget.eval_simulated_steps
 
     def left_s(self, step: int) -> float | None:
-        """Until the run is trained and evaluated, from a step on; None while a speed that it takes is not known."""
+        """Seconds until the run is trained and evaluated, from a step on; None while a speed it needs is unknown."""
         budget = self.budget
         warmup = max(0, budget.warmup_steps - step)
         learning = max(0, budget.steps - max(step, budget.warmup_steps))

@@ -85,7 +85,7 @@ class Operands(NamedTuple):
 
     @classmethod
     def random(cls, layer: Layer, rows: Rows, dtype: torch.dtype, device: torch.device) -> "Operands":
-        """Random ones."""
+        """Random operands of a layer's three products."""
         batches = rows.replicas * (rows.tasks if layer.is_own else 1)
         each = rows.per_task * (1 if layer.is_own else rows.tasks)
 

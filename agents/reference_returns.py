@@ -25,7 +25,7 @@ def reference(task: str) -> tuple[float, float] | None:
 
 
 def normalized(task: str, mean_return: float) -> float | None:
-    """0 for the return of random actions, 1 for that of a good agent; None where these are not known."""
+    """A return's place: 0 for that of random actions, 1 for that of a good agent; None where these are not known."""
     known = reference(task)
     if known is None:
         return None

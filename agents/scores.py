@@ -40,7 +40,7 @@ def score_means(
 
 
 def mean_of_replicas(means: Sequence[ScoreMeans]) -> ScoreMeans:
-    """Of runs of the same tasks; what is not known of one is left out."""
+    """The mean over runs of the same tasks; what is not known of one is left out."""
     found: ScoreMeans = {}
     for kind in KINDS:
         if kind in means[0]:
@@ -49,7 +49,7 @@ def mean_of_replicas(means: Sequence[ScoreMeans]) -> ScoreMeans:
 
 
 def normalized_returns(returns: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Of the tasks that have references, by name; None where the return is not known."""
+    """The tasks' returns between their references, by name; None where the return is not known."""
     return {
         task: None if value is None else normalized(task, value) for task, value in returns.items() if reference(task)
     }

@@ -144,7 +144,7 @@ class MixedEnv:
         return mixed_env, (self._options, self._make)
 
     def _idle(self, num_tasks: int, env: VectorEnv) -> Step:
-        """Of a part that stays where it is."""
+        """The step of a part that stays where it is."""
         shape = num_tasks, self.num_envs_per_task
         obs, none = np.zeros((*shape, env.observation_size)), np.zeros(shape, bool)
         zeros, count = np.zeros(shape), np.zeros(shape, np.int64)

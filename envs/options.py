@@ -106,7 +106,7 @@ class Options:
         return len(self.names), self.num_envs_per_task
 
     def reseeded(self, seed: int) -> "Options":
-        """With another seed, and the goals that these options have."""
+        """The options with another seed, and the goals that these options have."""
         own = self.goal_seed if self.backend == "envpool" else self.seed_of_goals  # EnvPool draws goals of its own
         return replace(self, seed=seed, goal_seed=own)
 

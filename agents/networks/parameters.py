@@ -54,7 +54,7 @@ class Part(Protocol):
     """A piece of a network: a pure function of named parameters, whose values it does not hold."""
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
-        """First values."""
+        """First values of the parameters, drawn from the generator."""
 
 
 def init_all(parts: Iterable[Part], num_tasks: int, generator: Generator) -> NetworkParameters:

@@ -126,7 +126,7 @@ class TaskState(nn.Module):
 
     @contextmanager
     def of_tasks(self, index: Sequence[int], total: int) -> Iterator[None]:
-        """Within, the state and the numbers per task are those of some tasks; what the others have stays.
+        """A block in which the state and the numbers per task are those of some tasks; what the others have stays.
 
         Args:
             index: places of the tasks, in the order of the call, which has no more leading axes than `task_axes` says.
@@ -187,7 +187,7 @@ def _save_names(state: TaskState, state_dict: dict[str, Any], prefix: str, _: An
 
 
 def _make_room(state: TaskState, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Before loading: an open buffer takes the saved shape, or is None again where none was saved."""
+    """What loading begins with: an open buffer takes the saved shape, or is None again where none was saved."""
     names = state_dict.pop(prefix + "task_names", None)
     state.task_names = None if names is None else tuple(names)
     for name in state.task_axes:

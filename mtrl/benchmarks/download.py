@@ -33,7 +33,7 @@ class RemoteFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the file in the user's folder."""
+        """The name of the file in the user's folder."""
         return self.called or self.url.rsplit("/", 1)[-1]
 
 
@@ -131,7 +131,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def status_of(fetch: Callable[[], object]) -> int:
-    """0; 2 for a failure, told in a line."""
+    """The exit status: 0, or 2 for a failure, which is told in a line."""
     try:
         fetch()
     except (UserError, OSError) as error:

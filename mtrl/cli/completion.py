@@ -38,7 +38,7 @@ def run(words: list[str]) -> int:
 
 
 def _known(command: str) -> Known:
-    """From the help of a command, which is made from the tables that its words are read by."""
+    """What is read from the help of a command, which is made from the tables that its words are read by."""
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         importlib.import_module(f"mtrl.cli.{command}").run(["--help"])
@@ -47,7 +47,7 @@ def _known(command: str) -> Known:
 
 
 def _values(name: str, metavar: str) -> tuple[str, ...] | None:
-    """Of an option, as its help says them: `{a,b}`, or `a|b`; a word in capitals stands for any."""
+    """The values of an option, as its help says them: `{a,b}`, or `a|b`; a word in capitals stands for any."""
     if name == "method.name":
         return tuple(METHODS)
     words = re.split(r"[|,]", metavar.strip("{}[].")) if metavar else []

@@ -94,7 +94,7 @@ def _base(file: SweepFile, path: Path, given: dict[str, list[str]]) -> RunConfig
 
 
 def _kind(tree: dict[str, object]) -> type[Config] | type[SupervisedConfig]:
-    """Of the configuration in a file: supervised if it has something that only such ones have."""
+    """The kind of the configuration in a file: supervised if it has something that only such ones have."""
     only_supervised = SupervisedConfig.model_fields.keys() - Config.model_fields.keys()
     return SupervisedConfig if only_supervised & tree.keys() else Config
 

@@ -51,12 +51,12 @@ class SweepTable:
             self._live.stop()
 
     def begun(self, trial: Trial) -> None:
-        """As of `Listener`."""
+        """See `Listener`."""
         self._waiting.pop(trial.key, None)
         self._given[trial.key] = trial, _attempts(trial)
 
     def ended(self, trial: Trial, ended: Ended, again: bool) -> None:
-        """As of `Listener`."""
+        """See `Listener`."""
         self._given.pop(trial.key, None)
         self._running.pop(trial.key, None)
         self._reached.pop(trial.key, None)
@@ -76,12 +76,12 @@ class SweepTable:
             self.note(f"{trial.key}: failed{why}")
 
     def note(self, text: str) -> None:
-        """As of `Listener`."""
+        """See `Listener`."""
         self._printed = time.monotonic()
         print_plain(self._console, f"{self._name}: {text}")
 
     def look(self) -> None:
-        """As of `Listener`."""
+        """See `Listener`."""
         now = time.monotonic()
         if now - self._read >= _READ_EVERY_S:
             self._read = now
@@ -117,7 +117,7 @@ class SweepTable:
         return "; ".join(parts)
 
     def _line(self, text: str) -> None:
-        """Of a log; the table says it itself."""
+        """A line of a log; the table says it itself."""
         if not self._live:
             self.note(text)
 

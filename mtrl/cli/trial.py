@@ -155,6 +155,6 @@ class _Log:
         warnings.showwarning = self._before
 
     def note(self, text: str) -> None:
-        """Adds a line."""
+        """Add a line, with the time, to the trial's log."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now().isoformat(timespec='seconds')} {text}\n")

@@ -257,7 +257,7 @@ def loss_graph(
 
 @contextmanager
 def apart(features: Sequence[Tensor]) -> Iterator[None]:
-    """Within, the gradient with respect to a feature is that at fixed other ones, also where one is made of another."""
+    """A block where the gradient with respect to a feature is that at fixed others, even if one is made of another."""
     outputs: dict[Node, set[int]] = {}
     for z in features if len(features) > 1 else ():
         node, output = get_gradient_edge(z)[:2]

@@ -45,7 +45,7 @@ class Truth:
 
     @property
     def mean(self) -> float:
-        """Over tasks: what a table should say."""
+        """The mean over tasks: what a table should say."""
         return float(np.mean(self.rates))
 
 

@@ -8,7 +8,7 @@ from mtrl.report.table import Cell, rate
 
 
 def long_number(value: Cell) -> str:
-    """Of a return."""
+    """A return as text."""
     return f"{value:,.1f}"
 
 
@@ -34,17 +34,17 @@ class Measure:
 
     @property
     def title(self) -> str:
-        """Of a chapter."""
+        """The title of a chapter."""
         return "Success" if self.is_share else "Returns"
 
     @property
     def file(self) -> str:
-        """Of the tables of all methods, without its ending."""
+        """The name of the file with the table of all methods, without its ending."""
         return "success" if self.is_share else "returns"
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """Of an axis; None for what the values need."""
+        """The ends of an axis; None for what the values need."""
         return (-0.02, 1.02) if self.is_share else None
 
 

@@ -200,7 +200,7 @@ def _csv_records(table: SuccessTable, column: SuccessColumn) -> Iterator[dict[st
 
 
 def _kinds(column: SuccessColumn, measure: Measure) -> dict[str, Summary]:
-    """By the name that a summary has in the CSV."""
+    """The summaries, by their names in the CSV."""
     kinds: dict[str, Summary] = {measure.key: column.score}
     if column.final_step:
         kinds["success_final"] = column.final_step

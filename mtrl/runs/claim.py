@@ -44,7 +44,7 @@ def attempts(folder: Path) -> int:
 
 
 def check_claim(path: Path) -> None:
-    """To be called before each write into a run folder; folders that this process has not claimed are no matter.
+    """Check the claim, before each write into a run folder; folders that this process has not claimed are no matter.
 
     Args:
         path: that is about to be written.

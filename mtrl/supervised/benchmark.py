@@ -29,7 +29,7 @@ class Metric(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Some examples."""
+    """Examples that a step takes together."""
 
     inputs: Any
     """Tree of tensors, `[B, ...]` each."""
@@ -102,7 +102,7 @@ class Benchmark(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the configuration."""
+        """The name that the configuration gives it."""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ class Benchmark(Protocol):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """In the order of the papers' tables."""
+        """The metrics, in the order of the papers' tables."""
 
     @property
     def published_single_task(self) -> Mapping[str, float] | None:

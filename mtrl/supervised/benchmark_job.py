@@ -163,7 +163,7 @@ class BenchmarkJob:
         return values
 
     def _order(self, epoch: int) -> Tensor:
-        """Of the training examples."""
+        """The order of the training examples in an epoch."""
         if self._drawn is None or self._drawn[0] != epoch:
             self._drawn = epoch, torch.randperm(len(self.data.train), generator=generator(self.seed, ORDER, epoch))
         return self._drawn[1]

@@ -30,7 +30,7 @@ class Measured(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """One step."""
+    """What a step of a learner gives."""
 
     losses: Tensor
     """`[T]`."""
@@ -66,7 +66,7 @@ class BenchmarkLearner:
 
     @property
     def learning_rate(self) -> float:
-        """As it is now."""
+        """The optimizer's learning rate now."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def step(self, batch: Batch, measure: bool) -> Taken:
@@ -121,7 +121,7 @@ class BenchmarkLearner:
         self.schedule.load_state_dict(state["schedule"])
 
     def _losses(self, batch: Batch) -> tuple[list[Tensor], Any]:
-        """Of the tasks that are learned, and the representation."""
+        """The losses of the tasks that are learned, and the representation."""
         representation = self.model.represent(batch.inputs)
         losses = self.benchmark.losses(self.model.predict(representation), batch)
         return [losses[task] for task in self.tasks], representation

@@ -109,7 +109,7 @@ class _Run:
 
     @property
     def epochs(self) -> int:
-        """That are finished."""
+        """The number of finished epochs."""
         return self.total_steps // self.job.steps_per_epoch
 
     @property

@@ -60,7 +60,7 @@ class Selection:
 
     @property
     def epochs(self) -> list[int]:
-        """Those that count."""
+        """The epochs whose metrics count."""
         return [*self._test]
 
     def state_dict(self) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class SweepFile(Section):
 
     @property
     def seed_list(self) -> tuple[int, ...]:
-        """The seeds."""
+        """The seeds by name, where the file may have their number."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @field_validator("seeds")

@@ -40,15 +40,15 @@ class LocalEngine:
         self._workers: dict[Connection, _Worker] = {}
 
     def describe(self) -> str:
-        """As of `Engine`."""
+        """See `Engine`."""
         return f"{self._at_once} process{'es' if self._at_once > 1 else ''} of this machine"
 
     def room(self) -> int:
-        """As of `Engine`."""
+        """See `Engine`."""
         return self._at_once - sum(worker.order is not None for worker in self._workers.values())
 
     def submit(self, order: Order) -> None:
-        """As of `Engine`."""
+        """See `Engine`."""
         idle = next((c for c, worker in self._workers.items() if worker.order is None), None)
         connection = self._start() if idle is None else idle
         self._workers[connection].order = order
@@ -56,7 +56,7 @@ class LocalEngine:
             connection.send(order)
 
     def wait(self, timeout_s: float) -> list[tuple[Order, Ended]]:
-        """As of `Engine`."""
+        """See `Engine`."""
         ended = []
         for connection in wait([*self._workers], timeout_s):
             assert isinstance(connection, Connection)
@@ -74,13 +74,13 @@ class LocalEngine:
         return ended
 
     def stop(self) -> None:
-        """As of `Engine`."""
+        """See `Engine`."""
         for worker in self._workers.values():
             if worker.order is not None:
                 worker.process.terminate()  # SIGTERM
 
     def close(self) -> None:
-        """As of `Engine`."""
+        """See `Engine`."""
         for worker in self._workers.values():
             worker.process.kill()
         for connection in [*self._workers]:
@@ -140,7 +140,7 @@ def _death(exit_code: int) -> str:
 
 
 def _serve(connection: Connection, work: Work, gpus: str | None) -> None:
-    """What a process does."""
+    """A worker's process: takes orders until the connection is closed."""
     follow_parent()
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus

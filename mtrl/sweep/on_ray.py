@@ -64,7 +64,7 @@ class RayEngine:
         self._searched = 0.0
 
     def describe(self) -> str:
-        """As of `Engine`."""
+        """See `Engine`."""
         nodes = len(_alive(self._ray))
         where = f"a Ray cluster of {nodes} node{'s' if nodes > 1 else ''}" if self._address else "Ray on this machine"
         return f"{where}, {self._fitting()} at once"
@@ -78,12 +78,12 @@ class RayEngine:
         return min(most, self._at_once or most) - len(self._running)
 
     def submit(self, order: Order) -> None:
-        """As of `Engine`."""
+        """See `Engine`."""
         _place(order).unlink(missing_ok=True)  # of an attempt before this one
         self._running[self._task.remote(self._work, order)] = order
 
     def wait(self, timeout_s: float) -> list[tuple[Order, Ended]]:
-        """As of `Engine`."""
+        """See `Engine`."""
         if not self._running:
             time.sleep(timeout_s)
             return []
@@ -93,12 +93,12 @@ class RayEngine:
         return ended + self._on_lost_nodes()
 
     def stop(self) -> None:
-        """As of `Engine`: a task that runs sees Ctrl-C, and writes its checkpoint."""
+        """See `Engine`: a task that runs sees Ctrl-C, and writes its checkpoint."""
         for task in self._running:
             self._ray.cancel(task, force=False)
 
     def close(self) -> None:
-        """As of `Engine`."""
+        """See `Engine`."""
         self._ray.shutdown()
 
     def _end(self, task: Any) -> Ended:

@@ -23,7 +23,7 @@ Keep = Literal["all", "policy"]
 
 
 class Reached(NamedTuple):
-    """Of a trial."""
+    """How far a trial has come, and how well it does."""
 
     done: int
     """Steps, or epochs of a supervised run, of all its seeds."""
@@ -55,7 +55,7 @@ def budget(trial: Trial) -> int:
 
 
 def reached(trial: Trial) -> Reached:
-    """As its seeds have logged it so far."""
+    """What the seeds of a trial have logged so far."""
     lines = [_last_train_line(folder / "metrics.jsonl") for folder in trial.folders.values()]
     unit = "step" if isinstance(trial.config, Config) else "epoch"
     known = [line["success_mean"] for line in lines if line.get("success_mean") is not None]
@@ -80,7 +80,7 @@ def record_failure(trial: Trial, line: str, trace: str) -> None:
 
 
 def forget_failure(trial: Trial) -> None:
-    """It is tried again."""
+    """Forget that a trial failed, so that it is tried again."""
     for folder in trial.folders.values():
         (folder / _FAILURE).unlink(missing_ok=True)
 

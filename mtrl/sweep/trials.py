@@ -34,7 +34,7 @@ class Trial:
 
     @property
     def folders(self) -> dict[int, Path]:
-        """Of its runs, by seed."""
+        """The folders of its runs, by seed."""
         return {seed: self.run / f"seed_{seed}" for seed in self.config.seeds}
 
     @property
@@ -82,7 +82,7 @@ def _label(method: Mapping[str, Any]) -> str:
 
 
 def _words(value: Any) -> list[str]:
-    """As on a command line."""
+    """The words that say it on a command line."""
     if isinstance(value, list) and len(value) > 1:
         return [word for item in value for word in _words(item)]
     return [value if isinstance(value, str) else json.dumps(value)]

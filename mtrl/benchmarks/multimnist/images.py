@@ -43,7 +43,7 @@ def user_images(folder: Path, source: Source) -> tuple[Images, Images, str]:
 
 
 def bundled_images() -> tuple[Images, Images, str]:
-    """As `user_images`, of the 1,797 handwritten 8x8 digits of scikit-learn, thrice as large; the last 360 for testing.
+    """The 1,797 handwritten 8x8 digits of scikit-learn, thrice as large, as `user_images`; the last 360 for testing.
 
     Raises:
         UserError: scikit-learn is not installed.

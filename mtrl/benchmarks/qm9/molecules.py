@@ -77,7 +77,7 @@ class Molecules(NamedTuple):
 
 
 def molecules(structures: Structures, properties: Properties) -> Molecules:
-    """From raw files of the same molecules in the same order."""
+    """The molecules, from raw files of the same molecules in the same order."""
     of_atoms, of_bonds = (np.repeat(np.arange(len(n)), n) for n in (structures.atoms, structures.bonds))
     within = np.arange(len(of_atoms)) - np.repeat(np.cumsum(structures.atoms) - structures.atoms, structures.atoms)
     count, size = len(structures.atoms), int(structures.atoms.max())

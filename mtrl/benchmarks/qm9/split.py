@@ -15,7 +15,7 @@ from mtrl.supervised.benchmark import Batch
 
 @dataclass(frozen=True)
 class MoleculeSplit:
-    """A `Split`."""
+    """A `Split` of molecules, their targets standardised."""
 
     molecules: Molecules
     mean: Tensor

@@ -80,7 +80,7 @@ class ToyJob:
         check_finite("the path", self.path)
 
     def _metrics(self) -> list[dict[str, Any]]:
-        """Of each run, how far it is from the Pareto front, and where it is."""
+        """How far each run is from the Pareto front, and where it is."""
         rows: list[dict[str, Any]] = []
         for scale, points in zip(self.toy.scales, self.descent.points, strict=True):
             gaps = gap_to_front(points, torch.tensor([scale, 1.0], dtype=torch.float64))

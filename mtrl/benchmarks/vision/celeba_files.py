@@ -95,7 +95,7 @@ def _find(root: Path, folder: str, name: str) -> Path:
 
 
 def _attributes(path: Path) -> dict[str, list[bool]]:
-    """By picture; the file has their number, the attributes' names, and a row each. The last row needs no newline."""
+    """The attributes by picture. The file has their number, names and a row each; the last row needs no newline."""
     lines = _lines(path)
     number, names, rows = "".join(lines[:1]).strip(), "".join(lines[1:2]).split(), lines[2:]
     if names != NAMES:

@@ -60,7 +60,7 @@ SINGLE_TASK = (60.68, 11.34, 2.78)
 
 
 class Targets(NamedTuple):
-    """Of a batch."""
+    """The targets of a batch."""
 
     classes: Tensor
     """int64 `[B, H, W]`, -1 for none."""
@@ -155,7 +155,7 @@ class Cityscapes3(Section):
         return before, rows, columns
 
     def _mean_disparity(self, files: Sequence[cityscapes_files.Files]) -> NDArray[np.float32]:
-        """Over the training pictures, `[H, W]`; where none has a value, the mean of all."""
+        """The mean over the training pictures, `[H, W]`; where none has a value, the mean of all."""
         total, number = np.zeros(()), np.zeros(())
         for one in files:
             before, rows, columns = self._grid(one)

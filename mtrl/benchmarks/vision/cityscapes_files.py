@@ -23,7 +23,7 @@ INSTANCES = (24_000, 33_999)
 
 
 class Files(NamedTuple):
-    """Of one picture."""
+    """The files of one picture."""
 
     image: Path
     label: Path
@@ -72,7 +72,7 @@ def classes(path: Path, label_ids: NDArray[np.integer]) -> NDArray[np.int8]:
 def offsets(
     instance_ids: NDArray[np.integer], keep: tuple[NDArray[np.int64], NDArray[np.int64]]
 ) -> NDArray[np.float32]:
-    """From the middle of its instance to a pixel: `(y, x)` in pixels of the file, NaN where there is none.
+    """Offsets from the middle of its instance to a pixel: `(y, x)` in pixels of the file, NaN where there is none.
 
     Args:
         instance_ids: `[H, W]`.

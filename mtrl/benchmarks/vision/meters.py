@@ -60,11 +60,11 @@ class AbsoluteError:
         self.values += len(errors)
 
     def mean(self) -> float:
-        """In the units of the target."""
+        """The mean error, in the units of the target."""
         return _ratio(self.absolute, self.values)
 
     def mean_relative(self) -> float:
-        """As a share of the target; infinite if a valid target is zero."""
+        """The mean error as a share of the target; infinite if a valid target is zero."""
         return _ratio(self.relative, self.values)
 
 
@@ -120,7 +120,7 @@ class Attributes:
         return (100 * wrong.double() / max(self.images, 1)).tolist()
 
     def f1(self) -> list[float]:
-        """Per task, in %; 100 if nobody has the attribute and none is predicted (the published code has 0)."""
+        """F1 of each task, in %; 100 if nobody has the attribute and none is predicted (the published code has 0)."""
         wrong = self.false_positive + self.false_negative
         twice = 2 * self.true_positive
         return torch.where(twice + wrong > 0, 100 * twice.double() / (twice + wrong).clamp(min=1), 100.0).tolist()

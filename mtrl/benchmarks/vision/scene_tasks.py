@@ -33,7 +33,7 @@ LEAST_LENGTH = 1e-3
 
 
 class Targets(NamedTuple):
-    """Of a batch."""
+    """The targets of a batch."""
 
     classes: Tensor
     """int64 `[B, H, W]`, -1 for none."""

@@ -1,4 +1,4 @@
-"""From a run's events to what is tracked: the same names and units in every tracker."""
+"""What is tracked of a run's events: the same names and units in every tracker."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

@@ -37,7 +37,7 @@ class AttributeHeads(nn.Module):
 
 
 class AttributeNetwork(MultiTaskModel):
-    """Of images `[B, 3, H, W]` whose outputs are `[T, B, K]`.
+    """A network of images `[B, 3, H, W]` whose outputs are `[T, B, K]`.
 
     Args:
         trunk: makes the representation.

@@ -26,7 +26,7 @@ class DenseNetwork(MultiTaskModel):
         return self.trunk(images)
 
     def predict(self, representation: Tensor) -> list[Tensor]:
-        """Per task `[B, channels, H, W]`."""
+        """Outputs per task, `[B, channels, H, W]`."""
         return [head(representation) for head in self.heads]
 
     def shared_parameters(self) -> Iterator[Parameter]:
@@ -35,7 +35,7 @@ class DenseNetwork(MultiTaskModel):
 
 
 class MTANNetwork(MultiTaskModel):
-    """On MTAN's SegNet; the representation is what each task's prediction reads.
+    """A network on MTAN's SegNet; the representation is what each task's prediction reads.
 
     Args:
         trunk: the SegNet and its masks.
@@ -51,11 +51,11 @@ class MTANNetwork(MultiTaskModel):
         self.share_masks = share_masks
 
     def represent(self, images: Tensor) -> list[Tensor]:
-        """Per task `[B, width, H, W]`."""
+        """Features per task, `[B, width, H, W]`."""
         return self.trunk(images)
 
     def predict(self, representation: Sequence[Tensor]) -> list[Tensor]:
-        """Per task `[B, channels, H, W]`."""
+        """Outputs per task, `[B, channels, H, W]`."""
         return [head(x) for head, x in zip(self.heads, representation, strict=True)]
 
     def shared_parameters(self) -> Iterator[Parameter]:

@@ -71,7 +71,7 @@ def decoder_channels(width: int) -> list[int]:
 
 
 def initialise(network: nn.Module) -> None:
-    """As MTAN's code: Xavier's normal distribution, biases zero."""
+    """Draw first parameters as MTAN's code does: Xavier's normal distribution, biases zero."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_normal_(module.weight)
