@@ -116,12 +116,13 @@ class SoftActorCritic:
             Losses `[T]`; mean values of the batch `[T]`.
         """
         target, actor = frozen
-        next_action, log_density = self.policy({}, *actor, batch.next_observation).sample(noise, mask.unsqueeze(-2))
+        policy = self.policy({}, *actor, batch.next_observation)
+        next_action, log_density = policy.sample(noise, mask.unsqueeze(-2))  # [T, B, A], [T, B]
         next_outputs = self.critic({}, *target, batch.next_observation, next_action)  # [2, T, B, N]
         outputs = self.critic(tape, shared, own, batch.observation, batch.action)  # [2, T, B, N]
         bonus = -alpha.unsqueeze(-1) * log_density  # [T, B]
         of_tasks = vmap(self.value_head.loss, in_dims=(1, 1, 0, 0, 0))
-        losses = of_tasks(outputs, next_outputs, batch.reward, batch.discount, bonus)
+        losses = of_tasks(outputs, next_outputs, batch.reward, batch.discount, bonus)  # [T]
         return losses, self._value(outputs).mean(-1)
 
     def actor_loss(
@@ -141,8 +142,9 @@ class SoftActorCritic:
             Losses `[T]`; entropies (mean of minus the log density) `[T]`.
         """
         (critic,) = frozen
-        action, log_density = self.policy(tape, shared, own, observation).sample(noise, mask.unsqueeze(-2))
-        value = self._value(self.critic({}, *critic, observation, action))
+        policy = self.policy(tape, shared, own, observation)
+        action, log_density = policy.sample(noise, mask.unsqueeze(-2))  # [T, B, A], [T, B]
+        value = self._value(self.critic({}, *critic, observation, action))  # [T, B]
         return (alpha.unsqueeze(-1) * log_density - value).mean(-1), -log_density.mean(-1)
 
     def _value(self, outputs: Tensor) -> Tensor:

@@ -160,7 +160,7 @@ def linear_task_gradients(
     for name in shared:
         if name in weights:
             layer = name.removesuffix(".weight")
-            leaves[name] = Factors(tape[layer], of_copies[f"{layer}.bias"])
+            leaves[name] = Factors(tape[layer], of_copies[f"{layer}.bias"])  # [*L, T, B, I], [*L, T, B, O]
         else:
             of_tasks = of_copies[name].sum(-2, keepdim=True) if name in biases else of_copies[name]
             leaves[name] = of_tasks.movedim(-3, 0)  # [T, *L, R, O]
