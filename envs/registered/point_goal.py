@@ -48,9 +48,9 @@ class PointGoal(gymnasium.Env[np.ndarray, np.ndarray]):
         return self._position.copy(), 1.0 - distance / 2.0, False, False, {"success": distance < STEP}
 
 
-def optimal_return(task: str, start: np.ndarray, horizon: int = MAX_STEPS) -> float:
+def optimal_return(task: str, start: np.ndarray) -> float:
     """The largest undiscounted return from a first observation `[2]`."""
-    steps = np.arange(1, horizon + 1)[:, None]
+    steps = np.arange(1, MAX_STEPS + 1)[:, None]
     distance = np.maximum(np.abs(np.array(GOALS[task]) - start) - STEP * steps, 0.0).sum(-1)
     return float((1.0 - distance / 2.0).sum())
 

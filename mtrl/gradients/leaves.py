@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod, Method
-from mtrl.aggregation.method import check_finite
 from mtrl.gradients.own_rows import OwnRows
 from mtrl.gradients.shared_inputs import SharedInputs, TableRows
 from mtrl.gradients.size import by_task, wide
@@ -82,7 +81,7 @@ class Aggregate(NamedTuple):
     weights: Tensor
     """`[..., T]`; NaN from a coordinate-wise rule, which has none."""
     gram: Tensor | None
-    """`[..., T, T]`, of the tasks' gradients; None where neither the method nor a check needed it."""
+    """`[..., T, T]`, of the tasks' gradients; None where the method does not need it."""
 
 
 @dataclass(frozen=True)
@@ -129,30 +128,17 @@ class TaskGradients:
         """The gradients of each task times its factor, `[T]`."""
         return self.with_leaves({name: _leaf_scaled(leaf, factors) for name, leaf in self.leaves.items()})
 
-    def aggregate(
-        self,
-        method: Method | CoordinateMethod,
-        losses: Tensor,
-        gram: Tensor | None = None,
-        check: bool = False,
-    ) -> Aggregate:
+    def aggregate(self, method: Method | CoordinateMethod, losses: Tensor) -> Aggregate:
         """The direction that a method makes of the gradients.
 
         Args:
             method: its state moves on by one call.
             losses: `[..., T]`.
-            gram: `[..., T, T]`, if it is at hand, or is more than these gradients' own.
-            check: look for gradients and losses that are not finite first, which synchronises the device.
-
-        Raises:
-            ValueError: with `check`, a gradient or loss is NaN or infinite; the message names the task.
         """
-        gradients = self
-        if gram is None and (check or not isinstance(method, LossMethod | CoordinateMethod)):
+        gradients, gram = self, None
+        if not isinstance(method, LossMethod | CoordinateMethod):
             gradients = self.with_leaves({name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()})
             gram = gradients.gram()
-        if check and gram is not None:
-            check_finite(gram, losses)
         if isinstance(method, GradientMethod):
             return Aggregate(*method.direction(gradients, losses), gram)
         weights = method(gram, losses)

@@ -84,11 +84,6 @@ SuccessRun = Run[Success]
 SuccessGroup = Group[Success]
 
 
-def read_run(folder: Path, warn: Warn) -> SuccessRun:
-    """The first of `read_measures`: success, where tasks tell of it."""
-    return read_measures(folder, warn)[0]
-
-
 def read_measures(folder: Path, warn: Warn) -> tuple[SuccessRun, ...]:
     """Read one run folder; a run still going, or one without an evaluation, is read as far as it goes.
 

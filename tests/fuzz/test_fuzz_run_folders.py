@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mtrl.report import write_report
 from mtrl.report.metric_runs import read_metric_run
-from mtrl.report.success_runs import read_run
+from mtrl.report.success_runs import read_measures
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import MetricsLog
 from mtrl.runs.metrics_file import read_lines
@@ -33,7 +33,7 @@ def supervised_run(root: Path) -> Path:
 
 def readers(folder: Path) -> list[Read]:
     warnings: list[str] = []
-    read = read_metric_run if folder.parent.name == "s" else read_run
+    read = read_metric_run if folder.parent.name == "s" else read_measures
     return [lambda place: read(place, warnings.append), lambda place: read_state(place, warnings.append)]
 
 

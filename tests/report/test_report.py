@@ -11,7 +11,7 @@ import pytest
 from mtrl.report import write_report
 from mtrl.report.curves import on_one_grid
 from mtrl.report.parts import Part, read_parts
-from mtrl.report.success_runs import read_run
+from mtrl.report.success_runs import read_measures
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import find_runs
 from tests.report.run_folders import PROTOCOL, SIMULATOR, TASKS, evaluation, result, start, train, write_run
@@ -178,7 +178,7 @@ def test_long_curves_are_thinned_out() -> None:
 
 def test_curve_of_a_run(tmp_path: Path) -> None:
     lines = [start(0), train(1000, None, 0.5), evaluation(1000, 0.25, 0.75), train(2000, 0.5, 1.0)]
-    run = read_run(write_run(tmp_path, lines=lines), pytest.fail)
+    run = read_measures(write_run(tmp_path, lines=lines), pytest.fail)[0]
     np.testing.assert_array_equal(run.outcome.training.steps, [1000, 2000])
     np.testing.assert_array_equal(run.outcome.training.score, [[np.nan, 0.5], [0.5, 1.0]])
     np.testing.assert_array_equal(run.outcome.evaluations.score, [[0.25, 0.75]])
@@ -190,7 +190,7 @@ def test_truncated_last_line_is_dropped_with_a_warning(tmp_path: Path) -> None:
     metrics = folder / "metrics.jsonl"
     metrics.write_text(metrics.read_text()[:-40])
     warnings: list[str] = []
-    run = read_run(folder, warnings.append)
+    run = read_measures(folder, warnings.append)[0]
     assert run.done == 2000
     reason = "not JSON, or cut short (Expecting ':' delimiter at column 265)"
     assert warnings == [f"{metrics}: line 4 is left out: {reason}"]

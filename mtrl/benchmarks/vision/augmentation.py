@@ -3,7 +3,6 @@
 Axes: `B` batch, `C` channels, `H` rows and `W` columns of pixels. Draws come from a generator on the CPU.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,9 +45,9 @@ class Crops(NamedTuple):
         return (height / self.scale).long(), (width / self.scale).long()
 
 
-def draw_crops(batch: int, size: tuple[int, int], generator: Generator, scales: Sequence[float] = SCALES) -> Crops:
+def draw_crops(batch: int, size: tuple[int, int], generator: Generator) -> Crops:
     """A scale per image, and where its rectangle lies."""
-    scale = torch.tensor(scales, dtype=torch.float64)[torch.randint(len(scales), (batch,), generator=generator)]
+    scale = torch.tensor(SCALES, dtype=torch.float64)[torch.randint(len(SCALES), (batch,), generator=generator)]
     crops = Crops(torch.zeros(batch).long(), torch.zeros(batch).long(), scale, size)
     rows, columns = crops._inside()
     where = torch.rand(2, batch, generator=generator)
