@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -129,11 +130,16 @@ def test_a_saved_agent_of_an_older_version_is_converted(runs: tuple[Path, Path],
         assert model.num_timesteps == 320
 
 
-def test_a_supervised_run_of_an_older_version_is_converted(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_supervised_run_of_an_older_version_is_converted(
+    runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = shutil.copytree(runs[1], tmp_path / "toy")
     state = checkpoint.load_newest(folder / "checkpoints")
     more = {"milestones": Counter({3: 1}), "measured": [Measured(torch.ones(2), torch.tensor(0.5))]}
-    torch.save(state | {"more": more}, newest(folder))
+    with monkeypatch.context() as older:  # the module had another name
+        older.setitem(sys.modules, "mtrl.supervised.learner", sys.modules[Measured.__module__])
+        older.setattr(Measured, "__module__", "mtrl.supervised.learner")
+        torch.save(state | {"more": more}, newest(folder))
     assert main(["convert", str(newest(folder))]) == 0
     assert checkpoint.load_newest(folder / "checkpoints", toy().of_seed(0))["more"]["milestones"] == {3: 1}
 
