@@ -21,7 +21,7 @@ from mtrl.envs import MT10, task_names
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import MAX_HORIZON
-from mtrl.runs.follow_parent import follow_parent
+from mtrl.runs.child_process import follow_parent
 from scripts.fidelity_check.backends import BACKENDS, is_missing
 from scripts.fidelity_check.differences import KINDS, Differences, differences
 from scripts.fidelity_check.scripted import Outcome, outcome

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import traceback
 import warnings
 from collections import deque
@@ -17,8 +16,8 @@ from mtrl.agents.config import Config
 from mtrl.agents.groups import Layout, Seeds, train_and_evaluate
 from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
+from mtrl.runs.child_process import follow_parent, how_it_ended, start_child
 from mtrl.runs.events import Event
-from mtrl.runs.follow_parent import follow_parent
 
 _ASKED_EVERY_S = 0.2  # whether a signal has come
 
@@ -74,16 +73,8 @@ class GroupProcesses:
     def _start(self, seeds: Seeds) -> None:
         ours, theirs = multiprocessing.Pipe(duplex=False)
         folders = {seed: self._folders[seed] for seed in seeds}
-        process = multiprocessing.get_context("spawn").Process(
-            target=_run_group, args=(theirs, self._config, folders, self._resume, self._layout.cores)
-        )
         self._audience.begin(seeds)
-        # Ctrl-C goes to all processes of the terminal, but this one decides: it stays blocked in those it starts.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        process = start_child(_run_group, theirs, self._config, folders, self._resume, self._layout.cores)
         theirs.close()
         self._running[ours] = _Running(seeds, process)
 
@@ -108,10 +99,7 @@ def _death(exit_code: int | None, asked: bool) -> End:
     """How a group ended whose process went without saying so."""
     if asked:
         return End(finished=False)
-    code = exit_code or 0
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    memory = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
-    return End(finished=False, failure=f"its process {how}{memory}; --resume goes on from its last checkpoint")
+    return End(finished=False, failure=f"{how_it_ended(exit_code)}; --resume goes on from its last checkpoint")
 
 
 def _run_group(connection: Connection, config: Config, folders: Mapping[int, Path], resume: bool, cores: int) -> None:

@@ -161,7 +161,7 @@ def _check_new(paths: Sequence[Path]) -> None:
 def _shoot_all(console: Console, episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
     """All films, several at a time, in the order of the episodes."""
     from mtrl.envs.metaworld.film import shoot
-    from mtrl.runs.follow_parent import follow_parent
+    from mtrl.runs.child_process import follow_parent
 
     # Fresh processes: none has torch's threads, and a graphics library is loaded once in each.
     pool = ProcessPoolExecutor(

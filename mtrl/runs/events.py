@@ -3,8 +3,8 @@
 Typed dictionaries, since a line of JSON is one: a key that a line lacks, as lines of older versions lack some, is not
 one whose value is null, and listeners, the file and its readers have the same thing in hand. Frozen dataclasses would
 have to be made of a line and a line of them at each of the three doors (the file, its readers, another process), would
-lose the keys of newer versions on the way, and would have no word for a key that is missing. Whether a line is as training
-writes it is asked once, where it is read: `event_check`.
+lose the keys of newer versions on the way, and would have no word for a key that is missing. Whether a line is as
+training writes it is asked once, where it is read: `event_check`.
 
 Steps are environment transitions summed over tasks; per-task values have the tasks' names for keys, and None where
 nothing is known yet.

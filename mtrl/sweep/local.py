@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -11,8 +10,8 @@ from multiprocessing.context import SpawnProcess
 
 import torch
 
+from mtrl.runs.child_process import follow_parent, how_it_ended, start_child
 from mtrl.runs.errors import UserError
-from mtrl.runs.follow_parent import follow_parent
 from mtrl.sweep.engine import Ended, How, Order, Work
 
 
@@ -65,7 +64,7 @@ class LocalEngine:
             try:
                 said: Ended = connection.recv()
             except (EOFError, ConnectionResetError):
-                said = Ended(How.DIED, _death(self._end(connection)))
+                said = Ended(How.DIED, how_it_ended(self._end(connection)))
             else:
                 if self._takes_gpus:
                     self._end(connection)
@@ -89,13 +88,7 @@ class LocalEngine:
     def _start(self) -> Connection:
         ours, theirs = multiprocessing.Pipe()
         gpus = self._free_gpus.pop(0) if self._takes_gpus else None
-        process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, self._work, gpus))
-        # Ctrl-C goes to all processes of the terminal, but the driver decides: it stays blocked in those it starts.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        process = start_child(_serve, theirs, self._work, gpus)
         theirs.close()
         self._workers[ours] = _Worker(process, gpus)
         return ours
@@ -131,12 +124,6 @@ def gpu_slots(each: float) -> list[str] | None:
         raise UserError(f"resources.gpus is {each:g}, and torch sees {len(visible)} GPUs on this machine")
     groups = [",".join(visible[start : start + whole]) for start in range(0, len(visible) - whole + 1, whole)]
     return [group for group in groups for _ in range(int(1 / each) if each < 1 else 1)]
-
-
-def _death(exit_code: int) -> str:
-    how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
-    memory = ", perhaps for want of memory" if exit_code == -signal.SIGKILL else ""
-    return f"its process {how}{memory}"
 
 
 def _serve(connection: Connection, work: Work, gpus: str | None) -> None:
