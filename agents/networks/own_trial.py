@@ -6,8 +6,8 @@ Axes: `T` tasks, `B` rows, `I` inputs, `O` outputs.
 import torch
 from torch import Generator, Tensor
 
-from mtrl.agents.networks.config import ConditioningConfig, NetworkConfig
 from mtrl.agents.networks.network import Network, make_network
+from mtrl.agents.networks.network_config import ConditioningConfig, NetworkConfig
 from mtrl.agents.networks.parameters import NetworkParameters
 from mtrl.gradients import Parameters, Tape, linear_task_gradients, over_tasks
 

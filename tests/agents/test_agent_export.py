@@ -13,7 +13,7 @@ from mtrl.agents import Config, UserError
 from mtrl.agents.export import export_policy
 from mtrl.agents.factory import make_learner
 from mtrl.agents.networks import ConditioningConfig
-from mtrl.agents.networks.config import Ours
+from mtrl.agents.networks.network_config import Ours
 from mtrl.agents.saved_policy import load_policy
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import save_config

@@ -1,6 +1,7 @@
 """Networks that are not ours: `package.module:Class`, and entry points of installed packages."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -24,13 +25,14 @@ def test_it_passes_what_ours_must(encoding: str, heads: bool) -> None:
     networks.test_gradients_are_those_of_each_task_alone(SKIP, encoding, heads)
     networks.test_a_network_knows_the_task_unless_it_is_blind(SKIP, encoding, heads)
     config = NetworkConfig(kind=SKIP, width=8, depth=2)
-    try_network(config, ConditioningConfig(encoding=encoding, heads=heads), networks.I)
+    try_network(config, ConditioningConfig.model_validate({"encoding": encoding, "heads": heads}), networks.I)
 
 
 def test_sizes_are_the_constructors() -> None:
     def layers(**sizes: int) -> int:
         config = NetworkConfig(kind=SKIP, width=4, depth=2, **sizes)
-        return len(make_network(config, CONDITIONING, 3, 2, 1.0, networks.torch.float64).trunk.layers)
+        trunk: Any = make_network(config, CONDITIONING, 3, 2, 1.0, networks.torch.float64).trunk
+        return len(trunk.layers)
 
     assert (layers(), layers(num_experts=3)) == (2, 6)
 
@@ -53,7 +55,7 @@ def test_sizes_are_the_constructors() -> None:
         ({"kind": "skip"}, "Input should be 'mlp', 'residual', 'simba', 'soft_modular', 'care', 'paco' or 'moore'"),
     ],
 )
-def test_what_is_none_is_one_line(values: dict[str, object], message: str) -> None:
+def test_what_is_none_is_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         NetworkConfig(**values)
     (error,) = caught.value.errors()
