@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -105,9 +105,12 @@ def _is_evaluated(folder: Path, config: Config, step: int) -> bool:
         return False  # it is read off the log, in no time
     try:
         record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
-        protocol = record["protocol"]
-        horizon = shown_horizon(envs.task_infos(config.env.tasks), config.evaluation.horizon)
-        wanted = (step, config.evaluation.episodes, horizon)
-        return (record["checkpoint"]["step"], protocol["episodes"], protocol["horizon"]) == wanted
+        return bool(record["checkpoint"]["step"] == step and is_as_asked(record["protocol"], config))
     except (UserError, KeyError):
         return False
+
+
+def is_as_asked(protocol: Mapping[str, Any], config: Config) -> bool:
+    """Whether an evaluation's protocol has the episodes and the horizon that a configuration asks for."""
+    horizon = shown_horizon(envs.task_infos(config.env.tasks), config.evaluation.horizon)
+    return (protocol["episodes"], protocol["horizon"]) == (config.evaluation.episodes, horizon)

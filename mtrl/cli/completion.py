@@ -16,7 +16,7 @@ _DOES = (
     'e.g. in ~/.bashrc: eval "$(mtrl completion bash)".'
 )
 _OPTION = re.compile(r"^ +(?:-\w, )?--(\S+)(?: (\S+))?", re.MULTILINE)
-_NAMED = ("train", "supervised", "configs")
+_NAMED = ("train", "supervised", "configs", "sweep")
 
 
 class Known(NamedTuple):
@@ -43,7 +43,15 @@ def _known(command: str) -> Known:
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         importlib.import_module(f"mtrl.cli.{command}").run(["--help"])
     options = {f"--{name}": _values(name, metavar) for name, metavar in _OPTION.findall(text.getvalue())}
-    return Known(options, tuple(shipped()) if command in _NAMED else ())
+    return Known(options, _names(command))
+
+
+def _names(command: str) -> tuple[str, ...]:
+    """Those of the configurations that come with mtrl which a command takes."""
+    if command not in _NAMED:
+        return ()
+    is_sweep = command == "sweep"
+    return tuple(name for name in shipped() if command == "configs" or name.startswith("sweeps/") == is_sweep)
 
 
 def _values(name: str, metavar: str) -> tuple[str, ...] | None:

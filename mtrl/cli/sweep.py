@@ -44,8 +44,7 @@ def run(words: list[str]) -> int:
         0 if all is finished, 1 if trials have failed or wait for what a user must mend, 130 if it was interrupted.
     """
     options = _parse(words)
-    file = read_sweep(options.file)
-    found = trials(file, options.out, lambda given: _base(file, options.file, given))
+    file, found = read(options.file, options.out)
     chosen = [trial for trial in found if _is_chosen(trial, options.only)]
     if not chosen:
         raise UserError(f"--only {options.only}: there is no such trial; there are {_some(found)}")
@@ -62,9 +61,23 @@ def run(words: list[str]) -> int:
     return _carried_out(console, file, options, chosen, words)
 
 
+def read(path: Path, out: Path) -> tuple[SweepFile, list[Trial]]:
+    """A sweep and its trials.
+
+    Args:
+        path: of its file.
+        out: the folder of all sweeps.
+
+    Raises:
+        UserError: as of `mtrl.sweep.read_sweep` and `mtrl.sweep.trials`.
+    """
+    file = read_sweep(path)
+    return file, trials(file, out, lambda given: _base(file, path, given))
+
+
 def _parse(words: list[str]) -> argparse.Namespace:
     parser = OneLineParser("mtrl sweep", "Train every method with every variant and every seed of a file.")
-    parser.add_argument("file", type=Path, metavar="FILE", help="the sweep, see the README")
+    parser.add_argument("file", type=find, metavar="FILE", help="the sweep, or the name of one that comes with mtrl")
     parser.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="processes of this machine, or tasks of Ray"
     )

@@ -1,12 +1,13 @@
 """How a sweep stands: one table on a terminal, lines otherwise."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from mtrl.cli.part import SCORES
 from mtrl.cli.progress import QUIET_S
 from mtrl.cli.screen import duration, print_plain
 from mtrl.report.table import NOTHING
@@ -123,16 +124,21 @@ class SweepTable:
 
     def _shown(self) -> Table:
         table = Table(title=f"{self._name}: {self.summary()}", title_justify="left", box=None, header_style="dim")
-        for name in ("running", "share", "success"):
+        for name in ("running", "share", "so far"):
             table.add_column(name, justify="left" if name == "running" else "right")
         rows = [*self._running.items()][: max(1, self._console.height - _AROUND)]
         for key, trial in rows:
-            at = self._reached.get(key, reach.Reached(self._first[key], None))
-            success = NOTHING if at.so_far is None else f"{at.so_far:.2f}"
-            table.add_row(key, f"{at.done / reach.budget(trial):.0%}", success)
+            at = self._reached.get(key, reach.Reached(self._first[key], {}))
+            table.add_row(key, f"{at.done / reach.budget(trial):.0%}", _words(at.so_far) or NOTHING)
         if more := len(self._running) - len(rows):
             table.add_row(f"and {more} more")
         return table
+
+
+def _words(so_far: Mapping[str, float]) -> str:
+    """`success 0.40`, or what there is in its place."""
+    parts = [f"{words} {form(so_far[name])}" for name, (words, form) in SCORES.items() if name in so_far]
+    return ", ".join([*parts, *([f"loss {so_far['loss']:.3g}"] if "loss" in so_far else [])])
 
 
 def _attempts(trial: Trial) -> int:

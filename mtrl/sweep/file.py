@@ -67,10 +67,12 @@ class SweepFile(Section):
     """Name of the sweep: its runs are `<out>/<name>/<method>/seed_<k>`."""
     base: PathText
     """The configuration that all runs begin with: one that comes with mtrl, such as `mt10/quick`, or a file."""
+    changes: dict[str, Any] = Field(default={})
+    """The fields that all runs have otherwise than `base`: `{steps: 800_000}`."""
     methods: Annotated[tuple[str | dict[str, Any], ...], Field(max_length=1_000)] = ()
     """Aggregation methods: a name, or `{name: cagrad, c: 0.4}`; without any, the method of `base`."""
     variants: dict[RunName, dict[str, Any]] = Field(default={}, max_length=1_000)
-    """By name, the fields that a variant has otherwise than `base`: `{wide: {agent.critic.width: 512}, recipe: {}}`."""
+    """By name, the fields that a variant has otherwise than others: `{wide: {agent.critic.width: 512}, recipe: {}}`."""
     seeds: Annotated[int, Field(ge=1, le=1_000)] | Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1_000)]
     """How many, from 0 on, or a list."""
     resources: Resources = Resources()

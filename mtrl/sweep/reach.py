@@ -2,13 +2,16 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from mtrl.agents.config import Config
+from mtrl.agents.groups import is_as_asked
 from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import ScoreMeans
 from mtrl.runs.files import replacing
 from mtrl.runs.folder import check_same
 from mtrl.runs.policy_only import has_policy_only
@@ -27,8 +30,9 @@ class Reached(NamedTuple):
 
     done: int
     """Steps, or epochs of a supervised run, of all its seeds."""
-    so_far: float | None
-    """Mean success of the recent training episodes; None where there is none."""
+    so_far: dict[str, float]
+    """Of the recent training episodes, means over seeds, by their names in `mtrl.runs.events.ScoreMeans`; of a
+    supervised run the `loss`, mean over tasks. Empty before the first line of a log."""
 
 
 def check_trial(trial: Trial) -> None:
@@ -58,9 +62,10 @@ def reached(trial: Trial) -> Reached:
     """What the seeds of a trial have logged so far."""
     lines = [_last_train_line(folder / "metrics.jsonl") for folder in trial.folders.values()]
     unit = "step" if isinstance(trial.config, Config) else "epoch"
-    known = [line["success_mean"] for line in lines if line.get("success_mean") is not None]
     done = sum(line.get(unit, 0) for line in lines)
-    return Reached(min(done, budget(trial)), sum(known) / len(known) if known else None)
+    scores = [_scores(line, unit) for line in lines]
+    known = {name: [score[name] for score in scores if name in score] for score in scores for name in score}
+    return Reached(min(done, budget(trial)), {name: sum(values) / len(values) for name, values in known.items()})
 
 
 def failure(trial: Trial) -> str | None:
@@ -97,9 +102,7 @@ def _is_evaluated(config: RunConfig, folder: Path) -> bool:
         record = _record(folder, wanted.protocol)
         if wanted.protocol == LEGACY:
             return max(checkpoint.steps(folder / "checkpoints"), default=0) >= config.steps
-        protocol = record["protocol"]
-        asked = protocol["episodes"] == wanted.episodes and protocol["horizon"] == wanted.horizon
-        return bool(asked and record["checkpoint"]["step"] >= config.steps)
+        return bool(record["checkpoint"]["step"] >= config.steps and is_as_asked(record["protocol"], config))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -116,6 +119,14 @@ def _is_tidy(folder: Path, keep: Keep) -> bool:
         return has_policy_only(folder / "checkpoints")
     except UserError:
         return True  # there is none to tidy
+
+
+def _scores(line: Mapping[str, Any], unit: str) -> dict[str, float]:
+    """What a line of a log says of how well it goes."""
+    if unit == "epoch":
+        losses = [loss for loss in line.get("loss", {}).values() if loss is not None]
+        return {"loss": sum(losses) / len(losses)} if losses else {}
+    return {name: line[name] for name in ScoreMeans.__annotations__ if line.get(name) is not None}
 
 
 def _last_train_line(path: Path) -> dict[str, Any]:

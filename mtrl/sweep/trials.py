@@ -71,7 +71,8 @@ def _runs(file: SweepFile) -> Iterator[tuple[str, Words]]:
             if label in seen:
                 raise UserError(f"methods and variants: {label} is there twice")
             seen.add(label)
-            fields = flat(changes) | ({f"method.{name}": value for name, value in named.items()} if method else {})
+            fields = flat(file.changes) | flat(changes)
+            fields |= {f"method.{name}": value for name, value in named.items()} if method else {}
             yield label, {key: _words(value) for key, value in fields.items()}
 
 

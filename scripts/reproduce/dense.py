@@ -16,19 +16,19 @@ from typing import NamedTuple
 
 from mtrl.benchmarks.standin import generate
 from mtrl.benchmarks.vision.celeba_files import NAMES
-from scripts.jobs import run_all
 from scripts.reproduce import page, plots, supervised
 from scripts.reproduce.options import parse, parser
 from scripts.reproduce.page import Claim
 from scripts.reproduce.supervised import NAVON, SENER, Result, Study, Variant
+from scripts.reproduce.sweep import INTERRUPTED, Changes
 
 
 class Dense(NamedTuple):
     """A table."""
 
     study: Study
-    tiny: str
-    """Options for a stand-in."""
+    tiny: Changes
+    """For a stand-in."""
     rows: int
     """Of pixels of its files."""
 
@@ -37,30 +37,23 @@ OWN_MASKS = "Masks of attention belong to their tasks here; in the paper's code 
 POOLED = "Metrics are pooled over the pixels of the split; the paper's code takes means over batches."
 OWN_BASELINE = "delta_m here is against our own single-task networks."
 STEP = "The paper searches the step size of each method; here all have that of the configuration."
-NO_CLIP = "--optimizer.max_grad_norm null"
-CLIPPED = "--optimizer.max_grad_norm 1.0"
-SMALL_PICTURES = "--benchmark.width 4 --benchmark.image_height 32 --benchmark.image_width 64"
+NO_CLIP = {"optimizer.max_grad_norm": None}
+SMALL_PICTURES = {"benchmark.width": 4, "benchmark.image_height": 32, "benchmark.image_width": 64}
 
 
 def of_navon() -> tuple[Variant, ...]:
     """The configurations clip, for Nash-MTL; single-task networks are SegNets, without attention."""
-    changed = []
-    for variant in NAVON:
-        changes = variant.changes if CLIPPED in variant.changes else f"{variant.changes} {NO_CLIP}"
-        changes += " --benchmark.network segnet" if variant.label == "STL" else ""
-        changes += " --gradients features" if variant.label == "IMTL-G" else ""
-        changed.append(Variant(variant.label, changes))
-    return tuple(changed)
+    more = {"STL": {"benchmark.network": "segnet"}, "IMTL-G": {"gradients": "features"}}
+    return tuple(Variant(label, {**NO_CLIP, **changes, **more.get(label, {})}) for label, changes in NAVON)
 
 
 def of_sener(normalised: bool) -> tuple[Variant, ...]:
     """The configurations are MGDA-UB's."""
-    changed = []
-    for label, changes in SENER:
-        gradients = "" if "--gradients" in changes else " --gradients parameters"
-        normalization = " --method.normalization loss+" if normalised and "mgda" in changes else ""
-        changed.append(Variant(label, changes + gradients + normalization))
-    return tuple(changed)
+    more = {"method.normalization": "loss+"} if normalised else {}
+    return tuple(
+        Variant(label, {"gradients": "parameters", **changes, **(more if changes["method.name"] == "mgda" else {})})
+        for label, changes in SENER
+    )
 
 
 NYUV2 = {
@@ -139,7 +132,7 @@ DENSE: Mapping[str, Dense] = {
             relative=False,
             reasons=(STEP, "Others got 10.1% with the settings in the paper's code, not 8.25%."),
         ),
-        "--benchmark.width 4 --benchmark.image_size 32",
+        {"benchmark.width": 4, "benchmark.image_size": 32},
         48,
     ),
 }
@@ -155,41 +148,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = options.names or list(DENSE)
     if options.data is not None and len(names) != 1:
         made.error(f"--data needs one NAME of {', '.join(DENSE)}")
-    failed = 0
+    status = 0
     for name in names:
-        failed += run(DENSE[name], options)
-    page.finish(failed, options.out)
+        if status != INTERRUPTED:
+            status = max(status, run(DENSE[name], options))
+    page.finish(status, options.out)
 
 
 def run(dense: Dense, options: argparse.Namespace) -> int:
-    """One table; how many of its runs failed."""
+    """One table; the status of its sweep."""
     study, made_up = dense.study, options.data is None
     data, where = options.data, study.name
-    common = f"--epochs {options.epochs or (2 if made_up else study.paper_epochs)}"
+    common: dict[str, object] = {"epochs": options.epochs or (2 if made_up else study.paper_epochs)}
     if made_up:
         where = f"{study.name}-stand-in"
         data = options.runs / where / "files"
         if not data.exists():
             generate(study.name, data, seed=0, count=8, size=dense.rows)
-        common += f" {dense.tiny} --batch_size 4"
+        common |= {**dense.tiny, "batch_size": 4}
     if options.smoke:
         few = (study.baseline, study.variants[-1].label) if study.name != "celeba" else ("MGDA-UB",)  # 40 networks
         study = replace(study, variants=[variant for variant in study.variants if variant.label in few])
         options.seeds = options.seeds[:1]
-        common = common.replace("--epochs 2", "--epochs 1")
+        common["epochs"] = 1
     study = replace(study, common=common)
     renamed = argparse.Namespace(**{**vars(options), "runs": options.runs / ("stand-in" if made_up else "real")})
-    jobs, out = supervised.jobs(study, renamed, data), options.out / where
-
-    def write() -> None:
-        if found := supervised.results(study, renamed):
-            first = next(iter(study.columns))
-            labels = dict.fromkeys(result.label for result in found)
-            seen = {label: supervised.of(found, label, study.columns[first]) for label in labels}
-            plots.dots(seen, first, out / "plot.png")
-            page.write(supervised.make_page(study, found, claims(study, found), jobs, renamed, options.data), out)
-
-    return run_all(jobs, options.jobs, options.threads, after=write)
+    runs, out = supervised.carry_out(study, renamed, data), options.out / where
+    if found := supervised.results(study, renamed):
+        first = next(iter(study.columns))
+        labels = dict.fromkeys(result.label for result in found)
+        seen = {label: supervised.of(found, label, study.columns[first]) for label in labels}
+        plots.dots(seen, first, out / "plot.png")
+        page.write(supervised.make_page(study, found, claims(study, found), [runs], renamed, options.data), out)
+    return runs.status
 
 
 def claims(study: Study, found: Sequence[Result]) -> list[Claim]:

@@ -6,11 +6,15 @@ ResNet-18 at CelebA's shapes, one number of tasks after another by `scripts/benc
 measured. Other work on the machine lengthens times; ratios are medians over rounds in which the variants take turns.
 """
 
+import argparse
 import json
+import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from scripts.jobs import Job, run_all, unfinished
 from scripts.reproduce import page, plots
 from scripts.reproduce.options import parse, parser
 from scripts.reproduce.page import Claim, Reproduction, text_table
@@ -30,24 +34,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.smoke:
         options.tasks, options.batch, options.rounds = [2, 3], 2, 1
     runs, out = options.runs / "mgda_ub_speed", options.out / "mgda_ub_speed"
-    jobs = []
-    for tasks in options.tasks:
-        words = ["python", "-m", "scripts.bench_mgda_ub", "--tasks", str(tasks), "--rounds", str(options.rounds)]
-        words += ["--threads", str(options.threads), "--json", str(runs / f"tasks_{tasks}.json")]
-        words += ["--batch", str(options.batch)] if options.batch else []
-        words += ["--width", "2"] if options.smoke else []
-        jobs.append(Job(f"mgda_ub_speed: {tasks} tasks", tuple(words), runs / f"tasks_{tasks}.txt"))
-    failed = run_all(jobs, 1, options.threads)
-    found = [path for tasks in options.tasks if (path := runs / f"tasks_{tasks}.json").exists()]
+    commands = {tasks: command(options, tasks, runs) for tasks in options.tasks}
+    for tasks, words in commands.items():
+        measure(words, runs / f"tasks_{tasks}.txt")
+    found = {tasks: path for tasks in options.tasks if (path := runs / f"tasks_{tasks}.json").exists()}
+    missing = tuple(f"{tasks} tasks" for tasks in options.tasks if tasks not in found)
     if found:
-        measured = [json.loads(path.read_text()) for path in found]
+        measured = [json.loads(path.read_text()) for path in found.values()]
         rows = [row for one in measured for row in one["rows"]]
         curves = {
             name: [(row["tasks"], 1000 * row["median_s"]) for row in rows if row["variant"] == name] for name in SHOWN
         }
         plots.lines(curves, "tasks", "time of a step, ms", out / "plot.png")
-        page.write(make_page(measured, rows, [job.command for job in jobs], unfinished(jobs), options.smoke), out)
-    page.finish(failed, out)
+        shown = [shlex.join(words) for words in commands.values()]
+        page.write(make_page(measured, rows, shown, missing, options.smoke), out)
+    page.finish(1 if missing else 0, out)
+
+
+def command(options: argparse.Namespace, tasks: int, runs: Path) -> list[str]:
+    """What measures one number of tasks."""
+    words = ["python", "-m", "scripts.bench_mgda_ub", "--tasks", str(tasks), "--rounds", str(options.rounds)]
+    words += ["--threads", str(options.threads), "--json", str(runs / f"tasks_{tasks}.json")]
+    words += ["--batch", str(options.batch)] if options.batch else []
+    return words + (["--width", "2"] if options.smoke else [])
+
+
+def measure(words: Sequence[str], log: Path) -> None:
+    """Runs a command whose figures are not there; they stay those of the command that its log begins with."""
+    text, figures = shlex.join(words), log.with_suffix(".json")
+    if figures.exists() and log.exists() and log.read_text().partition("\n")[0] == text:
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    figures.unlink(missing_ok=True)
+    with log.open("w") as output:
+        print(text, file=output, flush=True)
+        done = subprocess.run([sys.executable, *words[1:]], stdout=output, stderr=output, check=False)
+    print(f"{text}: {'done' if done.returncode == 0 else f'exit code {done.returncode}, see {log}'}", flush=True)
 
 
 def make_page(

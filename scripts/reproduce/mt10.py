@@ -1,8 +1,8 @@
 """MT10, success table of Navon et al. 2022: every method under protocol modern, three seeds, and its time per update.
 
-    python -m scripts.reproduce.mt10                # configs/mt10/quick.yaml, four hours on four cores
+    python -m scripts.reproduce.mt10                # mt10/quick, four hours on four cores
     python -m scripts.reproduce.mt10 --steps 800000 # the same for longer: overnight
-    python -m scripts.reproduce.mt10 --budget gpu   # configs/mt10/gpu.yaml, seeds of a method side by side
+    python -m scripts.reproduce.mt10 --budget gpu   # mt10/gpu, seeds of a method side by side
     python -m scripts.reproduce.mt10 [--jobs 4] [--steps N] [--seeds 0 1 2] [--only NAME ...] [--smoke]
 
 On a CPU every run is a process of one thread, about a quarter of an hour each (60 runs). Seeds are outermost, so that
@@ -11,7 +11,6 @@ all methods are there early. Nothing is tuned for any method: all share the conf
 
 import argparse
 import json
-import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,46 +18,54 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mtrl.cores import available_cores
 from mtrl.report.table import NOTHING, Table
 from mtrl.runs.metrics_file import read_events
-from scripts.jobs import Job, run_all, slug, unfinished
-from scripts.reproduce import page, plots
+from scripts.reproduce import page, plots, sweep
 from scripts.reproduce.options import parse, parser
 from scripts.reproduce.page import Claim, Reproduction, text_table
 from scripts.reproduce.supervised import cell
+from scripts.reproduce.sweep import Changes, Runs, slug
 
-BLIND = "--agent.conditioning.encoding none --agent.conditioning.heads false"
-MEAN = "--method.name mean"
+BLIND: Changes = {"agent.conditioning": {"encoding": "none", "heads": False}}
+MEAN: Changes = {"method.name": "mean"}
 PLAIN = "Mean"
-VARIANTS: Mapping[str, str] = {
-    "Nash-MTL": "--method.name nash_mtl",
+VARIANTS: Mapping[str, Changes] = {
+    "Nash-MTL": {"method.name": "nash_mtl"},
     PLAIN: MEAN,
-    "MGDA": "--method.name mgda",
-    "PCGrad": "--method.name pcgrad",
-    "CAGrad": "--method.name cagrad --method.c 0.9",
-    "IMTL-G": "--method.name imtl_g",
-    "Nash-MTL, every 50": "--method.name nash_mtl --method.update_every 50",
-    "Nash-MTL, every 100": "--method.name nash_mtl --method.update_every 100",
-    "FAMO": "--method.name famo",
-    "STL SAC": f"{MEAN} --agent.single_task ours",
-    "MTL SAC": f"{MEAN} {BLIND}",
-    "MTL SAC + TE": f"{MEAN} --agent.conditioning.heads false",
-    "MH SAC": f"{MEAN} --agent.conditioning.encoding none",
-    "Soft modularization": f"{MEAN} {BLIND} --agent.actor.kind soft_modular --agent.critic.kind soft_modular",
-    "CARE": f"{MEAN} {BLIND} --agent.actor.kind care --agent.critic.kind care",
-    "UW": "--method.name uncertainty_weighting",
-    "RLW": "--method.name random_loss_weighting",
-    "FairGrad": "--method.name fair_grad --method.alpha 2",
-    "Aligned-MTL": "--method.name aligned_mtl",
-    "MoCo": "--method.name moco",
+    "MGDA": {"method.name": "mgda"},
+    "PCGrad": {"method.name": "pcgrad"},
+    "CAGrad": {"method.name": "cagrad", "method.c": 0.9},
+    "IMTL-G": {"method.name": "imtl_g"},
+    "Nash-MTL, every 50": {"method.name": "nash_mtl", "method.update_every": 50},
+    "Nash-MTL, every 100": {"method.name": "nash_mtl", "method.update_every": 100},
+    "FAMO": {"method.name": "famo"},
+    "STL SAC": {**MEAN, "agent.single_task": "ours"},
+    "MTL SAC": {**MEAN, **BLIND},
+    "MTL SAC + TE": {**MEAN, "agent.conditioning.heads": False},
+    "MH SAC": {**MEAN, "agent.conditioning.encoding": "none"},
+    "Soft modularization": {**MEAN, **BLIND, "agent.actor.kind": "soft_modular", "agent.critic.kind": "soft_modular"},
+    "CARE": {**MEAN, **BLIND, "agent.actor.kind": "care", "agent.critic.kind": "care"},
+    "UW": {"method.name": "uncertainty_weighting"},
+    "RLW": {"method.name": "random_loss_weighting"},
+    "FairGrad": {"method.name": "fair_grad", "method.alpha": 2},
+    "Aligned-MTL": {"method.name": "aligned_mtl"},
+    "MoCo": {"method.name": "moco"},
 }
 """Changes of the configuration, by the names of the published table; the last five are of later papers."""
-SMOKE = (
-    "--env.num_envs_per_task 1 --env.horizon 10 --env.num_workers 1 --training.warmup_steps 100 "
-    "--training.batch_per_task 4 --training.updates_per_vector_step 1 --training.log_every_steps 100 "
-    "--training.compile false --training.precision float32 --agent.actor.width 16 --agent.critic.width 16 "
-    "--evaluation.episodes 1 --evaluation.horizon 5"
-)
+SMOKE: Changes = {
+    "env": {"num_envs_per_task": 1, "horizon": 10, "num_workers": 1},
+    "training": {
+        "warmup_steps": 100,
+        "batch_per_task": 4,
+        "updates_per_vector_step": 1,
+        "log_every_steps": 100,
+        "compile": False,
+        "precision": "float32",
+    },
+    "agent": {"actor.width": 16, "critic.width": 16},
+    "evaluation": {"episodes": 1, "horizon": 5},
+}
 
 
 class Budget(NamedTuple):
@@ -66,15 +73,11 @@ class Budget(NamedTuple):
 
     config: str
     jobs: int
-    side_by_side: bool
-    """Seeds of a method in one process."""
-    changes: str
+    gpus: int
+    """Of a run; with one, all seeds of a method train in one process, side by side."""
 
 
-BUDGETS = {
-    "cpu": Budget("configs/mt10/quick.yaml", 4, False, "--device cpu"),
-    "gpu": Budget("configs/mt10/gpu.yaml", 1, True, ""),
-}
+BUDGETS = {"cpu": Budget("mt10/quick", 4, 0), "gpu": Budget("mt10/gpu", 1, 1)}
 
 
 class Result(NamedTuple):
@@ -103,40 +106,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.seeds, options.steps = options.seeds[:1], 150
         options.only = options.only or ["Nash-MTL"]
     name = f"mt10-{options.budget}"
-    runs, out = options.runs / name, options.out / name
-    labels = options.only or list(VARIANTS)
-    groups = [tuple(options.seeds)] if budget.side_by_side else [(seed,) for seed in options.seeds]
-    jobs = [job(label, seeds, budget, options, runs) for seeds in groups for label in labels]
-
-    def write() -> None:
-        found = [r for label in labels for seed in options.seeds if (r := read(runs, label, seed))]
-        if found:
-            success = {
-                label: [r.evaluation["mean"]["success_any"] for r in results]
-                for label, results in by_method(found).items()
-            }
-            plots.dots(success, "any-step success, mean over ten tasks", out / "plot.png")
-            page.write(make_page(found, success, jobs, options, budget), out)
-
-    failed = run_all(jobs, options.jobs, options.threads, after=write)
-    page.finish(failed, out)
-
-
-def job(label: str, seeds: Sequence[int], budget: Budget, options: argparse.Namespace, runs: Path) -> Job:
-    """The command that trains a variant."""
-    words = ["mtrl", "train", budget.config, "--out", str(runs), "--name", slug(label)]
-    words += ["--seeds", *map(str, seeds)]
-    if options.steps:
-        words += ["--steps", str(options.steps)]
-    if options.budget == "cpu":
-        words += ["--training.threads", str(options.threads)]
-    words += [
-        *shlex.split(budget.changes),
-        *shlex.split(VARIANTS[label]),
-        *(shlex.split(SMOKE) if options.smoke else []),
-    ]
-    log = runs / slug(label) / f"seed_{'_'.join(map(str, seeds))}.txt"
-    return Job(f"{label}, seed {' '.join(map(str, seeds))}", (*words, "--resume"), log)
+    variants = {label: VARIANTS[label] for label in options.only or VARIANTS}
+    common = ({"steps": options.steps} if options.steps else {}) | (dict(SMOKE) if options.smoke else {})
+    resources = {"gpus": 1, "cpus": available_cores(), "seeds_together": len(options.seeds)} if budget.gpus else {}
+    runs = sweep.carry_out(sweep.write(name, budget.config, variants, options, common, resources), options)
+    out = options.out / name
+    found = [r for label in variants for seed in options.seeds if (r := read(options.runs / name, label, seed))]
+    if found:
+        success = {
+            label: [r.evaluation["mean"]["success_any"] for r in results] for label, results in by_method(found).items()
+        }
+        plots.dots(success, "any-step success, mean over ten tasks", out / "plot.png")
+        page.write(make_page(found, success, runs, options, budget), out)
+    page.finish(runs.status, out)
 
 
 def read(runs: Path, label: str, seed: int) -> Result | None:
@@ -155,7 +137,7 @@ def read(runs: Path, label: str, seed: int) -> Result | None:
 def make_page(
     found: Sequence[Result],
     success: Mapping[str, Sequence[float]],
-    jobs: Sequence[Job],
+    all_runs: Runs,
     options: argparse.Namespace,
     budget: Budget,
 ) -> Reproduction:
@@ -174,7 +156,7 @@ def make_page(
         f"Seeds {' '.join(map(str, options.seeds))}, fixed beforehand; no run is left out, and nothing is tuned for "
         "any method. In brackets: 95% bootstrap interval over seeds.",
         f"Time of an update as in training, {options.jobs} runs of {options.threads} thread(s) at a time"
-        + (", all seeds of a method together." if budget.side_by_side else "."),
+        + (", all seeds of a method together." if budget.gpus else "."),
     ]
     if options.smoke:
         about.append("**A smoke run: these numbers show that everything runs, and nothing else.**")
@@ -197,9 +179,10 @@ def make_page(
             }
             for r in found
         ),
-        commands=tuple(job.command for job in jobs),
+        commands=(all_runs.command,),
         machine=page.machine(options.threads, ("metaworld", "mujoco")),
-        missing=unfinished(jobs),
+        sweeps={all_runs.name: all_runs.file},
+        missing=all_runs.missing,
     )
 
 

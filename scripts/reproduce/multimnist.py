@@ -7,16 +7,17 @@ training pairs, in runs of their own with seed 0. 45 runs and 9 for the search, 
 two hours, four at a time. Without --data, scikit-learn's bundled digits.
 """
 
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mtrl.runs.metrics_file import read_events
-from scripts.jobs import run_all
 from scripts.reproduce import page, plots, supervised
 from scripts.reproduce.options import parse, parser
 from scripts.reproduce.page import Claim
 from scripts.reproduce.supervised import SENER, Result, Study, Variant
+from scripts.reproduce.sweep import INTERRUPTED, Runs
 
 METRICS = ("top_left_accuracy", "bottom_right_accuracy")
 BEST = "Grid search"
@@ -52,44 +53,54 @@ def main(arguments: Sequence[str] | None = None) -> None:
     weights = options.weights or ([0.3] if options.smoke else [round(0.1 * n, 1) for n in range(1, 10)])
     if not all(0 <= weight <= 1 for weight in weights):
         made.error(f"--weights need to be in [0, 1], got {' '.join(map(str, weights))}")
-    held_out = f"--benchmark.validation_pairs {13_000 if options.smoke else HELD_OUT}"  # of 14,370 bundled pairs
-    small = held_out if options.smoke else ""
-    grid = [
-        Variant(f"weights {w:g}, {1 - w:.2g}", f"--method.name mean --method.weights {w} {1 - w:.4g}") for w in weights
-    ]
-    study = replace(STUDY, variants=[*methods, *grid], common=f"--epochs {options.epochs} {small}".strip())
-    extra = "--evaluation.select best_validation" + ("" if options.smoke else f" {held_out}")
-    selection = [Variant(f"selection {v.label}", f"{v.changes} {extra}") for v in grid]
-    searching = [supervised.job(study, v, options.seeds[0], options, options.data) for v in selection]
-    jobs = [*supervised.jobs(study, options, options.data), *searching]
+    held_out = {"benchmark.validation_pairs": 13_000 if options.smoke else HELD_OUT}  # of 14,370 bundled pairs
+    common = {"epochs": options.epochs, **(held_out if options.smoke else {})}
+    grid = [supervised.method(f"weights {w:g}, {1 - w:.2g}", "mean", weights=[w, round(1 - w, 4)]) for w in weights]
+    study = replace(STUDY, variants=[*methods, *grid], common=common)
+    searching = replace(
+        STUDY,
+        name=f"{STUDY.name}-selection",
+        variants=grid,
+        common=common | held_out | {"evaluation.select": "best_validation"},
+    )
+    once = argparse.Namespace(**vars(options) | {"seeds": options.seeds[:1]})
+    runs, out = [supervised.carry_out(study, options, options.data)], options.out / study.name
+    if runs[0].status != INTERRUPTED:
+        runs.append(supervised.carry_out(searching, once, options.data))
+    if found := supervised.results(study, options):
+        scores = [held_out_accuracy(supervised.run_folder(searching, once, v, once.seeds[0])) for v in grid]
+        write(study, found, dict(zip(weights, grid, strict=True)), scores, runs, options)
+    page.finish(max(one.status for one in runs), out)
+
+
+def write(
+    study: Study,
+    found: Sequence[Result],
+    grid: Mapping[float, Variant],
+    scores: Sequence[float | None],
+    runs: Sequence[Runs],
+    options: argparse.Namespace,
+) -> None:
+    """The picture and the page."""
     out = options.out / study.name
-
-    def write() -> None:
-        found = supervised.results(study, options)
-        if not found:
-            return
-        scores = [held_out_accuracy(options.runs / study.name, v, options.seeds[0]) for v in selection]
-        scored = {v.label: score for v, score in zip(grid, scores, strict=True) if score is not None}
-        if len(scored) == len(grid):
-            best = max(scored, key=lambda label: scored[label])
-            found += [r._replace(label=BEST) for r in found if r.label == best]
-        front = {v.label: f"{w:g}" for v, w in zip(grid, weights, strict=True)}
-        places = {label: accuracies(found, label) for label in dict.fromkeys(r.label for r in found)}
-        plots.points(
-            {label: pairs for label, pairs in places.items() if label not in (*front, BEST)},
-            "top left, accuracy %",
-            "bottom right, accuracy %",
-            out / "plot.png",
-            {front[label]: pairs for label, pairs in places.items() if label in front},
-            "Weight of the top left",
-        )
-        made_page = supervised.make_page(study, found, claims(found), jobs, options, options.data)
-        if BEST in {r.label for r in found}:
-            about = f"{made_page.made_of} Grid search: {best}, the best of {len(grid)} on {HELD_OUT:,} held-out pairs."
-            made_page = replace(made_page, made_of=about)
-        page.write(made_page, out)
-
-    page.finish(run_all(jobs, options.jobs, options.threads, after=write), out)
+    scored = {v.label: score for v, score in zip(grid.values(), scores, strict=True) if score is not None}
+    about = ""
+    if len(scored) == len(grid):
+        best = max(scored, key=lambda label: scored[label])
+        found = [*found, *(r._replace(label=BEST) for r in found if r.label == best)]
+        about = f" Grid search: {best}, the best of {len(grid)} on {HELD_OUT:,} held-out pairs."
+    front = {v.label: f"{w:g}" for w, v in grid.items()}
+    places = {label: accuracies(found, label) for label in dict.fromkeys(r.label for r in found)}
+    plots.points(
+        {label: pairs for label, pairs in places.items() if label not in (*front, BEST)},
+        "top left, accuracy %",
+        "bottom right, accuracy %",
+        out / "plot.png",
+        {front[label]: pairs for label, pairs in places.items() if label in front},
+        "Weight of the top left",
+    )
+    made = supervised.make_page(study, found, claims(found), runs, options, options.data)
+    page.write(replace(made, made_of=made.made_of + about), out)
 
 
 def accuracies(found: Sequence[Result], label: str) -> list[tuple[float, float]]:
@@ -128,9 +139,8 @@ def equal(accuracy: Mapping[str, Sequence[float]], shown: Callable[[str], str]) 
     return Claim("MGDA-UB is as accurate as a network for each digit (no seed apart)", verdict, evidence)
 
 
-def held_out_accuracy(runs: Path, variant: Variant, seed: int) -> float | None:
-    """Mean over tasks on the held-out pairs after the last epoch; None if the run is not finished."""
-    folder = supervised.run_folder(runs, variant, seed)
+def held_out_accuracy(folder: Path) -> float | None:
+    """Mean over tasks on the held-out pairs after the last epoch of a run; None if it is not finished."""
     if not (folder / "evaluation.json").exists():
         return None
     evaluations = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "evaluation"]

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +53,21 @@ class Reproduction:
     commands: tuple[str, ...]
     machine: str
     pictures: tuple[str, ...] = ("plot.png",)
+    sweeps: Mapping[str, str] = field(default_factory=dict)
+    """Files that `commands` speak of, by name."""
     missing: tuple[str, ...] = ()
     """Runs that are not finished."""
 
 
 def write(page: Reproduction, folder: Path) -> None:
-    """`table.md`, `table.csv`, `rows.json` and `commands.txt`."""
+    """`table.md`, `table.csv`, `rows.json`, `commands.txt` and the sweeps' files."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text(f"# {text(page)}")
     (folder / "table.csv").write_text(_csv(page.records))
     (folder / "rows.json").write_text(json.dumps(_plain(page), indent=1) + "\n")
     (folder / "commands.txt").write_text("\n".join(page.commands) + "\n")
+    for name, sweep in page.sweeps.items():
+        (folder / f"{name}.yaml").write_text(sweep)
 
 
 def text(page: Reproduction, prefix: str = "", level: int = 1) -> str:
@@ -86,7 +90,8 @@ def text(page: Reproduction, prefix: str = "", level: int = 1) -> str:
         parts += [f"{head} What the paper says, and what these runs say", markdown(("claim", "here", "numbers"), rows)]
     if page.reasons:
         parts += ["#" * (level + 1) + " Why numbers differ", "\n".join(f"- {reason}" for reason in page.reasons)]
-    parts.append(f"{page.machine}. Every command: [`commands.txt`]({prefix}commands.txt).")
+    files = "".join(f", [`{name}.yaml`]({prefix}{name}.yaml)" for name in page.sweeps)
+    parts.append(f"{page.machine}. Every command: [`commands.txt`]({prefix}commands.txt){files}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -149,7 +154,7 @@ def _csv(records: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def finish(failed: int, folder: Path) -> None:
-    """Ends the script: status 1 if runs failed."""
+def finish(status: int, folder: Path) -> None:
+    """Ends the script with this status."""
     print(f"results: {folder}" if folder.exists() else "no run is finished")
-    sys.exit(1 if failed else 0)
+    sys.exit(status)

@@ -19,7 +19,6 @@ from pathlib import Path
 from mtrl.benchmarks.qm9.files import RAW_NAMES
 from mtrl.benchmarks.qm9.raw import CSV_HEADER, find, read_bytes
 from mtrl.benchmarks.qm9.section import TASKS
-from scripts.jobs import run_all
 from scripts.reproduce import page, plots, supervised
 from scripts.reproduce.options import parse, parser
 from scripts.reproduce.page import Claim
@@ -51,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--molecules", type=int, help="how many, default all that are there")
     made.add_argument("--epochs", type=int, default=PAPER_EPOCHS)
     options = parse(made, arguments)
-    common = f"--epochs {options.epochs}"
+    common: dict[str, object] = {"epochs": options.epochs}
     study = STUDY
     if options.smoke:
         data = options.runs / "qm9-made-up"
         make_up(data, 60)
-        common = "--epochs 1 --batch_size 24 --benchmark.width 8 --benchmark.edge_width 8"
+        common = {"epochs": 1, "batch_size": 24, "benchmark.width": 8, "benchmark.edge_width": 8}
         few = [v for v in STUDY.variants if v.label in ("STL", "Nash-MTL")]
         study, options.seeds = replace(STUDY, variants=few), options.seeds[:1]
     elif options.data is None:
@@ -67,18 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         data = options.data
     if options.epochs < PAPER_EPOCHS:
-        patience = max(1, round(5 * options.epochs / PAPER_EPOCHS))
-        common += f" --schedule.patience_epochs {patience}"
+        common["schedule.patience_epochs"] = max(1, round(5 * options.epochs / PAPER_EPOCHS))
     study = replace(study, common=common)
-    jobs, out = supervised.jobs(study, options, data), options.out / study.name
-
-    def write() -> None:
-        if found := supervised.results(study, options):
-            relative = supervised.relative(study, found)
-            plots.dots(relative, "delta_m, % (lower is better)", out / "plot.png")
-            page.write(supervised.make_page(study, found, claims(study, found), jobs, options, options.data), out)
-
-    page.finish(run_all(jobs, options.jobs, options.threads, after=write), out)
+    runs, out = supervised.carry_out(study, options, data), options.out / study.name
+    if found := supervised.results(study, options):
+        relative = supervised.relative(study, found)
+        plots.dots(relative, "delta_m, % (lower is better)", out / "plot.png")
+        page.write(supervised.make_page(study, found, claims(study, found), [runs], options, options.data), out)
+    page.finish(runs.status, out)
 
 
 def claims(study: Study, found: Sequence[Result]) -> list[Claim]:

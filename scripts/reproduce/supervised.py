@@ -1,11 +1,10 @@
-"""Runs of `mtrl supervised`, a variant a row: commands, results, table, claims.
+"""Supervised runs, a variant a row: their sweep, results, table, claims.
 
 Axes: `R` seeds, `K` metrics.
 """
 
 import argparse
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,9 @@ import numpy as np
 
 from mtrl.report.table import NOTHING, Table
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, delta_m, mean_rank
-from scripts.jobs import Job, slug, unfinished
-from scripts.reproduce import page
+from scripts.reproduce import page, sweep
 from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.sweep import Changes, Runs, slug
 
 
 class Variant(NamedTuple):
@@ -25,34 +24,40 @@ class Variant(NamedTuple):
 
     label: str
     """As in the published table."""
-    changes: str
-    """Options of the command."""
+    changes: Changes
 
 
-SINGLE = "--method.name single_task"
+def method(label: str, name: str, **more: Any) -> Variant:
+    """A method, with hyper-parameters of its own."""
+    return Variant(label, {"method.name": name} | {f"method.{key}": value for key, value in more.items()})
+
+
+CLIPPED = {"optimizer.max_grad_norm": 1.0}
+NASH = Variant("Nash-MTL", {"method.name": "nash_mtl"} | CLIPPED)
+"""As published: its update is clipped."""
 NAVON = (
-    Variant("STL", SINGLE),
-    Variant("LS", "--method.name mean"),
-    Variant("SI", "--method.name scale_invariant"),
-    Variant("RLW", "--method.name random_loss_weighting"),
-    Variant("DWA", "--method.name dynamic_weight_average"),
-    Variant("UW", "--method.name uncertainty_weighting"),
-    Variant("MGDA", "--method.name mgda"),
-    Variant("PCGrad", "--method.name pcgrad"),
-    Variant("GradDrop", "--method.name grad_drop"),
-    Variant("CAGrad", "--method.name cagrad --method.c 0.4"),
-    Variant("IMTL-G", "--method.name imtl_g"),
-    Variant("Nash-MTL", "--method.name nash_mtl --optimizer.max_grad_norm 1.0"),
+    method("STL", "single_task"),
+    method("LS", "mean"),
+    method("SI", "scale_invariant"),
+    method("RLW", "random_loss_weighting"),
+    method("DWA", "dynamic_weight_average"),
+    method("UW", "uncertainty_weighting"),
+    method("MGDA", "mgda"),
+    method("PCGrad", "pcgrad"),
+    method("GradDrop", "grad_drop"),
+    method("CAGrad", "cagrad", c=0.4),
+    method("IMTL-G", "imtl_g"),
+    NASH,
 )
-"""Rows of Navon et al.'s supervised tables; their update is clipped to norm 1."""
+"""Rows of Navon et al.'s supervised tables."""
 SENER = (
-    Variant("Single task", SINGLE),
-    Variant("Uniform", "--method.name mean"),
-    Variant("Uncertainty weighting", "--method.name uncertainty_weighting"),
-    Variant("GradNorm", "--method.name grad_norm"),
-    Variant("MGDA", "--method.name mgda"),
-    Variant("MGDA-UB", "--method.name mgda --gradients features"),
-    Variant("Nash-MTL", "--method.name nash_mtl --optimizer.max_grad_norm 1.0"),
+    method("Single task", "single_task"),
+    method("Uniform", "mean"),
+    method("Uncertainty weighting", "uncertainty_weighting"),
+    method("GradNorm", "grad_norm"),
+    method("MGDA", "mgda"),
+    Variant("MGDA-UB", {"method.name": "mgda", "gradients": "features"}),
+    NASH,
 )
 """Rows of Sener and Koltun's, and Nash-MTL."""
 
@@ -71,8 +76,8 @@ class Study:
     """Columns, as published, and the metrics that each is the mean of."""
     baseline: str
     """The single-task variant."""
-    common: str = ""
-    """Options of all runs."""
+    common: Changes = field(default_factory=dict)
+    """Of all runs."""
     paper_epochs: int = 0
     """More or fewer are another size."""
     relative: bool = True
@@ -90,24 +95,18 @@ class Result(NamedTuple):
     evaluation: dict[str, Any]
 
 
-def jobs(study: Study, options: argparse.Namespace, data: Path | None) -> list[Job]:
-    """Seeds outermost, so that all variants are there early."""
-    return [job(study, variant, seed, options, data) for seed in options.seeds for variant in study.variants]
+def carry_out(study: Study, options: argparse.Namespace, data: Path | None) -> Runs:
+    """Trains what is not finished: all variants with every seed."""
+    common = dict(study.common) | ({} if data is None else {"data": str(data)})
+    variants = {variant.label: variant.changes for variant in study.variants}
+    path = sweep.write(study.name, f"supervised/{study.config}", variants, options, common)
+    return sweep.carry_out(path, options)
 
 
-def job(study: Study, variant: Variant, seed: int, options: argparse.Namespace, data: Path | None) -> Job:
-    """The command that trains a variant on a seed."""
-    runs = options.runs / study.name
-    words = ["mtrl", "supervised", f"configs/supervised/{study.config}.yaml", "--out", str(runs)]
-    words += ["--name", slug(variant.label), "--seeds", str(seed), "--threads", str(options.threads)]
-    words += ["--data", str(data)] if data is not None else []
-    words += [*shlex.split(study.common), *shlex.split(variant.changes), "--resume"]
-    return Job(f"{study.name}: {variant.label}, seed {seed}", tuple(words), run_folder(runs, variant, seed, ".txt"))
-
-
-def run_folder(runs: Path, variant: Variant, seed: int, end: str = "") -> Path:
+def run_folder(study: Study, options: argparse.Namespace, variant: Variant, seed: int) -> Path:
     """Where the run of a variant and a seed lies."""
-    return runs / slug(variant.label) / f"seed_{seed}{end}"
+    folder: Path = options.runs / study.name / slug(variant.label) / f"seed_{seed}"
+    return folder
 
 
 def results(study: Study, options: argparse.Namespace) -> list[Result]:
@@ -115,7 +114,7 @@ def results(study: Study, options: argparse.Namespace) -> list[Result]:
     found = []
     for variant in study.variants:
         for seed in options.seeds:
-            path = run_folder(options.runs / study.name, variant, seed) / "evaluation.json"
+            path = run_folder(study, options, variant, seed) / "evaluation.json"
             if path.exists():
                 evaluation = json.loads(path.read_text())
                 values = {row["name"]: row["value"] for row in evaluation["metrics"]}
@@ -210,7 +209,7 @@ def make_page(
     study: Study,
     found: Sequence[Result],
     claims: Sequence[Claim],
-    all_jobs: Sequence[Job],
+    runs: Sequence[Runs],
     options: argparse.Namespace,
     data: Path | None,
 ) -> Reproduction:
@@ -239,9 +238,10 @@ def make_page(
         claims=() if made_up else tuple(claims),
         reasons=tuple(reasons),
         records=tuple(_records(found, data)),
-        commands=tuple(page.shown(job.command, data) for job in all_jobs),
+        commands=tuple(one.command for one in runs),
         machine=page.machine(options.threads, hidden=data),
-        missing=unfinished(all_jobs),
+        sweeps={one.name: page.shown(one.file, data) for one in runs},
+        missing=tuple(run for one in runs for run in one.missing),
     )
 
 

@@ -20,11 +20,11 @@ from torch import Tensor
 from mtrl.aggregation import METHODS
 from mtrl.benchmarks.toy import STARTS, pareto_set, toy_losses
 from mtrl.runs import checkpoint
-from scripts.jobs import run_all, slug, unfinished
 from scripts.reproduce import page, plots, supervised
 from scripts.reproduce.options import parse, parser
 from scripts.reproduce.page import Claim, Reproduction, text_table
 from scripts.reproduce.supervised import Study, Variant
+from scripts.reproduce.sweep import Changes, Runs
 
 Draw = Callable[[Axes, Tensor, Tensor], None]
 UNABLE = ("krum", "trimmed_mean")
@@ -68,7 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.steps = 1000
     if options.steps < 1000 or options.steps % 1000:
         made.error(f"--steps needs to be a multiple of 1000, got {options.steps}")
-    scales = " ".join(f"{scale:g}" for scale in options.scales)
     study = Study(
         name="toy",
         title="Toy problem (Navon et al. 2022, figure 1)",
@@ -76,21 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         variants=[variant(name) for name in options.methods],
         columns={},
         baseline="",
-        common=f"--epochs {options.steps // 1000} --benchmark.scales {scales}",
+        common={"epochs": options.steps // 1000, "benchmark.scales": options.scales},
     )
-    jobs, out = supervised.jobs(study, options, None), options.out / "toy"
-    failed = run_all(jobs, options.jobs, options.threads)
+    runs, out = supervised.carry_out(study, options, None), options.out / "toy"
+    finished = {result.label for result in supervised.results(study, options)}
     found = {
-        result.label: read(options.runs / "toy" / slug(result.label) / "seed_0")
-        for result in supervised.results(study, options)
+        variant.label: read(supervised.run_folder(study, options, variant, options.seeds[0]))
+        for variant in study.variants
+        if variant.label in finished
     }
     if found:
         factors = [torch.tensor([scale, 1.0], dtype=torch.float64) for scale in options.scales]
         plots.save(picture(found, factors, draw_losses, "loss 2"), out / "plot.png", DPI)
         plots.save(picture(found, factors, draw_points, "x2"), out / "paths.png", DPI)
-        missing = unfinished(jobs)
-        page.write(make_page(found, options.steps, options.scales, [job.command for job in jobs], missing), out)
-    page.finish(failed, out)
+        page.write(make_page(found, options.steps, options.scales, runs), out)
+    page.finish(runs.status, out)
 
 
 def able() -> list[str]:
@@ -100,7 +99,8 @@ def able() -> list[str]:
 
 def variant(name: str) -> Variant:
     """Nash-MTL is published with its update clipped to norm 1."""
-    return Variant(name, f"--method.name {name}" + ("" if name == "nash_mtl" else " --optimizer.max_grad_norm null"))
+    changes: Changes = {} if name == "nash_mtl" else {"optimizer.max_grad_norm": None}
+    return Variant(name, {"method.name": name, **changes})
 
 
 def read(folder: Any) -> Descended:
@@ -110,9 +110,7 @@ def read(folder: Any) -> Descended:
     return Descended(path, evaluation["metrics"], evaluation["wall_s"] / 60)
 
 
-def make_page(
-    found: dict[str, Descended], steps: int, scales: Sequence[float], commands: Sequence[str], missing: tuple[str, ...]
-) -> Reproduction:
+def make_page(found: dict[str, Descended], steps: int, scales: Sequence[float], runs: Runs) -> Reproduction:
     """Table, claims and commands."""
     columns = tuple(f"loss 1 x {scale:g}" for scale in scales)
     rows = [(name, *(summary(ends(run, scale)) for scale in range(len(scales)))) for name, run in found.items()]
@@ -142,10 +140,11 @@ def make_page(
             }
             for name, run in found.items()
         ),
-        commands=tuple(commands),
+        commands=(runs.command,),
         machine=page.machine(1),
         pictures=("plot.png", "paths.png"),
-        missing=missing,
+        sweeps={runs.name: runs.file},
+        missing=runs.missing,
     )
 
 

@@ -38,6 +38,8 @@ def test_bash_completes_commands_options_and_values(capsys: pytest.CaptureFixtur
     assert completed(text, "evaluate", "--protocol", "") == ["modern", "legacy"]
     assert completed(text, "record", "runs/mt10", "--ca") == ["--camera"]
     assert completed(text, "sweep", "--dry") == ["--dry-run"]
+    assert completed(text, "sweep", "sweeps/mt10-m") == ["sweeps/mt10-methods"]
+    assert completed(text, "train", "sweeps/") == []
     assert completed(text, "completion", "nothing") == []
 
 

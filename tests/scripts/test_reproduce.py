@@ -3,7 +3,6 @@
 import argparse
 import csv
 import json
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtrl.agents.config import Config
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.benchmarks.qm9.files import read_folder
-from mtrl.cli.arguments import parse_arguments
+from mtrl.cli.sweep import read
 from mtrl.statistics import delta_m
-from scripts.reproduce import dense, mgda_ub_speed, mt10, multimnist, qm9, supervised
+from scripts.reproduce import dense, mgda_ub_speed, mt10, multimnist, qm9, supervised, sweep
 from scripts.reproduce.multimnist import STUDY, equal
 from scripts.reproduce.page import Claim, Reproduction, compare, text, text_table, write
 from scripts.reproduce.summary import main
+from scripts.reproduce.sweep import Runs
 from tests.benchmarks.benchmark_of import benchmark_of
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +41,7 @@ SMOKE = [
 
 def reproduce(script: str, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"scripts.reproduce.{script}", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200, cwd=ROOT, check=False)
 
 
 def rows_of(page: str) -> dict[str, list[str]]:
@@ -59,13 +58,16 @@ def test_a_tiny_version(command: str, folders: list[str], count: int, tmp_path: 
     done = reproduce(script, *words)
     assert done.returncode == 0, done.stderr + "".join(path.read_text() for path in runs.rglob("*.txt"))
     assert sorted(path.name for path in out.iterdir()) == sorted(folders)
-    logs = {path: path.stat().st_mtime_ns for path in runs.rglob("*.txt") if path.name.startswith(("seed", "tasks"))}
-    assert len([path for path in logs if path.with_name(f"{path.name}.done").exists()]) == count
+    found = [path for name in ("evaluation.json", "tasks_*.json") for path in runs.rglob(name)]
+    made = {path: path.stat().st_mtime_ns for path in found}
+    assert len(made) == count
     for folder in folders:
         kept = {path.name: path.read_bytes() for path in (out / folder).iterdir()}
         assert {"table.md", "table.csv", "rows.json", "commands.txt", "plot.png"} <= kept.keys()
         assert all(data[:8] == b"\x89PNG\r\n\x1a\n" for name, data in kept.items() if name.endswith(".png"))
         page = json.loads(kept["rows.json"])
+        assert {f"{name}.yaml" for name in page["sweeps"]} == {name for name in kept if name.endswith(".yaml")}
+        assert all(f"sweep {name}.yaml" in kept["commands.txt"].decode() for name in page["sweeps"])
         assert page["records"]
         assert not page["missing"]
         assert not page["claims"]
@@ -78,47 +80,47 @@ def test_a_tiny_version(command: str, folders: list[str], count: int, tmp_path: 
 
     again = reproduce(script, *words)
     assert again.returncode == 0, again.stderr
-    assert logs == {path: path.stat().st_mtime_ns for path in logs}  # nothing was trained again
+    assert made == {path: path.stat().st_mtime_ns for path in made}  # nothing was trained again
 
 
 def test_what_is_stopped_goes_on(tmp_path: Path) -> None:
     words = ["mean", "mgda", "--steps", "300000", "--jobs", "1", "--runs", tmp_path / "runs", "--out", tmp_path]
     command = [sys.executable, "-m", "scripts.reproduce.toy", *map(str, words)]
     run = tmp_path / "runs" / "toy" / "mean"
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 600
         while not list(run.glob("seed_0/checkpoints/*.pt")) and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert "the same command goes on" in errors
+    assert "2 trials are to be done. To go on: mtrl sweep " in out
     assert list(run.glob("seed_0/checkpoints/*.pt"))
-    assert not list(tmp_path.glob("runs/toy/*/*.done"))
+    assert not list(tmp_path.glob("runs/toy/*/*/evaluation.json"))
     assert not (tmp_path / "runs" / "toy" / "mgda").exists()  # no other run was started
 
 
-def test_every_published_method_is_run_and_every_command_is_valid() -> None:
+def test_every_published_method_is_run_and_every_run_is_valid(tmp_path: Path) -> None:
+    options = argparse.Namespace(seeds=[0], threads=1, runs=tmp_path)
     studies = [qm9.STUDY, multimnist.STUDY, *(table.study for table in dense.DENSE.values())]
     for study in studies:
         assert {row["method"] for row in published(study.name)} <= {variant.label for variant in study.variants}
         assert set(study.columns) <= set(published(study.name)[0])
-        for variant in study.variants:
-            words = [f"{ROOT}/configs/supervised/{study.config}.yaml", *shlex.split(variant.changes)]
-            config = parse_arguments(words, SupervisedConfig, "").config
+        variants = {variant.label: variant.changes for variant in study.variants}
+        _, trials = read(sweep.write(study.name, f"supervised/{study.config}", variants, options), tmp_path)
+        for label, trial in zip(variants, trials, strict=True):
+            config = trial.config
+            assert isinstance(config, SupervisedConfig)
             clipped = config.optimizer.max_grad_norm
-            assert (clipped == 1.0) == (variant.label == "Nash-MTL"), (study.name, variant.label)
+            assert (clipped == 1.0) == (label == "Nash-MTL"), (study.name, label)
             metrics = {metric.name for metric in benchmark_of(config).metrics}
             assert all(metrics.issuperset(names) for names in study.columns.values())
-            at_features = variant.label == "MGDA-UB" or (
-                study.name in ("nyuv2", "cityscapes2") and variant.label == "IMTL-G"
-            )
+            at_features = label == "MGDA-UB" or (study.name in ("nyuv2", "cityscapes2") and label == "IMTL-G")
             assert (config.gradients == "features") == at_features
-    assert len({supervised.slug(label) for label in mt10.VARIANTS}) == len(mt10.VARIANTS)
     assert {row["method"] for row in published("mt10")} <= set(mt10.VARIANTS)
-    for changes in mt10.VARIANTS.values():
-        for budget in mt10.BUDGETS.values():
-            parse_arguments([f"{ROOT}/{budget.config}", *shlex.split(budget.changes + " " + changes)], Config, "")
+    for name, budget in mt10.BUDGETS.items():
+        path = sweep.write(name, budget.config, mt10.VARIANTS, options, resources={"gpus": budget.gpus})
+        assert len(read(path, tmp_path)[1]) == len(mt10.VARIANTS)
 
 
 @pytest.mark.parametrize(("name", "within"), [("nyuv2", 0.17), ("cityscapes2", 0.11), ("qm9", 0.6)])
@@ -213,7 +215,7 @@ def test_a_whole_page_of_mt10_has_the_published_times_and_claims() -> None:
         for seed, of_seed in enumerate(of_seeds)
     ]
     options = argparse.Namespace(smoke=False, seeds=[0, 1, 2], jobs=4, threads=1, budget="cpu")
-    page = mt10.make_page(found, success, [], options, mt10.BUDGETS["cpu"])
+    page = mt10.make_page(found, success, Runs("mt10", 0, "", "", ()), options, mt10.BUDGETS["cpu"])
     assert [*page.tables[1].header] == ["method", "reach", "push"]
     assert ["Nash-MTL", "1.00", "0.70"] in [[*row] for row in page.tables[1].rows]
     rows = rows_of(text(page))

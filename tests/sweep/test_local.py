@@ -7,14 +7,17 @@ import signal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mtrl.cli.main import main
+from mtrl.runs.claim import attempts
 from mtrl.runs.policy_only import has_policy_only
 from tests.cli.running import until
 from tests.sweep.conftest import Start
 from tests.sweep.small_sweeps import (
     LONG,
     assert_equal_bits,
+    base,
     content,
     folder,
     holder,
@@ -133,6 +136,32 @@ def test_supervised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep(path, "--dry-run") == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if "seed_0" in line]
     assert [row.split("|")[2].strip() for row in rows] == ["finished", "finished"]
+
+
+def test_seeds_in_one_process(tmp_path: Path) -> None:
+    """As the ordinary command trains them, with the same two together."""
+    path = write_sweep(tmp_path, methods=["mean"], seeds=2, resources={"seeds_together": 2})
+    assert sweep(path, "--jobs", "1") == 0
+    words = ["--seeds", "0", "1", "--name", "mean", "--out", str(tmp_path / "alone"), "--training.seeds_at_once", "2"]
+    assert main(["train", str(tmp_path / "base.yaml"), "--method.name", "mean", *words]) == 0
+    for seed in (0, 1):
+        assert_equal_bits(folder(path, "mean", seed), tmp_path / "alone" / "mean" / f"seed_{seed}")
+        assert attempts(folder(path, "mean", seed)) == 1
+
+
+def test_tasks_without_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a limit of their own, as the evaluation's horizon is not given."""
+    tree = base(320) | {"env": {"tasks": ["Pendulum-v1"], "horizon": 20, "num_workers": 1}}
+    (tmp_path / "pendulum.yaml").write_text(yaml.safe_dump(tree | {"evaluation": {"episodes": 2}}))
+    path = write_sweep(tmp_path, base="pendulum.yaml", methods=["mean"], seeds=1)
+    assert sweep(path, "--jobs", "1") == 0
+    printed = capsys.readouterr().out
+    assert "return" in printed
+    assert "success" not in printed.replace(str(tmp_path), "").lower()
+    assert list((tmp_path / "runs" / "s" / "report").glob("*return*"))
+    assert sweep(path) == 0
+    assert "trials to do" not in capsys.readouterr().out
+    assert attempts(folder(path, "mean", 0)) == 1
 
 
 def test_a_folder_of_other_runs_is_refused_before_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from mtrl.agents.config import Config
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.main import main
+from mtrl.cli.sweep import read
+from mtrl.runs.configs import find
 from mtrl.sweep import Resources, read_sweep
 from mtrl.sweep.local import gpu_slots
 from tests.sweep.small_sweeps import write_sweep
@@ -41,6 +45,33 @@ def test_one_of_a_kind_is_not_named(tmp_path: Path, capsys: Output) -> None:
     assert dry(together, capsys) == ["mean/seed_0+1", "mean/seed_2"]
 
 
+def test_what_a_trial_takes_is_in_its_configuration(tmp_path: Path) -> None:
+    resources = {"cpus": 3, "seeds_together": 2}
+    path = write_sweep(tmp_path, changes={"agent.discount": 0.9, "steps": 640}, resources=resources)
+    file, found = read(path, tmp_path)
+    assert (file.resources.cpus, len(found)) == (3, 2)
+    for config in (trial.config for trial in found):
+        assert isinstance(config, Config)
+        assert (config.agent.discount, config.steps, config.device) == (0.9, 640, "cpu")
+        assert config.training.threads == 1  # the base says so
+        assert (config.seeds, config.training.seeds_at_once) == ((0, 1), 2)
+    (tmp_path / "toy.yaml").write_text("{benchmark: {name: toy}}")
+    _, (trial,) = read(write_sweep(tmp_path, base="toy.yaml", methods=[], seeds=1, resources={"cpus": 3}), tmp_path)
+    assert isinstance(trial.config, SupervisedConfig)
+    assert trial.config.threads == 3
+
+
+def test_those_that_come_with_mtrl() -> None:
+    """Each method of the comparison, and the recipe that they share."""
+    file, found = read(find("sweeps/mt10-methods"), Path("runs"))
+    methods = ["mean", "pcgrad", "cagrad", "mgda", "imtl_g", "famo", "nash_mtl", "nash_mtl"]
+    configs = [trial.config for trial in found]
+    assert [config.method.name for config in configs] == methods * 5
+    assert [config.method.update_every for config in configs[:8]] == [1] * 7 + [50]
+    assert {config.steps for config in configs if isinstance(config, Config)} == {800_000}
+    assert file.keep == "policy"
+
+
 def test_a_base_that_comes_with_mtrl(tmp_path: Path, capsys: Output) -> None:
     assert dry(write_sweep(tmp_path, base="mt10/quick", seeds=1), capsys) == ["mean/seed_0", "pcgrad/seed_0"]
     path = write_sweep(tmp_path, base="supervised/toy", methods=["mgda"], seeds=1)
@@ -50,7 +81,7 @@ def test_a_base_that_comes_with_mtrl(tmp_path: Path, capsys: Output) -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"seed": 3}, "seed: unknown key; there are name, base, methods"),
+        ({"seed": 3}, "seed: unknown key; there are name, base, changes, methods"),
         ({"seeds": 0}, "seeds must be greater than or equal to 1, got 0"),
         ({"seeds": [1, 1]}, "seeds must differ, got [1, 1]"),
         ({"base": "nowhere/at-all"}, "nowhere/at-all is neither a file nor a configuration that comes with mtrl"),

@@ -1,0 +1,60 @@
+"""The live table: what each trial has reached, in the words of its own kind of task."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from mtrl.benchmarks import SupervisedConfig
+from mtrl.cli import sweep_table
+from mtrl.cli.sweep_table import SweepTable
+from mtrl.runs.claim import claimed
+from mtrl.sweep import Trial
+from tests.runs.small_runs import TOY, small
+
+PER_TASK = {"success": {"a": 0.5}, "return": {"a": 1.0}}
+
+
+def shown(trial: Trial, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The table of one trial that runs, once its seeds have logged a line each."""
+    monkeypatch.setattr(sweep_table, "_READ_EVERY_S", 0.0)
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    table = SweepTable(console, "s", [trial], 0, 0)
+    table.begun(trial)
+    for folder, line in zip(trial.folders.values(), lines, strict=True):
+        with claimed(folder):
+            (folder / "metrics.jsonl").write_text(json.dumps({"kind": "train", **line}) + "\n")
+    table.look()
+    with console.capture() as capture:
+        console.print(table._shown())
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("means", "told"),
+    [
+        ([{"success_mean": 0.5}], "success 0.50"),
+        ([{"success_mean": 0.5}, {"success_mean": 0.7}], "success 0.60"),
+        ([{"success_mean": None}], "–"),
+        ([{"success_mean": 0.5, "return_mean": -1234.5}], "success 0.50, return -1,234.5"),
+        ([{"normalized_return_mean": 0.25}], "normalized return 0.25"),
+        ([{"return_mean": -1234.5}], "return -1,234.5"),
+    ],
+)
+def test_success_and_returns(
+    means: list[dict[str, Any]], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(small(out=str(tmp_path), seeds=tuple(range(len(means)))))
+    title, *_, header, row = shown(trial, [{"step": 80, **one} for one in means], monkeypatch)
+    assert title.startswith("s: 0 waiting, 1 running, ")
+    assert header.split() == ["running", "share", "so", "far"]
+    assert row.strip().split(maxsplit=2) == [trial.key, "25%", told]
+
+
+def test_a_supervised_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial(SupervisedConfig.model_validate(TOY | {"out": str(tmp_path), "name": "toy"}))
+    *_, row = shown(trial, [{"epoch": 1, "loss": {"a": 0.5, "b": 1.0}}], monkeypatch)
+    assert row.strip().split(maxsplit=2) == ["toy/seed_0", "50%", "loss 0.75"]
