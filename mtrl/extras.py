@@ -13,6 +13,8 @@ PACKAGES = {
     "envpool": "envpool",
     "huggingface_hub": "hub",
     "imageio_ffmpeg": "video",
+    **dict.fromkeys(("h5py", "minari"), "minari"),
+    **dict.fromkeys(("alembic", "mlflow", "sqlalchemy"), "mlflow"),
     "ray": "ray",
     "stable_baselines3": "baselines",
     "torch_geometric": "qm9",

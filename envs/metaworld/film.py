@@ -3,31 +3,14 @@
 Runs in a process of its own, whose MUJOCO_GL is set, and so imports neither torch nor the command.
 """
 
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import imageio_ffmpeg
 import numpy as np
 
 from mtrl.envs.metaworld.graphics import STEPS_PER_S
+from mtrl.envs.metaworld.recorded_episode import Episode, check_same
 from mtrl.envs.metaworld.rendering import replay, stock_environment
-
-_NOTHING = 1e-6  # between an observation and its replay, m
-
-
-class Episode(NamedTuple):
-    """What was done, and where its film goes."""
-
-    task: str
-    goal_index: int
-    goal: np.ndarray
-    """Goal vector, `[3 or 6]`."""
-    reward_version: Literal["v2", "v1"]
-    actions: np.ndarray
-    """`[H, 4]` float32."""
-    last_obs: np.ndarray
-    """`[39 or more]`: what the last action saw."""
-    path: Path
 
 
 class Film(NamedTuple):
@@ -69,7 +52,7 @@ def shoot(episode: Episode, camera: str, size: int, num_stills: int) -> Film:
             if step in still_steps:
                 stills.append((step, shot.picture))
             if step == steps - 1:
-                _check_same(episode, shot.obs)
+                check_same(episode, shot.obs)
             successes.append(shot.success)
             total += shot.reward
         writer.close()
@@ -84,13 +67,3 @@ def shoot(episode: Episode, camera: str, size: int, num_stills: int) -> Film:
 def _still_steps(steps: int, count: int) -> frozenset[int]:
     """Denser at the beginning, where most happens: solved tasks are solved early."""
     return frozenset((1 + (steps - 1) * np.linspace(0, 1, count) ** 2).round().astype(int).tolist())
-
-
-def _check_same(episode: Episode, obs: np.ndarray) -> None:
-    """Hand and objects are where the recorded policy saw them; goal and one-hot may have been hidden or added."""
-    difference = np.abs(obs[:18] - episode.last_obs[:18]).max()
-    if difference > _NOTHING:
-        raise RuntimeError(
-            f"the replay of {episode.task}, goal {episode.goal_index}, is another episode: "
-            f"observations differ by {difference:.1e}"
-        )

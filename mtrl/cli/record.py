@@ -1,11 +1,9 @@
-"""`mtrl record RUN [--seed K] [--episodes N] [--out DIR] [--size PX] [--camera NAME]`."""
+"""`mtrl record RUN [--seed K] [--episodes N] [--out DIR] [--size PX] [--camera NAME] [--minari]`."""
 
 import argparse
-import multiprocessing
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +13,12 @@ from rich.console import Console
 from mtrl import agents, envs
 from mtrl.agents import shipped
 from mtrl.agents.config import Config
+from mtrl.cli.minari_data import write_data
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
+from mtrl.cli.run_all import run_all
 from mtrl.cli.screen import print_plain, warn
 from mtrl.cli.tracking import track_films
-from mtrl.cores import available_cores
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.metaworld import graphics
 from mtrl.envs.metaworld.graphics import CAMERAS
@@ -30,7 +29,8 @@ from mtrl.runs.folder import load_config
 from mtrl.runs.reading import seed_folder
 
 if TYPE_CHECKING:  # imports mujoco, which must not happen before MUJOCO_GL is chosen
-    from mtrl.envs.metaworld.film import Episode, Film
+    from mtrl.envs.metaworld.film import Film
+    from mtrl.envs.metaworld.recorded_episode import Episode
 
 _SMALLEST, _LARGEST = 16, 2048
 _STILLS = 7
@@ -38,12 +38,13 @@ _SHEET = "contact_sheet.png"
 
 
 def run(words: list[str]) -> int:
-    """Write an MP4 for each task and episode of a run's newest checkpoint, and a page of stills of all."""
+    """Write an MP4 for each task and episode of a run's newest checkpoint, and a page of stills of all; or the data."""
     arguments = _parse(words)
-    _check_encoder()
+    _check_installed(arguments.minari)
     folder = seed_folder(shipped.at_hand(arguments.run), arguments.seed)
     _check_config(folder, arguments.episodes)
-    os.environ["MUJOCO_GL"] = _graphics()  # for the processes that draw
+    if not arguments.minari:
+        os.environ["MUJOCO_GL"] = _graphics()  # for the processes that draw
     console = Console()
     started = time.monotonic()
     with Progress(console, f"play {folder.name}") as progress:
@@ -54,17 +55,21 @@ def run(words: list[str]) -> int:
         recording = agents.record_episodes(
             folder, episodes=arguments.episodes, device=arguments.device, on_progress=on_progress
         )
-    out = arguments.out or folder / "videos" / f"step_{recording.step}"
+    default = folder / ("minari" if arguments.minari else "videos") / f"step_{recording.step}"
+    out = arguments.out or default
     episodes = _episodes(recording, out)
+    what = f"checkpoint of step {recording.step:,}, goals of seed {recording.goal_seed}"
+    if arguments.minari:
+        write_data(console, episodes, out, f"{folder.parent.name}/{folder.name}, {what}")
+        return 0
     _check_new([*(episode.path for episode in episodes), out / _SHEET])
     out.mkdir(parents=True, exist_ok=True)
     films = _shoot_all(console, episodes, arguments.camera, arguments.size)
 
     from mtrl.envs.metaworld.contact_sheet import contact_sheet_png, outcome
 
-    title = f"{folder}, checkpoint of step {recording.step:,}, goals of seed {recording.goal_seed}"
     with replacing(out / _SHEET) as file:
-        file.write(contact_sheet_png(films, title))
+        file.write(contact_sheet_png(films, f"{folder}, {what}"))
     for film, episode in zip(films, episodes, strict=True):
         print_plain(console, f"{episode.path}: {outcome(film)}, return {film.total_reward:,.0f}")
     print_plain(console, str(out / _SHEET))
@@ -84,6 +89,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write; videos/step_<n> in the seed's folder by default"
     )
+    parser.add_argument(
+        "--minari", action="store_true", help="data sets of Minari, one a task, in place of films; in minari/step_<n>"
+    )
     parser.add_argument("--size", type=int, default=480, metavar="PX", help="of a side, an even number; default 480")
     parser.add_argument("--camera", default=CAMERAS[0], metavar="NAME", help=f"{', '.join(CAMERAS)}; the first")
     parser.add_argument("--device", default="auto", help="of the policy: cpu, cuda, cuda:1 or auto (the default)")
@@ -97,8 +105,12 @@ def _parse(words: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def _check_encoder() -> None:
+def _check_installed(for_minari: bool) -> None:
     """Say it now, not after the episodes were played."""
+    if for_minari:
+        if missing := [name for name in ("minari", "h5py") if find_spec(name) is None]:
+            raise ModuleNotFoundError(f"mtrl record --minari needs {missing[0]}: {install('minari')}", name=missing[0])
+        return
     if find_spec("imageio_ffmpeg") is None:
         raise ModuleNotFoundError(f"mtrl record needs imageio-ffmpeg: {install('video')}", name="imageio_ffmpeg")
     import imageio_ffmpeg
@@ -126,7 +138,7 @@ def _check_config(folder: Path, episodes: int) -> None:
 
 
 def _episodes(recording: agents.Recording, out: Path) -> "list[Episode]":
-    from mtrl.envs.metaworld.film import Episode
+    from mtrl.envs.metaworld.recorded_episode import Episode
 
     return [
         Episode(
@@ -159,22 +171,7 @@ def _check_new(paths: Sequence[Path]) -> None:
 
 
 def _shoot_all(console: Console, episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
-    """All films, several at a time, in the order of the episodes."""
+    """All films, in the order of the episodes."""
     from mtrl.envs.metaworld.film import shoot
-    from mtrl.runs.child_process import follow_parent
 
-    # Fresh processes: none has torch's threads, and a graphics library is loaded once in each.
-    pool = ProcessPoolExecutor(
-        min(available_cores(), len(episodes)), multiprocessing.get_context("spawn"), follow_parent
-    )
-    started = time.monotonic()
-    try:
-        with Progress(console, "film") as progress:
-            waiting = [pool.submit(shoot, episode, camera, size, _STILLS) for episode in episodes]
-            for done, future in enumerate(as_completed(waiting), 1):
-                future.result()
-                share = done / len(waiting)
-                progress.update({"kind": "progress", "share": share, "wall_s": time.monotonic() - started})
-            return [future.result() for future in waiting]
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return run_all(console, "film", shoot, [(episode, camera, size, _STILLS) for episode in episodes])

@@ -32,12 +32,12 @@ def _as_a_path(text: str) -> str:
 PathText = Annotated[str, AfterValidator(_as_a_path)]
 """Without NUL bytes, line ends and what is no Unicode."""
 
-TrackerName = Literal["wandb", "tensorboard", "csv"]
+TrackerName = Literal["wandb", "tensorboard", "csv", "mlflow"]
 
 
 def _as_tracking(value: Any) -> Any:
     if not isinstance(value, bool) and value not in get_args(TrackerName):
-        raise PydanticCustomError("tracking", "Input should be true, false, wandb, tensorboard or csv")
+        raise PydanticCustomError("tracking", "Input should be true, false, wandb, tensorboard, csv or mlflow")
     return value
 
 
@@ -93,7 +93,7 @@ class RunConfig(Section):
     """`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where there is one."""
     track: Tracking = False
     """Also log to `wandb`, Weights & Biases, which `true` means, too (WANDB_MODE=offline works without an account), to
-    `tensorboard` or to `csv`, files in the run's folder."""
+    `tensorboard` or to `csv`, files in the run's folder, or to `mlflow`, a database in the folder of all runs."""
     method: MethodConfig = MethodConfig()
     """Gradient aggregation."""
 

@@ -159,8 +159,8 @@ def test_a_saved_configuration_is_a_valid_input(parse, name: str) -> None:
         # wrong types
         ("steps: many", "", "{path}: steps must be a valid integer, got 'many'"),
         ("steps: 1.5", "", "{path}: steps must be a valid integer, got 1.5"),
-        ("track: yes", "", "{path}: track must be true, false, wandb, tensorboard or csv, got 'yes'"),
-        ("track: 1", "", "{path}: track must be true, false, wandb, tensorboard or csv, got 1"),
+        ("track: yes", "", "{path}: track must be true, false, wandb, tensorboard, csv or mlflow, got 'yes'"),
+        ("track: 1", "", "{path}: track must be true, false, wandb, tensorboard, csv or mlflow, got 1"),
         ("agent: 3", "", "{path}: agent must be a section of keys, got 3"),
         ("agent: 3", "--agent.critic.width 3", "{path}: agent must be a section of keys, got 3"),
         ("env: {tasks: [1, 2]}", "", "{path}: env.tasks[0] must be a valid string, got 1"),

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from mtrl import envs
-from mtrl.agents import Config, Learner
+from mtrl.agents import Config, Learner, record_episodes
 from mtrl.cli.main import main
 from mtrl.envs.metaworld import graphics
 from mtrl.runs import checkpoint
@@ -119,7 +119,8 @@ def test_another_episode_is_noticed(drawing: str, tmp_path: Path) -> None:
     script = f"""
 import numpy as np
 from pathlib import Path
-from mtrl.envs.metaworld.film import Episode, shoot
+from mtrl.envs.metaworld.film import shoot
+from mtrl.envs.metaworld.recorded_episode import Episode
 path = Path({str(tmp_path)!r}) / "a.mp4"
 goal = np.array([0.0, 0.65, 0.02, 0.05, 0.85, 0.1])
 shoot(Episode("reach-v3", 3, goal, "v2", np.zeros((4, 4), np.float32), np.ones(39), path), "corner", 16, 2)
@@ -180,3 +181,46 @@ def test_what_is_missing_is_named(
     assert capsys.readouterr().err == (
         "mtrl record: error: mtrl record needs imageio-ffmpeg: pip install 'mtrl-torch[video]'\n"
     )
+
+
+def test_episodes_as_data_sets_of_minari(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    minari = pytest.importorskip("minari")
+    run = write_untrained_run(tmp_path, SEED)
+    assert main(["record", str(run), "--minari", "--episodes", "2", "--device", "cpu"]) == 0
+    *lines, root = capsys.readouterr().out.splitlines()
+    out = run / "minari" / "step_3000"
+    assert root == f"MINARI_DATASETS_PATH={out}"
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(out))
+    assert sorted(minari.list_local_datasets()) == [f"mtrl/{task}/policy-v0" for task in sorted(TASKS)]
+    recording = record_episodes(run, episodes=2, device="cpu")
+    for t, task in enumerate(TASKS):
+        data = minari.load_dataset(f"mtrl/{task}/policy-v0")
+        assert (data.total_episodes, data.total_steps) == (2, 2 * HORIZON)
+        for n, episode in enumerate(data.iterate_episodes()):
+            assert np.array_equal(episode.actions, recording.actions[t, n])
+            assert episode.observations.shape == (HORIZON + 1, envs.OBSERVATION_SIZE)
+            assert np.allclose(episode.observations[HORIZON - 1, :18], recording.last_obs[t, n, :18], atol=1e-6)
+            assert np.any(episode.observations[:, 36:39])  # the goal, which the policy did not see
+            assert episode.rewards.sum() == pytest.approx(recording.result.returns[t, n])
+            assert episode.truncations.tolist() == [False] * (HORIZON - 1) + [True]
+            assert not episode.terminations.any()
+            success = episode.infos["success"]
+            assert (success.any(), success[-1]) == (
+                recording.result.success_any[t, n],
+                recording.result.success_final[t, n],
+            )
+        mean = recording.result.returns[t].mean()
+        assert f"mtrl/{task}/policy-v0: 2 episodes, mean return {mean:,.0f}" in lines
+    assert main(["record", str(run), "--minari", "--device", "cpu"]) == 2
+    assert capsys.readouterr().err == f"mtrl record: error: {out} exists: --out chooses another folder\n"
+
+
+def test_minari_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mtrl.cli.record.find_spec", lambda name: None)
+    assert main(["record", str(write_untrained_run(tmp_path, 0)), "--minari"]) == 2
+    line = "mtrl record --minari needs minari: pip install 'mtrl-torch[minari]'"
+    assert capsys.readouterr().err == f"mtrl record: error: {line}\n"

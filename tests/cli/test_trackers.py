@@ -38,6 +38,19 @@ def in_tensorboard(folder: Path) -> Values:
     return found
 
 
+def in_mlflow(folder: Path) -> Values:
+    """As MLflow itself reads its database: of the one run of this folder that is not deleted."""
+    mlflow = pytest.importorskip("mlflow")
+    client = mlflow.MlflowClient(f"sqlite:///{folder.parents[1] / 'mlflow.db'}")
+    (experiment,) = [each for each in client.search_experiments() if each.name == "mtrl"]
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.seed = '{folder.name.removeprefix('seed_')}'")
+    assert run.info.run_name == f"{folder.parent.name}/{folder.name}"
+    history = [(each, client.get_metric_history(run.info.run_id, each)) for each in run.data.metrics]
+    found = {(metric.step, name): metric.value for name, metrics in history for metric in metrics}
+    assert len(found) == sum(len(metrics) for _, metrics in history)
+    return found
+
+
 def in_run(folder: Path) -> Values:
     found: Values = {}
     for line in (folder / "metrics.jsonl").read_text().splitlines():
@@ -75,19 +88,53 @@ def test_tensorboard_has_what_the_run_has(tmp_path: Path) -> None:
     assert yaml.safe_load((folder / "config.yaml").read_text())["track"] == "tensorboard"
 
 
-@pytest.mark.parametrize(("track", "read"), [("csv", in_csv), ("tensorboard", in_tensorboard)])
+def test_mlflow_has_what_the_runs_have_and_goes_on_with_them(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    words = f"--seeds 0 1 {EVERY} --track mlflow"
+    assert train_points(tmp_path, "a", words) == 0
+    finals = []
+    for folder in (tmp_path / "a" / f"seed_{seed}" for seed in (0, 1)):
+        finals.append(in_result(folder, 960))
+        assert in_mlflow(folder) == pytest.approx(in_run(folder) | finals[-1], nan_ok=True)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.get_run((tmp_path / "a" / "seed_1" / "mlflow_id").read_text())
+    assert (run.info.status, run.data.params["agent.actor.width"]) == ("FINISHED", "16")
+    assert run.data.tags.items() >= {("run", "a"), ("method", "mean"), ("seed", "1")}
+    assert train_points(tmp_path, "a", f"{words} --steps 1440 --resume") == 0
+    for folder, final in zip((tmp_path / "a" / f"seed_{seed}" for seed in (0, 1)), finals, strict=True):
+        assert in_mlflow(folder) == pytest.approx(in_run(folder) | final | in_result(folder, 1440), nan_ok=True)
+
+
+def test_mlflow_goes_on_where_its_database_is_gone_and_takes_every_name(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    folder = tmp_path / "a" / "seed_3"
+    folder.mkdir(parents=True)
+    for name in ("one", "two"):
+        config = Config(track="mlflow", out=str(tmp_path / name), name="a")
+        event = train(1000, None, 0.25)
+        event["success"] = {"Hopper-v5(healthy_reward=2.0)": 0.5}
+        with Tracker(config, 3, folder) as tracker:
+            tracker.update(start(3))
+            tracker.update(event)
+        there = tmp_path / name / "a" / "seed_3"
+        assert in_mlflow(there)[1000, "success/Hopper-v5_healthy_reward_2.0_"] == 0.5
+
+
+@pytest.mark.parametrize(("track", "read"), [("csv", in_csv), ("tensorboard", in_tensorboard), ("mlflow", in_mlflow)])
 def test_what_a_resumed_run_repeats_is_there_once(track: str, read: Any, tmp_path: Path) -> None:
-    if track == "tensorboard":
-        pytest.importorskip("tensorboard")
-    config = Config.model_validate({"track": track})
-    with Tracker(config, 3, tmp_path) as tracker:
+    if track != "csv":
+        pytest.importorskip(track)
+    config = Config.model_validate({"track": track, "out": str(tmp_path), "name": "a"})
+    folder = tmp_path / "a" / "seed_3"
+    folder.mkdir(parents=True)
+    with Tracker(config, 3, folder) as tracker:
         for event in (start(3), train(1000, None, 0.25), train(2000, 0.25, 0.25), evaluation(2000, 0.5, 0.75)):
             tracker.update(event)
-    with Tracker(config, 3, tmp_path) as tracker:
+    with Tracker(config, 3, folder) as tracker:
         tracker.update(start(3, resumed_at_step=1000))
         tracker.update(train(2000, 0.5, 0.5))
         tracker.finish(result(2000, 3, (0.5, 1.0), (0.25, 0.5)))
-    found = read(tmp_path)
+    found = read(folder)
     assert found[1000, "success/push-v3"] == 0.25
     assert (1000, "success/reach-v3") not in found  # it had no episode yet
     assert found[2000, "success/push-v3"] == 0.5
@@ -117,11 +164,15 @@ def test_a_supervised_run_is_tracked_alike(tmp_path: Path) -> None:
     assert any(name.startswith("final/") for _, name in found)
 
 
-def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if tensorboard were not installed
-    line = r"--track tensorboard needs tensorboard: pip install 'mtrl-torch\[track\]'"
-    with pytest.raises(UserError, match=line):
-        Tracker(Config(track="tensorboard"), 0, tmp_path)
+@pytest.mark.parametrize(
+    ("track", "module", "extra"), [("tensorboard", "torch.utils.tensorboard", "track"), ("mlflow", "alembic", "mlflow")]
+)
+def test_without_the_package_it_is_one_line(
+    track: Any, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    with pytest.raises(UserError, match=rf"--track {track} needs {track}: pip install 'mtrl-torch\[{extra}\]'"):
+        Tracker(Config(track=track), 0, tmp_path)
 
 
 @pytest.mark.parametrize("track", [False, True])

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from mtrl.cli.tracking.csv_file import CsvFile
 from mtrl.cli.tracking.destination import Destination
+from mtrl.cli.tracking.mlflow_runs import MLflow
 from mtrl.cli.tracking.tensorboard_files import TensorBoard
 from mtrl.cli.tracking.weights_and_biases import WeightsAndBiases
 from mtrl.protocols import LEGACY
@@ -18,6 +19,7 @@ _DESTINATIONS: dict[TrackerName, Callable[[RunConfig, int, Path], Destination]] 
     "wandb": WeightsAndBiases,
     "tensorboard": TensorBoard,
     "csv": CsvFile,
+    "mlflow": MLflow,
 }
 
 
