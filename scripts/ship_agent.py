@@ -57,6 +57,8 @@ def check(folder: Path, ours: Config) -> None:
         UserError: it was made with other settings, has not come to its end, or is not evaluated there.
     """
     config, step = load_config(folder, Config), int(newest(folder / "checkpoints").stem)
+    threads = config.training.threads  # decide how fast it was
+    ours = ours.model_copy(update={"training": ours.training.model_copy(update={"threads": threads})})
     if changes := differences(config, ours.of_seed(config.seeds[0])):
         raise UserError(f"{folder} was made with another config: {'; '.join(changes)}")
     if step < ours.steps:

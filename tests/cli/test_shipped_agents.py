@@ -11,6 +11,7 @@ import pytest
 from mtrl.agents import MultiTaskSAC, shipped
 from mtrl.agents.config import Config
 from mtrl.cli.main import main
+from mtrl.cli.policy_files import write_policy
 from mtrl.report import read_evaluation
 from mtrl.runs import configs
 from mtrl.runs.errors import UserError
@@ -36,7 +37,7 @@ def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the package's agents and configurations are; one stands in an empty folder beside them."""
     for name in ("trained", "configs/points", "here"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "configs/points/small.yaml").write_text(STEPS + POINTS)
+    (tmp_path / "configs/points/small.yaml").write_text(STEPS + POINTS.replace("threads: 1", "threads: 0"))
     for module in (shipped, ship_agent):
         monkeypatch.setattr(module, "FOLDER", tmp_path / "trained")
     monkeypatch.setattr(configs, "FOLDER", tmp_path / "configs")
@@ -135,7 +136,24 @@ def test_they_are_listed(filled: Path, run: Path, capsys: pytest.CaptureFixture[
     _, _, *rows = map(single_spaced, capsys.readouterr().out.splitlines())
     assert [row.split("|")[1:5] for row in rows] == [[f" {NAME} ", f" {seed} ", " mean ", " 960 "] for seed in "03"]
     mean = json.loads((run / "seed_3" / "evaluation.json").read_text())["mean"]
-    assert f"| {mean['success_any']:.2f} | {mean['success_final']:.2f} |" in rows[1]
+    assert f"| any-step {mean['success_any']:.2f}, final-step {mean['success_final']:.2f}, " in rows[1]
+
+
+def test_what_has_no_success_is_listed_and_told_by_its_returns(
+    ours: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = f"{tmp_path}/configs/points/small.yaml"
+    words = "--env.tasks Pendulum-v1 --out . --name pendulum --steps 400 --evaluation.episodes 1 --device cpu"
+    assert main(["train", config, *words.split()]) == 0
+    write_policy(Path("pendulum/seed_0"), ours / "points" / "pendulum" / "seed_0", "points/pendulum")
+    card = single_spaced((ours / "points" / "pendulum" / "seed_0" / "README.md").read_text())
+    record = json.loads(Path("pendulum/seed_0/evaluation.json").read_text())
+    (task,) = record["tasks"]
+    assert f"| Pendulum-v1 | {task['mean_return']:.1f} | 1 |" in card
+    assert "success" not in card
+    capsys.readouterr()
+    assert main(["agents"]) == 0
+    assert f"| return {task['mean_return']:.1f} |" in single_spaced(capsys.readouterr().out)
 
 
 def test_none_is_said_so(ours: Path, capsys: pytest.CaptureFixture[str]) -> None:
