@@ -12,5 +12,7 @@ mypy
 lint-imports
 # Neighbours share fixtures: each process takes a stretch of them, and helps another when it is through.
 python -m pytest --numprocesses auto --dist worksteal "$@"
+# A few of them again, with the lowest versions that pyproject.toml allows.
+if [[ $# -eq 0 ]]; then python -m scripts.lowest; fi
 # With Ray clusters, which give up on a busy machine.
 if [[ $# -eq 0 ]]; then exec python -m pytest -m alone; fi
