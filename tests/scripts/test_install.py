@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.install import LAYERS
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 VERSION = sys.version.split()[0]
@@ -104,7 +106,7 @@ def test_a_layer_is_installed_once_and_the_larger_adds_to_it(project: Path) -> N
 
     torch, rest = install(project, "all")[0]
     assert "torch==2.0.0" in torch
-    assert f"{project}[rl,supervised,envpool,track,video,export,reference,ray,docs,dev] |" in rest
+    assert f"{project}[{LAYERS['all']}] |" in rest
     assert install(project, "all") == ([], "")
     assert install(project, "train") == ([], "")
 
