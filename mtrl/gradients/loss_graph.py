@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
 from mtrl.gradients.average import Average
+from mtrl.gradients.compared import Compared, compared
 from mtrl.gradients.finite import Watch
-from mtrl.gradients.leaves import Leaf, TaskGradients
+from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.losses import Losses
 from mtrl.gradients.parameters import Trainable, check_whole, trained
 from mtrl.gradients.sample_passes import sample_passes
-from mtrl.gradients.shards import ShardedGradients, sharded
 from mtrl.gradients.shared_forward import task_passes, vector_jacobian
-from mtrl.gradients.size import by_task, power_of_two
+from mtrl.gradients.size import power_of_two
 from mtrl.gradients.torch_nodes import check_node
 from mtrl.gradients.walk import check_groups, has_sparse, leaves, reached
 
@@ -31,20 +31,18 @@ Gradients = Sequence[Tensor | None]
 
 
 class Collected(NamedTuple):
-    """Per-task gradients of a graph, where they are compared."""
+    """Per-task gradients of a graph, where they are compared; with ranks, this one's."""
 
-    gradients: TaskGradients | ShardedGradients
-    """The gradients divided by `unit`, task by task; with ranks, this one's part of them if the method reads none."""
+    gradients: TaskGradients
+    """The gradients divided by `unit`, task by task."""
     unit: Tensor
     """`[T]`, float64."""
-    gram: Tensor
-    """`[T, T]`, float64, of the gradients themselves."""
-    eps: float
-    """Its relative rounding."""
+    common: Tensor
+    """`[T]`, float64, about as large, and the same on every rank; `unit` without ranks or at features."""
     sparse: list[bool]
     """Whether autograd gives a sparse gradient of the shared tensor."""
     of_heads: Gradients
-    """Plain gradients of the heads, of the sum of the losses; with the factor that was asked for."""
+    """Plain gradients of the heads, of the sum of the losses; with the factor that was asked for, over all ranks."""
     sizes: Tensor
     """`[2, T]`, float64: not finite where a gradient of the task is not; first of what is the task's alone."""
 
@@ -75,20 +73,20 @@ class LossGraph:
         factor: Tensor,
         heads: Sequence[Tensor],
         retain_graph: bool,
-        parted: bool,
+        factored: bool,
         watch: bool,
     ) -> Collected:
-        """Per-task gradients, their Gram matrix, and the plain gradient of heads times `factor`.
+        """Per-task gradients, and the plain gradient of heads times `factor`.
 
         Args:
             chunk_size: see `loss_gradients`.
-            factor: on every loss.
+            factor: on every loss; the per-task gradients are without it.
             heads: of single tasks.
             retain_graph: whether the graph is needed again.
-            parted: whether the gradients may stay factors of products, or with ranks parts of them.
+            factored: whether the gradients may stay factors of products.
             watch: whether to see of which task a gradient is that is not finite.
         """
-        factored = parted and not self.features and self.average is None
+        factored = factored and not self.features and self.average is None
         passes = sample_passes(self.losses.roots, self.shared, heads, factor) if factored else None
         ahead = [head for head in heads if id(head) not in self.behind]
         behind = [head for head in heads if id(head) in self.behind]
@@ -105,45 +103,33 @@ class LossGraph:
                 factored=factored,
                 watch=watch,
             )
-        unit, sizes = passes.unit, torch.stack((passes.own_sizes, passes.unit))
+        unit = common = passes.unit
+        sizes = torch.stack((passes.own_sizes, passes.unit))
         self.mean([sizes])
         if self.average is not None and not self.features:
             # The ranks' gradients need one unit before they can be averaged.
-            unit = power_of_two(sizes[1], passes.formed)
-            for leaf in passes.formed:
-                leaf.mul_(by_task(passes.unit / unit, leaf))
-        gradients = self._averaged(passes.leaves, parted)
-        gram = gradients.gram()
-        eps = torch.finfo(gram.dtype).eps
-        unit = unit / factor
-        gram = gram.double() * unit * unit.unsqueeze(-1)
-        if self.average is not None and self.features:
-            # Each rank has rows of its own, whose losses count 1/size: the Gram matrices add up, divided by size^2.
-            self.mean([gram])
-            gram = gram / self.average.size
+            common = power_of_two(sizes[1], passes.formed)
+        gradients = TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)})
         of_ahead = iter(self.mean_of(passes.heads, ahead))
         rest = iter(of_behind)
         of_heads = [next(rest) if id(head) in self.behind else next(of_ahead) for head in heads]
-        return Collected(gradients, unit, gram, eps, passes.sparse, of_heads, sizes)
+        return Collected(gradients, unit / factor, common / factor, passes.sparse, of_heads, sizes)
 
-    def _averaged(self, leaves: Sequence[Leaf], parted: bool) -> TaskGradients | ShardedGradients:
-        if self.average is None or self.features:
-            return TaskGradients({str(i): leaf for i, leaf in enumerate(leaves)})
-        formed = {str(i): leaf for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)}
-        if parted:
-            return sharded(formed, self.average)
-        self.average([*formed.values()])
-        return TaskGradients(formed)
+    def compared(self, collected: Collected, parted: bool) -> Compared:
+        """What the collected gradients are beside each other, over all ranks; `parted`: see `compared`."""
+        gradients, unit, common = collected[:3]
+        if not self.features or self.average is None:
+            return compared(gradients, unit, common, self.average, parted)
+        # Each rank has rows of its own, whose losses count 1/size: the Gram matrices add up, divided by size^2.
+        own = compared(gradients, unit, common, None, parted)
+        self.mean([own.gram])
+        return own._replace(gram=own.gram / self.average.size)
 
     def of_shared(self, direction: Sequence[Tensor], sparse: Sequence[bool], retain_graph: bool) -> Gradients:
         """A direction, made of the collected gradients, at the shared parameters."""
-        direction = [like(x, at) for x, at in zip(direction, self.features or self.shared, strict=True)]
         if not self.features:
-            there = self.reached[: len(self.shared)]
-            return [
-                (x.to_sparse(1) if was_sparse and not x.is_sparse else x) if here else None
-                for x, was_sparse, here in zip(direction, sparse, there, strict=True)
-            ]
+            return at_parameters(direction, self.shared, sparse, self.reached)
+        direction = [like(x, at) for x, at in zip(direction, self.features, strict=True)]
         gradients = torch.autograd.grad(
             self.features, self.shared, direction, retain_graph=retain_graph, allow_unused=True
         )
@@ -283,6 +269,16 @@ def _features(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
         edge = get_gradient_edge(z)
         by_place[edge.node, edge.output_nr] = z
     return [*by_place.values()]
+
+
+def at_parameters(
+    direction: Sequence[Tensor], parameters: Sequence[Tensor], sparse: Sequence[bool], reached: Sequence[bool]
+) -> Gradients:
+    """A direction as gradients of parameters: None where no loss depends on one, sparse where autograd's are."""
+    return [
+        (x.to_sparse(1) if was_sparse and not x.is_sparse else x) if here else None
+        for x, was_sparse, here in zip(map(like, direction, parameters), sparse, reached, strict=False)
+    ]
 
 
 def like(x: Tensor, at: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,35 +13,25 @@ from mtrl.aggregation.method import AnyMethod
 from mtrl.gradients.average import Average
 from mtrl.gradients.loss_graph import LossGraph
 
+Made = TypeVar("Made")
 Plan = tuple[LossGraph, list[int], int]
 ENTRIES = 1024
 """Most entries of a parameter that are looked at to tell it from another."""
 
 
-def agreed(plan: Callable[[], Plan], method: AnyMethod, average: Average, check: bool) -> Plan:
+def agreed(plan: Callable[[], Plan], method: AnyMethod | None, average: Average, check: bool) -> Plan:
     """The plan of a step, in which a task or parameter is there if it is on any rank.
 
     Args:
         plan: makes this rank's.
-        method: of the step.
+        method: of the step; None: gradients are only collected.
         average: over the ranks.
         check: whether to compare the plans first.
 
     Raises:
         ValueError: on every rank, if the plans differ or one failed.
     """
-    failure: TypeError | ValueError | None = None
-    made: Plan | None = None
-    try:
-        made = plan()
-    except (TypeError, ValueError) as error:
-        failure = error
-    if check or failure is not None:
-        average.agree(_said(made, method) if made is not None else f"{type(failure).__name__}: {failure}")
-    if made is None:
-        assert failure is not None
-        raise failure
-    graph, rows, total = made
+    graph, rows, total = alike(plan, lambda made: _said(made, method), average, check)
     if check:
         _check_parameters(graph, average)
     tasks = len(graph.present)
@@ -48,12 +39,39 @@ def agreed(plan: Callable[[], Plan], method: AnyMethod, average: Average, check:
     return replace(graph, present=bits[:tasks], reached=bits[tasks:]), rows, total
 
 
-def _said(plan: Plan, method: AnyMethod) -> str:
+def alike(make: Callable[[], Made], said: Callable[[Made], str], average: Average, check: bool) -> Made:
+    """What this rank makes, if all ranks can make it and say the same of it.
+
+    Args:
+        make: may raise a TypeError or ValueError.
+        said: what is to be the same.
+        average: over the ranks.
+        check: whether to compare; a failure is told in any case.
+
+    Raises:
+        ValueError: on every rank, if one failed or they do not say the same.
+    """
+    failure: TypeError | ValueError | None = None
+    made: Made | None = None
+    try:
+        made = make()
+    except (TypeError, ValueError) as error:
+        failure = error
+    if check or failure is not None:
+        average.agree(said(made) if made is not None else f"{type(failure).__name__}: {failure}")
+    if made is None:
+        assert failure is not None
+        raise failure
+    return made
+
+
+def _said(plan: Plan, method: AnyMethod | None) -> str:
     graph, rows, total = plan
     shapes = [[(list(p.shape), str(p.dtype)) for p in parameters] for parameters in (graph.shared, graph.heads)]
-    count = method.held_for
+    count = None if method is None else method.held_for
+    step = "collect" if method is None else method
     return (
-        f"{method}, {len(rows)} losses at {rows} of {total}, {len(graph.features)} features, "
+        f"{step}, {len(rows)} losses at {rows} of {total}, {len(graph.features)} features, "
         f"weights kept for {None if count is None else int(count)} calls, shared {shapes[0]}, heads {shapes[1]}"
     )
 

@@ -19,6 +19,7 @@ from torch.nn.functional import pad
 
 from mtrl.gradients.average import Average
 from mtrl.gradients.leaves import ROW, TaskGradients
+from mtrl.gradients.size import by_task
 
 Kind = tuple[torch.dtype, torch.device]
 
@@ -58,17 +59,19 @@ class ShardedGradients:
         return direction
 
 
-def sharded(leaves: Mapping[str, Tensor], average: Average) -> ShardedGradients:
+def sharded(leaves: Mapping[str, Tensor], factors: Tensor, average: Average) -> ShardedGradients:
     """The averages over the ranks of every task's gradients.
 
     Args:
         leaves: `[T, *shape]`, by parameter name; of the same shapes, in the same order, on every rank.
+        factors: on this rank's gradients of each task, `[T]`.
         average: over the ranks.
     """
     shapes = {name: ((leaf.dtype, leaf.device), leaf.shape[1:]) for name, leaf in leaves.items()}
     parts: dict[Kind, Tensor] = {}
     for kind in dict.fromkeys(kind for kind, _ in shapes.values()):
         rows = torch.cat([leaf.flatten(1) for name, leaf in leaves.items() if shapes[name][0] == kind], 1)  # [T, P]
+        rows.mul_(by_task(factors, rows))
         length = math.ceil(rows.shape[1] / average.size)
         length = math.ceil(length / ROW) * ROW if length > ROW else length
         parts[kind] = average.scatter(pad(rows, (0, average.size * length - rows.shape[1])))

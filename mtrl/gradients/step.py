@@ -16,9 +16,8 @@ from torch.amp import GradScaler
 from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod, Method
 from mtrl.aggregation.method import check_finite, check_positive
 from mtrl.gradients.finite import Watch, check_gradients
-from mtrl.gradients.leaves import TaskGradients
-from mtrl.gradients.loss_graph import Collected, Gradients, LossGraph
-from mtrl.gradients.size import by_task, largest_entry, length
+from mtrl.gradients.loss_graph import Gradients, LossGraph
+from mtrl.gradients.size import largest_entry, length
 from mtrl.gradients.update_length import Scale, length_factor
 
 RESIDUAL = 1e-3
@@ -47,7 +46,7 @@ class Taken(NamedTuple):
     of_heads: Gradients
 
 
-class _Made(NamedTuple):
+class Made(NamedTuple):
     """Gradients with the scaler's factor, before their length is looked at."""
 
     weights: Tensor
@@ -72,17 +71,10 @@ def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor 
         ValueError: a loss or gradient is not finite, or a loss not positive though the method needs that, or the method
             was not solved.
     """
-    scaler = options.scaler if options.scaler is not None and options.scaler.is_enabled() else None
-    options = options._replace(check=options.check and scaler is None)
-    # Of one kind on all ranks, also on one without any task.
-    values = graph.losses.values.to(graph.shared[0].device, torch.float64, copy=True)
-    graph.mean([values])
-    if options.check:
-        check_finite(None, values)
+    values, factor, check = begun(graph, options.scaler, options.check)
+    options = options._replace(check=check)
+    if check:
         check_positive(method, values)
-    one = values.new_ones((), dtype=torch.float32)
-    # Through `scaler.scale`, which also makes the scaler ready for its `step`.
-    factor = one if scaler is None else scaler.scale(one)
     if held is not None:
         made = _weighted(graph, method, held, factor, options._replace(scale=None))
     elif isinstance(method, LossMethod):
@@ -91,12 +83,32 @@ def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor 
         made = _aggregated(graph, method, values, factor, options)
     if options.check:
         _check(graph, made)
-    return _lengthened(made, factor, options, fixed=held is not None)
+    # Weights that are reused have the scale `"mean"` of when they were found.
+    scale = None if held is not None and options.scale == "mean" else options.scale
+    return lengthened(made, factor, scale, options.max_norm)
+
+
+def begun(graph: LossGraph, scaler: GradScaler | None, check: bool) -> tuple[Tensor, Tensor, bool]:
+    """The losses' values, `[T]`, float64, over all ranks; the factor on the gradients; whether these are to be checked.
+
+    Raises:
+        ValueError: a loss is not finite.
+    """
+    scaler = scaler if scaler is not None and scaler.is_enabled() else None
+    check = check and scaler is None
+    # Of one kind on all ranks, also on one without any task.
+    values = graph.losses.values.to(graph.shared[0].device, torch.float64, copy=True)
+    graph.mean([values])
+    if check:
+        check_finite(None, values)
+    one = values.new_ones((), dtype=torch.float32)
+    # Through `scaler.scale`, which also makes the scaler ready for its `step`.
+    return values, one if scaler is None else scaler.scale(one), check
 
 
 def _weighted(
     graph: LossGraph, method: Method | CoordinateMethod, weights: Tensor, factor: Tensor, options: Options
-) -> _Made:
+) -> Made:
     """The gradients of weights that are known: a plain backward pass."""
     keep, watch = options.retain_graph, options.check
     mean = None
@@ -104,15 +116,15 @@ def _weighted(
         mean, _ = graph.weighted(torch.full_like(weights, 1 / len(weights)) * factor, graph.shared, True, False)
     if method.weighs_heads:
         both, watched = graph.weighted(weights * factor, [*graph.shared, *graph.heads], keep, watch)
-        return _Made(weights, both[: len(graph.shared)], both[len(graph.shared) :], mean, [watched])
+        return Made(weights, both[: len(graph.shared)], both[len(graph.shared) :], mean, [watched])
     of_heads, watched = graph.weighted(torch.ones_like(weights) * factor, graph.heads, True, watch)
     of_shared, more = graph.weighted(weights * factor, graph.shared, keep, watch)
-    return _Made(weights, of_shared, of_heads, mean, [watched, more])
+    return Made(weights, of_shared, of_heads, mean, [watched, more])
 
 
 def _aggregated(
     graph: LossGraph, method: Method | CoordinateMethod, values: Tensor, factor: Tensor, options: Options
-) -> _Made:
+) -> Made:
     """The gradients of weights that the method makes of per-task gradients, which are collected first."""
     later = options.retain_graph or method.weighs_heads
     heads = [] if method.weighs_heads else graph.heads
@@ -120,17 +132,18 @@ def _aggregated(
     collected = graph.collect(options.chunk_size, factor, heads, later_or_features, parted, options.check)
     if options.check:
         check_gradients(collected.sizes)
+    compared = graph.compared(collected, parted)
     mean = None
     if options.scale == "mean":
-        plain = collected.gradients.combine(collected.unit * factor / len(values))
-        mean = graph.of_shared([*plain.values()], collected.sparse, retain_graph=True)
+        plain = compared.combine(torch.full_like(values, 1 / len(values)) * factor)
+        mean = graph.of_shared(plain, collected.sparse, retain_graph=True)
     with certified(method, options.check):
-        weights, direction = _direction(collected, method, values, factor)
+        weights, direction = compared.direction(method, values, factor)
     of_shared = graph.of_shared(direction, collected.sparse, later)
     if not method.weighs_heads:
-        return _Made(weights, of_shared, collected.of_heads, mean, [])
+        return Made(weights, of_shared, collected.of_heads, mean, [])
     of_heads, watched = graph.weighted(weights * factor, graph.heads, options.retain_graph, options.check)
-    return _Made(weights, of_shared, of_heads, mean, [watched])
+    return Made(weights, of_shared, of_heads, mean, [watched])
 
 
 @contextmanager
@@ -148,42 +161,28 @@ def certified(method: Method | CoordinateMethod, check: bool) -> Iterator[None]:
         raise ValueError(f"{method} was not solved for these gradients: its residual is {now.item():.1e}")
 
 
-def _direction(
-    collected: Collected, method: Method | CoordinateMethod, values: Tensor, factor: Tensor
-) -> tuple[Tensor, Sequence[Tensor]]:
-    """Weights and what the method makes of the gradients, times the factor."""
-    gradients, unit = collected.gradients, collected.unit
-    if isinstance(method, GradientMethod):
-        assert isinstance(gradients, TaskGradients)
-        whole = {name: leaf.mul_(by_task(unit, leaf)) for name, leaf in gradients.whole().items()}
-        direction, weights = method.direction(TaskGradients(whole), values)
-        return weights, [x * factor for x in direction.values()]
-    weights = method(collected.gram, values.double(), collected.eps)
-    return weights, [*gradients.combine(weights * unit * factor).values()]
-
-
-def _lengthened(made: _Made, factor: Tensor, options: Options, fixed: bool) -> Taken:
+def lengthened(made: Made, factor: Tensor, scale: Scale, max_norm: float | None) -> Taken:
     """The step with the length that was asked for.
 
     Args:
         made: the gradients.
         factor: in them.
-        options: of the step.
-        fixed: whether the weights are those of an earlier step, with the scale `"mean"` of then.
+        scale: see `backward`.
+        max_norm: see there.
     """
-    weights, scale = made.weights, None if fixed and options.scale == "mean" else options.scale
-    if scale is None and options.max_norm is None:
+    weights = made.weights
+    if scale is None and max_norm is None:
         return Taken(weights, weights, made.of_shared, made.of_heads)
     now = length(made.of_shared) / factor
     wanted = length(made.mean) / factor if made.mean is not None else 1.0 if scale == "unit" else scale
     assert not isinstance(wanted, str)
-    whole = length_factor(now, wanted, options.max_norm)
+    whole = length_factor(now, wanted, max_norm)
     of_shared = [None if x is None else x * whole.to(x.device) for x in made.of_shared]
     kept = weights * length_factor(now, wanted, None)
     return Taken(weights * whole, kept, of_shared, made.of_heads)
 
 
-def _check(graph: LossGraph, made: _Made) -> None:
+def _check(graph: LossGraph, made: Made) -> None:
     """Raises ValueError if a gradient is not finite, naming the task if that is known."""
     like = torch.zeros((), dtype=torch.float64, device=graph.shared[0].device)
     size = largest_entry([*made.of_shared, *made.of_heads], like)

@@ -1,16 +1,22 @@
 """Gradients that are collected once: groups of parameters, parts of a batch, Gram matrices of some layers."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.testing import assert_close
 
-from mtrl.aggregation import MGDA, NashMTL, PCGrad, TrimmedMean
+from mtrl import backward
+from mtrl.aggregation import MGDA, ExcessMTL, NashMTL, PCGrad, TrimmedMean
+from mtrl.distributed import RankAverage
 from mtrl.gradients import collect
 from tests.existing import existing
 from tests.gradients.supervised import Counted, Model, T, flat
+from tests.ranks import run
 
 
 def parts(model):
@@ -120,3 +126,157 @@ def test_complex_and_sparse_parameters():
     gradient = existing(table.weight.grad)
     assert gradient.is_sparse
     assert_close(gradient.to_dense(), sum(w * row[1].to_dense() for w, row in zip(weights, rows, strict=True)))
+
+
+@pytest.mark.parametrize("scale", ["mean", "unit", 0.3])
+def test_a_groups_update_has_a_length(scale):
+    model = Model()
+    (first, J), _ = parts(model)
+    weights = collect(model.losses(), model.trunk).apply(MGDA(), first, scale=scale, max_norm=2)
+    length = J.mean(0).norm().item() if scale == "mean" else 1.0 if scale == "unit" else scale
+    assert_close(gradient(first).norm().item(), min(length, 2))
+    assert_close(gradient(first), weights @ J)
+
+
+def test_state_follows_the_names():
+    model, named, placed = Model(), ExcessMTL(), ExcessMTL()
+    for tasks, order in ((["a", "b", "c"], [0, 1, 2]), (["c", "a", "b"], [2, 0, 1])):
+        losses = model.losses()
+        weights = collect([losses[i] for i in order], model.trunk).apply(named, tasks=tasks)
+        assert_close(weights, collect(model.losses(), model.trunk).apply(placed)[order])
+
+
+def test_with_a_scaler_gradients_are_left_scaled():
+    """Of two parts of a batch, with a method for each group; the weights are those without."""
+    results = []
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=2.0**20)):
+        model = Model()
+        optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+        (first, _), (last, _) = parts(model)
+        found = []
+        for rows in (slice(0, 8), slice(8, 16)):
+            given = Model()
+            model.x, model.targets = given.x[rows], given.targets[:, rows]
+            found.append(collect([loss / 2 for loss in model.losses()], model.trunk, scaler=scaler))
+        collected = found[0] + found[1]
+        weights = collected.apply(NashMTL(), first), collected.apply(TrimmedMean(), last)
+        if scaler is not None:
+            scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+        results.append((weights[0], collected.gram(), *model.gradients()))
+    assert_close(*results)
+
+
+def test_an_overflow_is_a_skipped_step():
+    model, scaler = Model(), torch.amp.GradScaler("cpu", init_scale=2.0**20)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+    before = flat(model.parameters()).clone()
+    losses = model.losses()
+    collected = collect([losses[0] * torch.inf, *losses[1:]], model.trunk, scaler=scaler)
+    assert collected.apply(MGDA()).isnan().all()
+    scaler.step(optimizer)
+    scaler.update()
+    assert_close(flat(model.parameters()), before)
+    assert scaler.get_scale() < 2.0**20
+
+
+def collected_on_a_rank(rows: slice, average: RankAverage | None) -> dict[str, object]:
+    """Two parts of the rows, a method for each group: of the Gram matrix, the gradients, other Gram matrices."""
+    results: dict[str, object] = {}
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=2.0**16)):
+        model = Model()
+        (first, _), (last, _) = parts(model)
+        x, targets = model.x[rows].chunk(2), model.targets[:, rows].chunk(2, 1)
+        found = []
+        for model.x, model.targets in zip(x, targets, strict=True):
+            losses = [loss / 2 for loss in model.losses()]
+            found.append(collect(losses, model.trunk, heads=model.heads, average=average, scaler=scaler))
+        collected = found[0] + found[1]
+        weights = [
+            collected.apply(NashMTL(), first, scale="mean"),
+            collected.apply(TrimmedMean(), last),
+            collected.apply(MGDA(), last, compared_at=first),
+        ]
+        results[f"{scaler is None}"] = weights, collected.gram(last), model.gradients()
+    return results
+
+
+def on_a_rank(number: int) -> dict[str, object]:
+    return collected_on_a_rank(slice(8 * number, 8 * number + 8), RankAverage())
+
+
+def said(number: int) -> dict[str, object]:
+    """What ranks that do not do the same are told."""
+
+    def message(call: Callable[[], object]) -> str:
+        try:
+            call()
+        except (TypeError, ValueError) as error:
+            return str(error)
+        return "nothing"
+
+    model, average = Model(), RankAverage()
+    losses = model.losses()
+    losses[1] = losses[1] * (torch.nan if number else 1)
+    some: list[Any] = [None if number else losses[0], *model.losses()[1:]]
+    collected = collect(model.losses(), model.trunk, heads=model.heads, average=average)
+    other = model.trunk[3] if number else model.trunk[0]
+    return {
+        "other methods": message(lambda: collected.apply(NashMTL() if number else MGDA())),
+        "other groups": message(lambda: collected.apply(MGDA(), other)),
+        "one mistaken": message(lambda: collected.apply(MGDA(), model.heads if number else None)),
+        "absent": message(lambda: collect(some, model.trunk, heads=model.heads, average=average)),
+        "a nan": message(lambda: collect(losses, model.trunk, heads=model.heads, average=average)),
+        "gradients": [p.grad for p in model.trunk.parameters()],
+    }
+
+
+needs_ranks = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
+
+
+@needs_ranks
+def test_two_ranks_apply_what_one_process_does(tmp_path: Path) -> None:
+    expected = collected_on_a_rank(slice(0, 16), None)
+    for results in run(on_a_rank, tmp_path):
+        assert_close(results, expected, equal_nan=True)
+
+
+@needs_ranks
+def test_what_ranks_disagree_in_is_an_error_on_each(tmp_path: Path) -> None:
+    parts = {
+        "other methods": "rank 1: NashMTL(solver='newton') for the shared parameters ['0', '1', '2', '3']",
+        "other groups": "['0', '1'], compared at ['0', '1']; rank 1: ",
+        "one mistaken": "ValueError: group needs shared parameters that were collected, got 6 others",
+        "absent": "ValueError: collect needs a loss of every task",
+        "a nan": "the loss of task 1 is not finite: nan",
+    }
+    for number, messages in enumerate(run(said, tmp_path)):
+        assert messages.pop("gradients") == [None] * 4, number
+        assert messages.keys() == parts.keys()
+        for name, part in parts.items():
+            own = name == "one mistaken" and number == 1
+            assert (part.removeprefix("ValueError: ") if own else part) in messages[name], name
+
+
+@needs_ranks
+def test_backward_does_the_same(tmp_path: Path) -> None:
+    for results in run(both_ways, tmp_path):
+        assert_close(results["collect"], results["backward"], rtol=0, atol=0, equal_nan=True)
+
+
+def both_ways(number: int) -> dict[str, object]:
+    results: dict[str, object] = {}
+    for way in ("collect", "backward"):
+        found = []
+        for method in (NashMTL(), TrimmedMean()):
+            model = Model()
+            rows = slice(8 * number, 8 * number + 8)
+            model.x, model.targets = model.x[rows], model.targets[:, rows]
+            losses, trunk, heads, average = model.losses(), model.trunk, model.heads, RankAverage()
+            if way == "collect":
+                weights = collect(losses, trunk, heads=heads, average=average).apply(method)
+            else:
+                weights = backward(losses, method, trunk, heads=heads, average=average)
+            found.append((weights, *model.gradients()))
+        results[way] = found
+    return results
