@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from mtrl.report import Report, evaluation_rows, markdown, parse_evaluation
+from mtrl.report import evaluation_rows, markdown, parse_evaluation
 from mtrl.report.success_table import caption
 from mtrl.runs.reading import Record
+
+if TYPE_CHECKING:
+    from mtrl.report import Report
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -48,7 +52,7 @@ def show_evaluation(console: Console, folder: Path, record: Record) -> None:
     show_table(console, title, evaluation_rows(result), caption(result.protocol, result.simulator))
 
 
-def show_report(console: Console, report: Report) -> None:
+def show_report(console: Console, report: "Report") -> None:
     """The table of a report, and where it is."""
     if report.table is None:
         print_plain(console, "No run has an evaluation yet.")

@@ -1,10 +1,14 @@
 """Runs in; one page, with its tables and plots as files, out."""
 
-from mtrl.report.contents import Shown
+from typing import TYPE_CHECKING, Any
+
 from mtrl.report.success_runs import Evaluation, parse_evaluation, read_evaluation
 from mtrl.report.success_table import caption, evaluation_rows
 from mtrl.report.table import markdown
-from mtrl.report.write import Report, write_report
+
+if TYPE_CHECKING:
+    from mtrl.report.contents import Shown
+    from mtrl.report.write import Report, write_report
 
 __all__ = [
     "Evaluation",
@@ -17,3 +21,16 @@ __all__ = [
     "read_evaluation",
     "write_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # On demand: who reads runs and prints tables does not wait for matplotlib and torch.
+    if name in ("Report", "Shown", "write_report"):
+        from mtrl.report import write
+
+        return getattr(write, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

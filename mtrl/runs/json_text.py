@@ -8,7 +8,10 @@ from typing import Any
 LARGEST = 2**53
 """Whole numbers above are not told apart by a float."""
 _DEEPEST = 12
-_SUSPICIOUS = re.compile(rb"\d{17}|[eE]\+?\d{3}")  # an integer of so many digits, an exponent of three
+_OTHERS = bytes(set(range(256)) - set(b"0123456789.eE+"))
+_SHAPE = bytes.maketrans(b"123456789E" + _OTHERS, b"000000000e" + b" " * len(_OTHERS))
+"""Digits become zeros, and what no number has becomes spaces: quick to search in."""
+_HIGH, _LONG = re.compile(rb"e\+?000"), 200 * b"0"  # an exponent of three digits, so many digits in a row
 
 
 def parse_json(text: bytes) -> Any:
@@ -18,10 +21,11 @@ def parse_json(text: bytes) -> Any:
         ValueError: it is not UTF-8 or not JSON, a number is NaN, infinite or too large, or it is nested too deep; why,
             in a few words.
     """
-    odd = bool(_SUSPICIOUS.search(text))  # else the parser needs not ask for every number
+    shape = text.translate(_SHAPE)
+    may_overflow = _LONG in shape or _HIGH.search(shape)  # else the parser needs not ask for every number
+    parse_float = _float if may_overflow else None
     try:
-        numbers: dict[str, Any] = {"parse_int": _int, "parse_float": _float} if odd else {}
-        value = json.loads(text.decode("utf-8"), parse_constant=_no_number, **numbers)
+        value = json.loads(text.decode("utf-8"), parse_constant=_no_number, parse_int=_int, parse_float=parse_float)
     except UnicodeDecodeError as error:
         raise ValueError("not UTF-8") from error
     except json.JSONDecodeError as error:
@@ -34,7 +38,7 @@ def parse_json(text: bytes) -> Any:
 
 
 def _int(digits: str) -> int:
-    if len(digits) > 16 and (len(digits) > 20 or abs(int(digits)) > LARGEST):
+    if len(digits) > 15 and (len(digits) > 20 or abs(int(digits)) > LARGEST):
         raise ValueError(f"a number of {len(digits):,} digits")
     return int(digits)
 
@@ -55,8 +59,8 @@ def _check_depth(value: Any) -> None:
         level = [
             inner
             for each in level
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
+            for inner in (each.values() if type(each) is dict else each)
+            if type(inner) is dict or type(inner) is list
         ]
         if not level:
             return

@@ -24,7 +24,7 @@ class Line(NamedTuple):
     event: Logged
 
 
-def read_lines(path: Path, warn: Warn) -> list[Line]:
+def read_lines(path: Path, warn: Warn, last: int | None = None) -> list[Line]:
     """The lines that are whole, in themselves and beside the others.
 
     Steps (epochs) of a kind of line must increase, and name the tasks that the run names: of the lines of a kind that
@@ -33,6 +33,7 @@ def read_lines(path: Path, warn: Warn) -> list[Line]:
     Args:
         path: of the file.
         warn: is given a line for each of the first few that are left out, with number and reason, and their count.
+        last: how many lines at the end are read, beside the first, which names the tasks; all by default.
 
     Raises:
         OSError: it cannot be read.
@@ -40,9 +41,8 @@ def read_lines(path: Path, warn: Warn) -> list[Line]:
     """
     bad: dict[int, str] = {}
     lines: list[Line] = []
-    for number, text in enumerate(read_regular(path, _MOST_BYTES).split(b"\n"), 1):
-        if not text.strip():
-            continue
+    texts = [(k, text) for k, text in enumerate(read_regular(path, _MOST_BYTES).split(b"\n"), 1) if text.strip()]
+    for number, text in texts if last is None else texts[:1] + texts[1:][-last:]:
         try:
             lines.append(Line(number, text, check_event(parse_json(text))))
         except ValueError as error:
@@ -55,10 +55,10 @@ def read_lines(path: Path, warn: Warn) -> list[Line]:
     return lines
 
 
-def read_events(path: Path, warn: Warn = lambda line: None) -> list[Logged]:
-    """The events of the lines that are whole; none if there is no file, or none that can be read."""
+def read_events(path: Path, warn: Warn = lambda line: None, last: int | None = None) -> list[Logged]:
+    """The events of the lines that `read_lines` finds whole; none if there is no file, or none that can be read."""
     try:
-        return [line.event for line in read_lines(path, warn)]
+        return [line.event for line in read_lines(path, warn, last)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -17,6 +17,7 @@ from mtrl.runs.reading import Record, Warn, find_runs, read_config, read_evaluat
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
 _SHOWN_METRICS, _SHOWN_LENGTH = 3, 60
+_LAST_LINES, _RATE_LINES = 16, 5  # of a log that tell where a run stands, and of training that tell its rate
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,17 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
 
     Args:
         folder: of the seed.
-        warn: is given a line for what could not be read of its log.
+        warn: is given a line for what could not be read of the last lines of its log.
 
     Raises:
         UserError: its configuration cannot be read.
     """
     config = read_config(folder)
     metrics = folder / "metrics.jsonl"
-    events = read_events(metrics, warn)
-    train = [event for event in events if event["kind"] == "train"]
     try:
         name, seed, is_supervised = config["name"], config["seeds"][0], "benchmark" in config
+        events = _last_events(metrics, is_supervised, warn)
+        train = [event for event in events if event["kind"] == "train"]
         budget = int(config["epochs" if is_supervised else "steps"])
         done = int(train[-1]["epoch" if is_supervised else "step"]) if train else 0
         evaluations = _evaluations(folder, done, is_supervised)
@@ -95,7 +96,7 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
         is_over = done >= budget or (is_supervised and bool(evaluations))
         return RunState(
             name=f"{name}/seed_{seed}",
-            state=_state(folder, is_over, age_s, train),
+            state=_state(folder, is_over, age_s),
             done=done,
             budget=budget,
             unit="epochs" if is_supervised else "steps",
@@ -108,15 +109,31 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
         raise UserError(f"{folder} is not as a run writes it: {error!r}"[:200]) from error
 
 
-def _state(folder: Path, is_over: bool, age_s: float | None, train: list[Train]) -> str:
+def _last_events(metrics: Path, is_supervised: bool, warn: Warn) -> list[Logged]:
+    """The events of the last lines of a log; of all its lines where these do not tell what a state consists of."""
+    told: list[str] = []
+    for last in (_LAST_LINES, None):
+        told.clear()
+        events = read_events(metrics, told.append, last)
+        train = [event for event in events if event["kind"] == "train"]
+        if (len(train) >= _RATE_LINES and _tests(events)) if is_supervised else train:
+            break
+    for line in told:
+        warn(line)
+    return events
+
+
+def _state(folder: Path, is_over: bool, age_s: float | None) -> str:
     held = is_locked(folder)
     if held:
         return RUNNING
     if is_over:
         return FINISHED
+    if held is False or age_s is None:
+        return INTERRUPTED
+    train = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "train"]
     between_s = (train[-1]["wall_s"] - train[0]["wall_s"]) / (len(train) - 1) if len(train) > 1 else 0.0
-    is_fresh = age_s is not None and age_s < max(_FRESH_S, _FRESH_LINES * between_s)
-    return RUNNING if held is None and is_fresh else INTERRUPTED
+    return RUNNING if age_s < max(_FRESH_S, _FRESH_LINES * between_s) else INTERRUPTED
 
 
 def _success(events: list[Logged]) -> str:
@@ -145,7 +162,7 @@ def _score(record: Record) -> str:
 
 def _metrics(events: list[Logged]) -> str:
     """The metrics of the last evaluated epoch; before the first, the losses."""
-    tests = [event["metrics"] for event in events if event["kind"] == "evaluation" and event["split"] == "test"]
+    tests = _tests(events)
     losses = [event["loss"] for event in events if event["kind"] == "train"]
     known = [f"{name} {value:.4g}" for name, value in (tests or losses or [{}])[-1].items() if value is not None]
     count = 1 if len(", ".join(known[:_SHOWN_METRICS])) > _SHOWN_LENGTH else _SHOWN_METRICS
@@ -153,10 +170,14 @@ def _metrics(events: list[Logged]) -> str:
     return ("" if tests or not known else "loss ") + ", ".join(known[:count]) + more
 
 
+def _tests(events: list[Logged]) -> list[dict[str, float]]:
+    return [event["metrics"] for event in events if event["kind"] == "evaluation" and event["split"] == "test"]
+
+
 def _epochs_per_s(train: list[Train]) -> float | None:
     if len(train) < 2:
         return None
-    first, last = train[-min(5, len(train))], train[-1]
+    first, last = train[-min(_RATE_LINES, len(train))], train[-1]
     elapsed = float(last["wall_s"] - first["wall_s"])
     return (last["epoch"] - first["epoch"]) / elapsed if elapsed > 0 else None
 

@@ -3,12 +3,16 @@
 PyYAML alone reads `3e-4` as text, `yes` as true, takes the last of two equal keys and follows `&a [*a]` without end.
 """
 
+import contextlib
 import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import read_regular
@@ -22,9 +26,11 @@ _SCALARS = {
     "float": r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf)|\.(nan|NaN)",
     "null": r"~|null|Null|NULL|",
 }
+_PLAIN = re.compile(r"[-\w .,:+/\[\]{}'\"#\n]*", re.ASCII)
+"""What configurations of runs are made of; of other signs, C and Python do not always make the same."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Values(SafeConstructor, Resolver):
     """YAML 1.2's core types; keys are unique."""
 
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012  # PyYAML's own name; without its 1.1 entries
@@ -40,6 +46,20 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
+class _Loader(_Values, yaml.SafeLoader):
+    """Tells what is wrong with a text."""
+
+
+if yaml.__with_libyaml__:
+
+    class _QuickLoader(Composer, _Values, yaml.CSafeLoader):
+        """Scans in C, and composes in Python, whose recursion has an end; for what `_PLAIN` matches."""
+
+        def __init__(self, text: str) -> None:
+            yaml.CSafeLoader.__init__(self, text)
+            Composer.__init__(self)
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes texts that either version of YAML would read as something else: `1e5`, `yes`."""
 
@@ -52,9 +72,9 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 
 
 for _name, _pattern in _SCALARS.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), None)
+    _Values.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), None)
     _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), None)
-_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+_Values.add_constructor("tag:yaml.org,2002:int", _int)
 
 
 def parse_yaml(text: str) -> Any:
@@ -64,7 +84,7 @@ def parse_yaml(text: str) -> Any:
         ValueError: it is not YAML, or holds something else, too much, or itself; what and where, in a line.
     """
     try:
-        value = yaml.load(text, _Loader)
+        value = _load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -75,6 +95,13 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(str(error).splitlines()[0]) from error
     _check(value)
     return value
+
+
+def _load(text: str) -> Any:
+    if yaml.__with_libyaml__ and _PLAIN.fullmatch(text):
+        with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
+            return yaml.load(text, _QuickLoader)
+    return yaml.load(text, _Loader)
 
 
 def dump_yaml(tree: Any) -> str:

@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mtrl.cli.main import main
+from mtrl.runs import run_state
 from mtrl.runs.errors import UserError
 from mtrl.runs.lock import locked
 from mtrl.runs.run_state import read_state
@@ -107,6 +109,34 @@ def test_both_protocols_are_named_and_the_bias_is_told(tmp_path: Path) -> None:
     assert read_state(folder).evaluation == "modern 0.75 at step 2,000, legacy 1.00 (biased)"
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_of_a_long_log_the_last_lines_tell_what_all_tell(
+    held: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [start(0), *(train(1000 * k, 0.5, k / 118) for k in range(1, 60))]
+    agent = write_run(tmp_path, lines=lines, steps=100_000)
+    epochs = [{"kind": "train", "epoch": k, "wall_s": 2.0 * k, "loss": {"a": 1 / k}} for k in range(1, 60)]
+    tested = {"kind": "evaluation", "epoch": 9, "wall_s": 18.0, "split": "test", "metrics": {"accuracy": 0.5}}
+    toy = write_run(tmp_path, "toy", lines=[start(0), *epochs[:9], tested, *epochs[9:]], epochs=80, benchmark={})
+    for folder in (agent, toy):
+        (folder / "lock").touch() if held else age(folder)
+    seen = [replace(read_state(folder), age_s=0.0) for folder in (agent, toy)]
+    assert [state.so_far for state in seen] == ["success 0.50", "accuracy 0.5"]
+    assert [state.done for state in seen] == [59_000, 59]
+    monkeypatch.setattr(run_state, "_LAST_LINES", 1_000)
+    assert [replace(read_state(folder), age_s=0.0) for folder in (agent, toy)] == seen
+
+
+def test_a_damaged_line_among_the_last_is_named_with_its_number(tmp_path: Path) -> None:
+    lines = [start(0), *(train(1000 * k, 0.5, 0.5) for k in range(1, 60))]
+    metrics = write_run(tmp_path, lines=lines, steps=100_000) / "metrics.jsonl"
+    texts = metrics.read_text().splitlines()
+    metrics.write_text("\n".join([*texts[:-3], "{", *texts[-3:-1], '{"kind": "train"', ""]))
+    told: list[str] = []
+    assert read_state(metrics.parent, told.append).done == 58_000
+    assert [line.partition(" is left out")[0] for line in told] == [f"{metrics}: line {k}" for k in (58, 61)]
+
+
 def test_before_the_first_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_run(tmp_path, lines=[], steps=10_000)
     state = read_state(folder)
@@ -127,6 +157,17 @@ def test_a_damaged_run_is_left_out_in_one_line(tmp_path: Path, capsys: pytest.Ca
     assert rows(captured.out)["half/seed_0"][-1] == "evaluation.json cannot be read"
     with pytest.raises(UserError):
         read_state(bad)
+
+
+@pytest.mark.parametrize("command", ["status", "compare"])
+def test_it_waits_for_nothing_heavy(command: str, tmp_path: Path) -> None:
+    final = result(3000, 0, (1.0, 0.5), (0.5, 0.0))
+    words = [command, *(str(write_run(tmp_path, name, final=final)) for name in ("a", "b"))]
+    heavy = {"torch", "matplotlib", "scipy", "metaworld", "mujoco", "gymnasium", "pydantic"}
+    code = f"import sys; from mtrl.cli.main import main; main({words!r}); print({heavy!r} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert rows(done.stdout)
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 def test_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,11 @@
 """Any file and any option is a configuration or one line."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,9 +15,11 @@ from mtrl.agents.preflight import check, notes
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.options import Option, sections
+from mtrl.runs import yaml_file
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import load_config, save_config
 from mtrl.runs.section import RunConfig
+from mtrl.runs.yaml_file import parse_yaml
 from tests.fuzz.hostile import HOSTILE_TEXTS, damaged_bytes, damaged_tree, fuzz, numbers, one_line, trees
 from tests.runs.small_runs import small, toy
 
@@ -62,6 +66,27 @@ def test_files_of_other_values(folder: Path) -> None:
 
 
 @fuzz(150, 10_000)
+def test_texts_mean_the_same_with_and_without_the_parser_in_c(folder: Path) -> None:
+    pieces = "a|1|- |-\n|: |:|:\n|,|, |[|]|{|}|\n|\n  | |\"|'|#| #|---|\n---\n|...|1e5|a: b|\n- x|''|\t|!|?|> |&a|*a"
+    text = yaml.safe_dump(content(small())).encode()
+
+    def read(written: str) -> str:
+        try:
+            return repr(parse_yaml(written))
+        except ValueError as error:
+            return str(error)
+
+    @given(st.one_of(st.lists(st.sampled_from(pieces.split("|"))).map("".join), damaged_bytes(text).map(_text)))
+    def holds(written: str) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            quickly = read(written)
+            patched.setattr(yaml_file, "_PLAIN", re.compile("(?!)"))
+            assert quickly == read(written)
+
+    holds()
+
+
+@fuzz(150, 10_000)
 def test_options(folder: Path) -> None:
     @given(st.data(), st.sampled_from(KINDS), st.one_of(st.sampled_from(HOSTILE_TEXTS), numbers.map(str)))
     def holds(data: st.DataObject, kind: type[RunConfig], value: str) -> None:
@@ -92,6 +117,10 @@ def test_numbers_that_are_accepted_can_be_trained_or_are_refused_at_once(folder:
 @cache
 def options(kind: type[RunConfig]) -> tuple[Option, ...]:
     return tuple(option for section in sections(kind) for option in section.with_choices())
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _bytes(text: str) -> bytes:
