@@ -11,6 +11,7 @@ from mtrl.report.metric_report import metric_report
 from mtrl.report.metric_runs import is_supervised
 from mtrl.report.success_report import success_report
 from mtrl.runs.errors import UserError
+from mtrl.runs.folder import disk_errors
 from mtrl.runs.reading import Warn, find_runs
 
 
@@ -39,7 +40,7 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
         with_latex: each table is a file `.tex`, too, for booktabs.
 
     Raises:
-        UserError: there is no run to report, runs of both kinds are given, or `out` is a file.
+        UserError: there is no run to report, runs of both kinds are given, `out` is a file, or the disk takes no more.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"the report needs a folder, {out} is a file")
@@ -54,9 +55,10 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
     warnings: list[str] = []
     table, contents = make(folders, out, warnings, _noting(warnings, warn))
     contents = {name: content for name, content in contents.items() if with_latex or not name.endswith(LATEX)}
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        _replace(out / name, content)
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _replace(out / name, content)
     return Report(out, tuple(out / name for name in contents), table)
 
 
