@@ -3,37 +3,19 @@
 Axes: `S` replicas (seeds side by side), `T` tasks, `B` batch per task, `P` parameters.
 """
 
-from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
-
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import vmap
 
 from mtrl import aggregation
 from mtrl.agents.config import Config
+from mtrl.agents.direction import AnyMethod, Directions
 from mtrl.agents.metrics import ComponentMetrics, Conflict
-from mtrl.agents.networks import Layout, NetworkParameters
-from mtrl.aggregation import CoordinateMethod, LinearScalarization, LossMethod, Method
-from mtrl.gradients import TaskGradients, linear_task_gradients
+from mtrl.agents.networks import Layout
+from mtrl.aggregation import CoordinateMethod, LinearScalarization, LossMethod
 from mtrl.runs.loading import check_like
-
-Function = Callable[..., Any]
-
-
-class Direction(NamedTuple):
-    """The gradient that the optimizer is given for one step, and where it comes from."""
-
-    gradient: Tensor
-    """`[S, P]`: of the shared parameters the tasks' combined one, of those of a single task its own."""
-    losses: Tensor
-    """`[S, T]`"""
-    weights: Tensor
-    """`[S, T]`; NaN from a coordinate-wise rule."""
-    gram: Tensor | None
-    """`[S, T, T]`, of the tasks' gradients of the shared parameters; None where it was not needed."""
 
 
 class Step(NamedTuple):
@@ -49,12 +31,13 @@ class Component:
 
     Args:
         name: of the component.
-        loss: of one replica: `loss(tape, shared, own, frozen, *data) -> (losses [T], told [T])`; of `SoftActorCritic`.
-        layouts: of the parameters, and of each network that the loss reads and does not move.
+        loss: see `TaskDirections`.
+        layouts: likewise.
         vector: the parameters, `[S, P]`; moved in place.
         config: of the run.
         num_tasks: `T`.
-        compile: makes a faster version of a function; may return it as it is.
+        directions: makes what finds the directions, as `TaskDirections` does, from a loss, layouts, a method and the
+            norm that gradients are clipped to.
     """
 
     def __init__(
@@ -65,18 +48,17 @@ class Component:
         vector: Tensor,
         config: Config,
         num_tasks: int,
-        compile: Callable[[Function], Function],
+        directions: Callable[..., Directions],
     ) -> None:
         self.loss, self.layouts, self.vector = loss, tuple(layouts), vector
         self.method = _method(config, name).to(vector.device)
-        self.max_grad_norm = config.agent.max_grad_norm
+        self.directions = directions(loss, layouts, self.method, config.agent.max_grad_norm)
         self.update_every, self.conflict_every = config.method.update_every, config.training.conflict_every_updates
         self.parameters = self.layouts[0].views(vector)
         rate, decay = config.agent.learning_rate, config.agent.weight_decay
         self.optimizer = torch.optim.AdamW([vector], rate, weight_decay=decay, fused=True)
         self.last: Step | None = None
         self.conflict = Conflict.none(len(vector), num_tasks, vector.device)
-        self.compiled_direction, self.compiled_losses = compile(self.direction), compile(self.losses)
 
     def restore(self, conflict: Sequence[Tensor], last: Sequence[Any] | None) -> None:
         """Takes up what was measured before: the conflicts so far, and the last step, None if there was none.
@@ -107,7 +89,8 @@ class Component:
         unasked = measured and (not asks or isinstance(self.method, LossMethod | CoordinateMethod))
         # The first step gives the method's state its shapes: compiled before, all would be compiled twice. And a Gram
         # matrix for its own sake is rare, and another function to compile.
-        direction = self.direction if unasked or count == 0 else self.compiled_direction
+        directions = self.directions
+        direction = directions.direction if unasked or count == 0 else directions.compiled_direction
         found, told = direction(self.vector, frozen, data, weights, unasked)
         if measured and found.gram is not None:
             self.conflict = self.conflict.add(found.gram)
@@ -115,54 +98,10 @@ class Component:
         self.optimizer.step()
         self.vector.grad = None  # its memory is the next step's, still in the cache
         if asks and self.method.needs_update:
-            losses = self.compiled_losses if count else self.losses
+            losses = directions.compiled_losses if count else directions.losses
             self.method.update(losses(self.vector, frozen, data))
         self.last = Step(ComponentMetrics(found.losses, found.weights, self.conflict), told)
         return self.last
-
-    def direction(
-        self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], weights: Tensor | None, measure: bool
-    ) -> tuple[Direction, Tensor]:
-        """The direction of a step, and what the loss tells, `[S, T]`.
-
-        Args:
-            vector: the parameters, `[S, P]`.
-            frozen: see `step`.
-            data: see `step`.
-            weights: `[S, T]`, of an earlier step, to be used once more; None for new ones.
-            measure: give the Gram matrix even where nothing else needs it.
-        """
-        num_tasks, num_rows = data[-1].shape[1:3]
-
-        def of_one_replica(moved: NetworkParameters, *given: Any) -> Any:
-            gradients, *rest = linear_task_gradients(self.loss, *moved, *given, num_tasks=num_tasks, num_rows=num_rows)
-            return gradients.leaves, *rest
-
-        # Gradients of shared parameters [S, T, ...], or factors of them; of own ones [S, T, ...] or [S, 2, T, ...].
-        leaves, own, losses, told = vmap(of_one_replica)(*self._networks(vector, frozen, num_tasks), *data)
-        gradients, gram = TaskGradients(leaves, leading=1), None
-        if weights is None:
-            shared, weights, gram = gradients.aggregate(self.method, losses)
-        else:
-            shared = gradients.combine(weights)
-        if measure and gram is None:
-            gram = gradients.gram()
-        gradient = self.layouts[0].flatten(NetworkParameters(shared, own), leading=1)  # [S, P]
-        if self.max_grad_norm is not None:
-            norm = gradient.norm(dim=-1, keepdim=True)  # [S, 1]
-            gradient = gradient * (self.max_grad_norm / norm.clamp(min=1e-12)).clamp(max=1)
-        return Direction(gradient, losses, weights, gram), told
-
-    @torch.no_grad()
-    def losses(self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any]) -> Tensor:
-        """`[S, T]`; arguments as for `direction`."""
-        moved, fixed = self._networks(vector, frozen, data[-1].shape[1])
-
-        def of_one_replica(moved: NetworkParameters, *given: Any) -> Tensor:
-            return self.loss({}, *moved, *given)[0]
-
-        losses: Tensor = vmap(of_one_replica)(moved.of_tasks(data[-1].shape[1]), fixed, *data)
-        return losses
 
     def forget_conflicts(self) -> None:
         """Sums anew what is measured of the gradients' conflicts."""
@@ -175,14 +114,8 @@ class Component:
             return torch.zeros(len(self.vector), device=self.vector.device)
         return self.method.worst_residual.to(self.vector.device, copy=True).expand(len(self.vector))
 
-    def _networks(
-        self, vector: Tensor, frozen: Sequence[Tensor], num_tasks: int
-    ) -> tuple[NetworkParameters, list[NetworkParameters]]:
-        moved, *rest = (layout.views(flat) for layout, flat in zip(self.layouts, (vector, *frozen), strict=True))
-        return moved, [network.of_tasks(num_tasks) for network in rest]
 
-
-def _method(config: Config, name: str) -> Method | CoordinateMethod:
+def _method(config: Config, name: str) -> AnyMethod:
     """The component's method.
 
     It is the mean for one that is not to be aggregated, and for an actor under a method that needs positive losses, as

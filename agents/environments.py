@@ -13,13 +13,14 @@ _ANOTHER = 2**31
 """Turns a goal seed into another that nobody trains with."""
 
 
-def training_env(section: EnvConfig, seed: int, cores: int) -> envs.VectorEnv:
+def training_env(section: EnvConfig, seed: int, cores: int, peers: envs.Peers | None = None) -> envs.VectorEnv:
     """The environments that the run learns from.
 
     Args:
         section: of the run.
         seed: of the run.
         cores: that the simulators and the learner have together.
+        peers: that simulate together; None for this process alone.
 
     Raises:
         UserError: an option does not fit the backend.
@@ -32,11 +33,17 @@ def training_env(section: EnvConfig, seed: int, cores: int) -> envs.VectorEnv:
         horizon=section.horizon,
         goal_seed=section.goal_seed,
         num_workers=training_workers(section, cores),
+        peers=peers,
     )
 
 
 def evaluation_env(
-    config: Config, seed: int, episodes: int, num_workers: int = 0, unseen_goals: bool = False
+    config: Config,
+    seed: int,
+    episodes: int,
+    num_workers: int = 0,
+    unseen_goals: bool = False,
+    peers: envs.Peers | None = None,
 ) -> envs.VectorEnv:
     """An evaluation's: the run's tasks on the reference backend, observed and rewarded as the configuration says.
 
@@ -46,6 +53,7 @@ def evaluation_env(
         episodes: per task; goals are visited in turn, so 50 episodes see each of the benchmark's 50 once.
         num_workers: simulator processes; 0 chooses.
         unseen_goals: whether the goals are others than those of training.
+        peers: that simulate together; None for this process alone.
     """
     goal_seed = config.env.goal_seed if config.evaluation.goal_seed is None else config.evaluation.goal_seed
     if unseen_goals:
@@ -59,6 +67,7 @@ def evaluation_env(
         goal_seed=goal_seed,
         goal_order="cycle",
         num_workers=num_workers,
+        peers=peers,
     )
 
 
@@ -90,6 +99,7 @@ def _make(
     horizon: int | None,
     goal_seed: int | None,
     num_workers: int,
+    peers: envs.Peers | None,
     goal_order: str = "random",
 ) -> envs.VectorEnv:
     try:
@@ -106,6 +116,7 @@ def _make(
             one_hot=section.one_hot,
             reward_version=section.reward_version,
             num_workers=num_workers,
+            peers=peers,
         )
     except ValueError as error:
         raise UserError(str(error)) from error

@@ -9,12 +9,15 @@ from mtrl.agents.config import Config
 from mtrl.agents.interface import AnyLearner
 from mtrl.agents.learner import Learner
 from mtrl.agents.normalization import NormalizingLearner, normalized_numbers
+from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.single_task import SingleTaskLearner
 from mtrl.envs import TaskInfo
 from mtrl.extras import install
 
 
-def make_learner(config: Config, infos: Sequence[TaskInfo], device: torch.device, seeds: Sequence[int]) -> AnyLearner:
+def make_learner(
+    config: Config, infos: Sequence[TaskInfo], device: torch.device, seeds: Sequence[int], ranks: Ranks = ALONE
+) -> AnyLearner:
     """The learner that `agent.single_task` names, of observations that are normalised where they are to be.
 
     Args:
@@ -22,6 +25,7 @@ def make_learner(config: Config, infos: Sequence[TaskInfo], device: torch.device
         infos: of the tasks.
         device: of all tensors.
         seeds: of the replicas.
+        ranks: that learn together; see `check_ranks` in `mtrl.agents.preflight` for which learners can.
     """
     num_tasks = len(infos)
     observation_size = max(info.observation for info in infos) + config.env.one_hot * num_tasks
@@ -31,7 +35,7 @@ def make_learner(config: Config, infos: Sequence[TaskInfo], device: torch.device
     learner: AnyLearner
     match config.agent.single_task:
         case "none":
-            learner = Learner(*arguments, action_sizes)
+            learner = Learner(*arguments, action_sizes, ranks)
         case "ours":
             learner = SingleTaskLearner(*arguments, action_sizes)
         case "stable_baselines3":
@@ -40,7 +44,7 @@ def make_learner(config: Config, infos: Sequence[TaskInfo], device: torch.device
 
             learner = StableBaselines3Learner(*arguments, action_sizes, _observed(config, infos))
     numbers = normalized_numbers(config.env, infos, observation_size)
-    return NormalizingLearner(learner, numbers, len(seeds)) if numbers.any() else learner
+    return NormalizingLearner(learner, numbers, len(seeds), ranks) if numbers.any() else learner
 
 
 def _observed(config: Config, infos: Sequence[TaskInfo]) -> list[list[int]]:

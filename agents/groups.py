@@ -10,6 +10,7 @@ from mtrl import envs
 from mtrl.agents.config import Config
 from mtrl.agents.environments import shown_horizon
 from mtrl.agents.final_evaluation import evaluate
+from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.training import seeds_per_process, train
 from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs.errors import UserError
@@ -63,7 +64,12 @@ def needed_memory(config: Config) -> int:
 
 
 def train_and_evaluate(
-    config: Config, folders: Mapping[int, Path], resume: bool, cores: int | None, tell: Listener
+    config: Config,
+    folders: Mapping[int, Path],
+    resume: bool,
+    cores: int | None,
+    tell: Listener,
+    ranks: Ranks = ALONE,
 ) -> bool:
     """Train and evaluate a group.
 
@@ -74,6 +80,7 @@ def train_and_evaluate(
         cores: see `mtrl.agents.train`.
         tell: told of all events of `mtrl.agents.train`, those of `mtrl.agents.evaluate` with the seed, and of
             `{"kind": "result", "record": ...}` for each new evaluation.
+        ranks: that train together; this one, which leads, evaluates.
 
     Returns:
         Whether it is finished; else it was interrupted, and checkpoints are written.
@@ -81,7 +88,7 @@ def train_and_evaluate(
     Raises:
         UserError: as `mtrl.agents.train`.
     """
-    result = train(config, folders, resume=resume, cores=cores, on_event=tell)
+    result = train(config, folders, resume=resume, cores=cores, on_event=tell, ranks=ranks)
     if result.interrupted:
         return False
     due = [seed for seed, folder in folders.items() if not _is_evaluated(folder, config, result.step)]

@@ -4,7 +4,8 @@ Axes: `S` replicas (one a seed), `T` tasks, `E` environments, `B` batch per task
 `P` parameters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from torch.func import vmap
 from mtrl.agents.compiling import Compiler
 from mtrl.agents.component import Component
 from mtrl.agents.config import Config
+from mtrl.agents.direction import Directions, TaskDirections
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.losses import Batch, soft_actor_critic
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.agents.networks.parameters import Part
 from mtrl.agents.precision import dtype_of
+from mtrl.agents.rank_direction import RankDirections
+from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.replica_states import join, take
 from mtrl.agents.update import Update
 from mtrl.runs.loading import copy_checked, load_optimizer, whole
@@ -45,6 +49,7 @@ class Learner:
         device: of all tensors.
         seeds: of the replicas; each decides first parameters, noise and exploration of its own.
         action_sizes: the numbers that an action of each task has, `[S][T]`, where some have fewer than `A`.
+        ranks: that learn together, each from batches of its own tasks.
 
     Raises:
         ValueError: the precision is `auto`.
@@ -59,15 +64,22 @@ class Learner:
         device: torch.device,
         seeds: Sequence[int],
         action_sizes: Sequence[Sequence[int]] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.config, self.device, self.seeds, self.num_tasks = config.agent, device, tuple(seeds), num_tasks
         self.functions = functions = soft_actor_critic(config.agent, observation_size, action_size, dtype_of(config))
         self._parts: tuple[Part, Part] = functions.critic, functions.actor
-        critic, actor = self._layouts = tuple(Layout(part.init(num_tasks, Generator())) for part in self._parts)
+        of_critics, of_actor = (part.init(num_tasks, Generator()) for part in self._parts)
+        critic, actor = self._layouts = Layout(of_critics, task_axis=1), Layout(of_actor)  # critics are two
         vectors = self._first_values()
         cuda_graphs = config.training.cuda_graphs and device.type == "cuda"
         compile = Compiler(cuda_graphs) if config.training.compile else lambda function: function
-        rest = config, num_tasks, compile
+        directions: Callable[..., Directions] = (
+            partial(TaskDirections, compile=compile)
+            if ranks.size == 1
+            else partial(RankDirections, ranks, num_tasks, compile=compile)
+        )
+        rest = config, num_tasks, directions
         self.critic = Component("critic", functions.critic_loss, (critic, critic, actor), vectors["critic"], *rest)
         self.actor = Component("actor", functions.actor_loss, (actor, critic), vectors["actor"], *rest)
         self.target, self.log_alpha = vectors["target"], vectors["log_alpha"]
@@ -130,10 +142,10 @@ class Learner:
         """One update: critics, then (every `actor_every`-th time) actor and temperatures, then targets.
 
         Args:
-            batch: `[S, T, B, ...]`, rewards scaled.
+            batch: `[S, T, B, ...]`, rewards scaled; over ranks of this one's tasks.
 
         Returns:
-            Metrics; those of the actor are its last update's.
+            Metrics of all tasks; those of the actor are its last update's.
         """
         metrics = self._update(batch, self.noise, self.num_updates)
         self.num_updates += 1

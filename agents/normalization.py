@@ -14,6 +14,7 @@ from mtrl.agents.config import EnvConfig
 from mtrl.agents.interface import ActorFunction, AnyLearner
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import Metrics
+from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.envs import TaskInfo, are_metaworld
 from mtrl.runs.loading import copy_checked
 
@@ -42,10 +43,11 @@ class NormalizingLearner:
         learner: that learns.
         numbers: which are normalised, bool `[T, O]`.
         num_seeds: `S`.
+        ranks: that learn together: batches are of this one's tasks, all else is of all.
     """
 
-    def __init__(self, learner: AnyLearner, numbers: np.ndarray, num_seeds: int) -> None:
-        self.learner, self.device = learner, learner.device
+    def __init__(self, learner: AnyLearner, numbers: np.ndarray, num_seeds: int, ranks: Ranks = ALONE) -> None:
+        self.learner, self.device, self._own = learner, learner.device, ranks.own(len(numbers))
         self._numbers = torch.as_tensor(numbers, device=self.device)[:, None]  # [T, 1, O]
         shape = num_seeds, *self._numbers.shape
         # float64: sums of many millions of squares.
@@ -89,7 +91,7 @@ class NormalizingLearner:
 
     def update(self, batch: Batch) -> Metrics:
         """See `Learner`."""
-        seen = self._seen(batch.observation), self._seen(batch.next_observation)
+        seen = self._seen(batch.observation, self._own), self._seen(batch.next_observation, self._own)
         return self.learner.update(batch._replace(observation=seen[0], next_observation=seen[1]))
 
     def forget_conflicts(self) -> None:
@@ -122,5 +124,6 @@ class NormalizingLearner:
         far = torch.where(self._numbers, LIMIT, torch.inf).float()  # [T, 1, O]
         self._range = -far, far
 
-    def _seen(self, observation: Tensor) -> Tensor:
-        return ((observation - self._shift) * self._scale).clamp(*self._range)
+    def _seen(self, observation: Tensor, tasks: slice = slice(None)) -> Tensor:
+        least, most = (limit[tasks] for limit in self._range)
+        return ((observation - self._shift[:, tasks]) * self._scale[:, tasks]).clamp(least, most)

@@ -55,6 +55,28 @@ def check(config: Config, num_seeds: int) -> None:
             raise UserError(f"{what} would take {gib}")
 
 
+def check_ranks(config: Config, size: int) -> None:
+    """Refuses what so many ranks cannot train together; one always can.
+
+    Raises:
+        UserError: names the field.
+    """
+    if size == 1:
+        return
+    tasks = len(envs.task_names(config.env.tasks))
+    if tasks < size:
+        raise UserError(f"each rank needs a task of env.tasks: {size} ranks, and tasks are {tasks}")
+    if config.agent.single_task != "none":
+        raise UserError(
+            f"agent.single_task must be none over ranks, got {config.agent.single_task}: its agents share nothing"
+        )
+    if 0 < config.training.seeds_at_once < len(config.seeds):
+        rule = f"training.seeds_at_once must be 0 or all {len(config.seeds)} over ranks"
+        raise UserError(f"{rule}, which train seeds side by side, got {config.training.seeds_at_once}")
+    if config.env.backend != "metaworld":
+        raise UserError(f"env.backend must be metaworld over ranks, got {config.env.backend}")
+
+
 def notes(config: Config) -> list[str]:
     """Notes on what a user may not have meant, a line each."""
     tasks = len(envs.task_names(config.env.tasks))

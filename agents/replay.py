@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from mtrl.agents.losses import Batch
+from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.runs.loading import copy_checked, whole
 
 
@@ -42,6 +43,7 @@ class Replay:
         discount: per step.
         num_steps: of rewards that a sampled transition sums up before it bootstraps (n-step returns). It ends earlier
             where the episode does, or where nothing newer is kept.
+        ranks: each keeps the rows of its own tasks alone; rows and draws are given for all.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Replay:
         device: torch.device,
         discount: float,
         num_steps: int = 1,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.capacity = capacity_per_task // num_envs_per_task * num_envs_per_task
         if self.capacity == 0:
@@ -64,15 +67,17 @@ class Replay:
                 f"got {capacity_per_task}"
             )
         self.device, self.discount, self.num_steps = device, discount, num_steps
-        self._num_envs = num_envs_per_task
+        self._num_envs, self._num_tasks, self._ranks = num_envs_per_task, num_tasks, ranks
+        self._own = ranks.own(num_tasks)
+        num_own = self._own.stop - self._own.start
         self.written = 0  # rows per task ever written
 
         def rows(*shape: int) -> Tensor:
-            return torch.zeros(num_replicas, num_tasks, self.capacity, *shape, device=device)
+            return torch.zeros(num_replicas, num_own, self.capacity, *shape, device=device)
 
         self.rows = Rows(rows(observation_size), rows(action_size), rows(), rows(observation_size), rows(), rows())
         self._replicas = torch.arange(num_replicas, device=device)[:, None, None]
-        self._tasks = torch.arange(num_tasks, device=device)[:, None]
+        self._tasks = torch.arange(num_own, device=device)[:, None]
 
     def __len__(self) -> int:
         """Rows per task that can be drawn."""
@@ -91,15 +96,16 @@ class Replay:
         start = self.written % self.capacity
         new_rows = observation, action, reward, next_observation, terminated, done
         for stored, new in zip(self.rows, new_rows, strict=True):
-            stored[:, :, start : start + self._num_envs] = torch.as_tensor(new, dtype=torch.float32).to(self.device)
+            own = torch.as_tensor(new[:, self._own], dtype=torch.float32).to(self.device)
+            stored[:, :, start : start + self._num_envs] = own
         self.written += self._num_envs
 
     def sample(self, batch_per_task: int, generators: Sequence[Generator]) -> Batch:
-        """`batch_per_task` transitions of every task with replacement, `[S, T, B, ...]`; a generator a replica."""
+        """`batch_per_task` transitions of every own task with replacement, `[S, T, B, ...]`; a generator a replica."""
         if not len(self):
             raise ValueError("the replay is empty: add transitions before sampling")
-        shape = (len(self._tasks), batch_per_task)
-        drawn = [torch.randint(len(self), shape, generator=g, device=self.device) for g in generators]
+        shape = (self._num_tasks, batch_per_task)
+        drawn = [torch.randint(len(self), shape, generator=g, device=self.device)[self._own] for g in generators]
         first = last = torch.stack(drawn)  # [S, T, B], places in the ring
         reward, going, discount = self._at("reward", first), 1 - self._at("done", first), self.discount
         factor = torch.full_like(reward, self.discount)
@@ -122,8 +128,9 @@ class Replay:
         )
 
     def state_dict(self, replica: int) -> dict[str, Any]:
-        """The written rows of one replica."""
-        return {"written": self.written, "rows": [stored[replica, :, : len(self)].clone() for stored in self.rows]}
+        """The written rows of one replica; on the rank that leads of all tasks."""
+        own = [stored[replica, :, : len(self)].clone() for stored in self.rows]
+        return {"written": self.written, "rows": [self._ranks.to_leader(rows, self._num_tasks) for rows in own]}
 
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
         """Inverse of `state_dict`, one state a replica, for the same capacity.
@@ -136,7 +143,7 @@ class Replay:
             if state["written"] != self.written:
                 raise ValueError(f"written must be the same for all, got {self.written} and {state['written']}")
             written = [stored[replica, :, : len(self)] for stored in self.rows]
-            copy_checked("rows", written, state["rows"])
+            copy_checked("rows", written, [self._ranks.own_part(rows, self._num_tasks) for rows in state["rows"]])
 
     def _at(self, name: str, index: Tensor) -> Tensor:
         rows: Tensor = getattr(self.rows, name)

@@ -17,6 +17,7 @@ from mtrl.agents.environments import evaluation_env, shown_horizon, training_env
 from mtrl.agents.evaluation import Policy, evaluate_policy
 from mtrl.agents.exploration import CorrelatedNoise
 from mtrl.agents.metrics import Metrics
+from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.agents.replica_states import take
 from mtrl.agents.reward_scale import make_reward_scale
@@ -35,12 +36,21 @@ class Replica:
         folder: of the run; None for one that writes nothing.
         device: of the learner.
         cores: for its simulators.
+        ranks: that train together, each with the simulators of its tasks.
     """
 
-    def __init__(self, config: Config, seed: int, folder: Path | None, device: torch.device, cores: int) -> None:
-        self.config, self.seed, self.folder, self.cores = config, seed, folder, cores
+    def __init__(
+        self,
+        config: Config,
+        seed: int,
+        folder: Path | None,
+        device: torch.device,
+        cores: int,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.config, self.seed, self.folder, self.cores, self._ranks = config, seed, folder, cores, ranks
         self.agent_seed, batch_seed, noise_seed = streams(seed)
-        self.env = training_env(config.env, seed, cores)
+        self.env = training_env(config.env, seed, cores, ranks.peers)
         num_tasks, num_envs = len(self.env.tasks), config.env.num_envs_per_task
         self.batches = torch.Generator(device).manual_seed(batch_seed)
         shape = (num_tasks, num_envs, self.env.action_size)
@@ -65,7 +75,8 @@ class Replica:
         keep = -1 if step is None else step
         in_folder = None if self.folder is None else MetricsLog(self.folder / "metrics.jsonl", keep, on_event)
         self._write = in_folder.write if in_folder else on_event
-        self._write(events.start(self.env, self.seed, device, self.config.training.precision, step or 0))
+        started = events.start(self.env, self.seed, device, self.config.training.precision, step or 0)
+        self._write({**started, "ranks": self._ranks.size} if self._ranks.size > 1 else started)
 
     def recv(self) -> tuple[np.ndarray, envs.Step]:
         """Wait for the environments; what was seen before the step, and the step."""
@@ -99,7 +110,7 @@ class Replica:
     def log_evaluation(self, step: int, wall_s: float, policy: Policy) -> None:
         """Evaluate a policy and write how it does."""
         episodes = self.config.training.eval_episodes
-        with evaluation_env(self.config, self.seed, episodes, self.cores) as env:
+        with evaluation_env(self.config, self.seed, episodes, self.cores, peers=self._ranks.peers) as env:
             result, horizon = evaluate_policy(policy, env, episodes), shown_horizon(env.infos, env.horizon)
         self._write(events.evaluation(step, wall_s, horizon, episodes, result))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import torch
 
@@ -11,9 +12,10 @@ from mtrl import envs
 from mtrl.agents import preflight
 from mtrl.agents.config import Config
 from mtrl.agents.phases import LOADING, phase_event
+from mtrl.agents.precision import with_precision
+from mtrl.agents.ranks import ALONE, RankError, Ranks
 from mtrl.agents.run_precision import settle_precision
 from mtrl.agents.training_loop import Training
-from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Listener
@@ -42,6 +44,7 @@ def train(
     resume: bool = False,
     cores: int | None = None,
     on_event: Listener = lambda event, seed: None,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Trains seeds side by side, each in a run folder of its own, or goes on with them.
 
@@ -55,30 +58,37 @@ def train(
         cores: of this process's own, where others like it train beside it: it learns with one thread then; None if it
             has them all, and learns with all but one. `training.threads` decides where it is set.
         on_event: told of every line of `metrics.jsonl`, of phases, and of progress twice a second.
+        ranks: that train these runs together, each called with the same; the one that leads writes the folders, which
+            all can read.
 
     Raises:
         UserError: a run exists, was made with another config, its checkpoint is damaged, the device is not there,
-            a loss is not finite, a simulator was killed, or the disk is full. What was written before stays.
+            a loss is not finite, a simulator was killed, a rank ended, or the disk is full. What was written before
+            stays.
     """
-    device = check(config, folders, resume)
+    device = ranks.device(check(config, folders, resume, ranks))
+    groups = _groups(config, folders)
+    ranks.agree("configuration (its checksum)", lambda: crc32(config.model_dump_json().encode()))
+    ranks.agree("checkpoints (steps and seeds), which lie on a disk that all see", lambda: str(groups))
     for text in preflight.notes(config):
         on_event({"kind": "note", "text": text}, None)
-    torch.set_num_threads(config.training.threads or (max(1, available_cores() - 1) if cores is None else 1))
-    config, line = settle_precision(config, folders, device)
+    torch.set_num_threads(config.training.threads or (max(1, ranks.cores - 1) if cores is None else 1))
+    settled, line = settle_precision(config, folders, device) if ranks.leads else (config, None)
+    config = with_precision(config, ranks.say(settled.training.precision)[0])
     if line:
         on_event({"kind": "note", "text": line}, None)
     results = []
     with stop_signals() as stop:
-        for step, seeds in _groups(config, folders):
+        for step, seeds in groups:
             group = {seed: folders[seed] for seed in seeds}
-            results.append(_train_group(config, group, step, device, cores, on_event, stop))
+            results.append(_train_group(config, group, step, device, cores, on_event, stop, ranks))
             if results[-1].interrupted:
                 break
     first = min(results, key=lambda result: result.step)
     return TrainResult(first.step, first.updates, all(r.complete for r in results), any(r.interrupted for r in results))
 
 
-def check(config: Config, folders: Mapping[int, Path], resume: bool) -> torch.device:
+def check(config: Config, folders: Mapping[int, Path], resume: bool, ranks: Ranks = ALONE) -> torch.device:
     """The device, if runs may be trained; see `train`. Nothing is written.
 
     Raises:
@@ -86,7 +96,9 @@ def check(config: Config, folders: Mapping[int, Path], resume: bool) -> torch.de
         ModuleNotFoundError: names the extra that is missing.
     """
     device = devices.choose(config.device)
-    preflight.check(config, seeds_per_process(config, device, len(folders)))
+    together = seeds_per_process(config, device, len(folders)) if ranks.size == 1 else len(folders)
+    preflight.check(config, together)
+    preflight.check_ranks(config, ranks.size)
     for seed, folder in folders.items():
         check_may_train(folder, config, seed, resume)
     return device
@@ -116,6 +128,7 @@ def _train_group(
     cores: int | None,
     on_event: Listener,
     stop: Sequence[int],
+    ranks: Ranks,
 ) -> TrainResult:
     with ExitStack() as stack:
         for folder in folders.values():
@@ -131,15 +144,17 @@ def _train_group(
             updates = states[0]["agent"]["num_updates"]
             return TrainResult(step, updates, complete=True, interrupted=False)
         # Whatever is wrong with the configuration is found before anything is written.
-        training = stack.enter_context(Training(config, folders, device, on_event, cores))
-        for seed, folder in folders.items():
+        written = folders if ranks.leads else {}
+        places = {seed: written.get(seed) for seed in folders}
+        training = stack.enter_context(Training(config, places, device, on_event, cores, ranks))
+        for seed, folder in written.items():
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
             save_config(folder, config, seed)
         try:
             training.begin(states, next(iter(folders.values())) / "checkpoints")
             training.run(config.steps, lambda: not stop)
-        except envs.SimulatorError as error:
+        except (envs.SimulatorError, RankError) as error:
             raise UserError(f"{error} at step {training.step}: stopped; {training.kept}") from error
         training.save()
         complete = training.step >= config.steps

@@ -5,8 +5,10 @@ transition, summed over tasks, of one replica.
 """
 
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,10 @@ from mtrl.agents.factory import make_learner
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.pace import budget
 from mtrl.agents.phases import EVALUATING, SAVING, STARTING, Phases
+from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.replay import Replay
 from mtrl.agents.replica import Replica, stack_noise
 from mtrl.agents.scores import mean_of_replicas
-from mtrl.cores import available_cores
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
@@ -44,6 +46,7 @@ class Training:
         device: of networks and replay.
         on_event: told of every event.
         cores: for simulators; all by default.
+        ranks: that train together; those that do not lead write nowhere.
     """
 
     def __init__(
@@ -53,9 +56,10 @@ class Training:
         device: torch.device,
         on_event: Listener,
         cores: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.config, self.device, self.on_event = config, device, on_event
-        cores = cores or available_cores()
+        self.config, self.device, self.on_event, self.ranks = config, device, on_event, ranks
+        cores = cores or ranks.cores
         parts = budget(config, len(folders), training_workers(config.env, cores) or cores, cores)
         self.phases = Phases(parts, config.training.compile, lambda event: on_event(event, None))
         self.replicas: list[Replica] = []
@@ -64,13 +68,13 @@ class Training:
             ExitStack() as opened,  # closed again if one cannot be opened
         ):
             for seed, folder in folders.items():
-                self.replicas.append(Replica(config, seed, folder, device, cores))
+                self.replicas.append(Replica(config, seed, folder, device, cores, ranks))
                 opened.callback(self.replicas[-1].env.close)
             self._stack = opened.pop_all()
         env = self.replicas[0].env
         self.tasks = env.tasks
         seeds = [replica.agent_seed for replica in self.replicas]
-        self.learner = make_learner(config, env.infos, device, seeds)
+        self.learner = make_learner(config, env.infos, device, seeds, ranks)
         acted = np.arange(env.action_size) < np.array([info.action for info in env.infos])[:, None, None]
         self.action_mask = torch.as_tensor(acted, dtype=torch.float32).to(device)  # [T, 1, A]
         self.replay = Replay(
@@ -83,9 +87,11 @@ class Training:
             device=device,
             discount=config.agent.discount,
             num_steps=config.agent.n_step,
+            ranks=ranks,
         )
         self.step = 0
         self.metrics: Metrics | None = None
+        self._is_kept = ranks.any(None not in folders.values())
         self.saved_step: int | None = None
         self.saved_at = time.monotonic()
         self.clock = Clock()
@@ -104,6 +110,7 @@ class Training:
         wall_s = 0.0
         if states:
             refuse_policy_only(states[0], place)
+            self.ranks.check_number(states[0].get("ranks", 1), place)
             with checkpoint.taking(place):
                 self.step = whole("step", states[0]["step"])
                 wall_s = max(float(state["wall_s"]) for state in states)
@@ -133,7 +140,7 @@ class Training:
         self.clock.go_on()
         while self.step < until_step:
             self.vector_step()
-            if not goes_on():
+            if self.ranks.any(not goes_on()):
                 break
         self.clock.stop()
 
@@ -196,16 +203,21 @@ class Training:
             return
         with self.phases.timing(SAVING, self.phases.pace.saved):
             for index, replica in enumerate(self.replicas):
+                if not self._is_kept:
+                    continue
+                state = self.state(index)  # of which each rank has a part
+                self.ranks.agree("parameters", partial(_marks, state["agent"]))
                 if replica.folder is not None:
                     run = identity(self.config, replica.seed)
-                    checkpoint.save(replica.folder / "checkpoints", self.step, self.state(index), run)
-                    self.saved_step = self.step
+                    checkpoint.save(replica.folder / "checkpoints", self.step, state, run)
+                self.saved_step = self.step
 
     def state(self, index: int) -> dict[str, Any]:
         """All that a replica goes on from: what a checkpoint holds."""
         learner, replay = self.learner.state_dict(index), self.replay.state_dict(index)
         state = {"step": self.step, "wall_s": self.clock.now(), "agent": learner, "replay": replay}
         state["pace"] = self.phases.pace.state_dict()
+        state |= {"ranks": self.ranks.size} if self.ranks.size > 1 else {}
         return state | self.replicas[index].state_dict()
 
     def _listener(self, seed: int) -> Told:
@@ -213,7 +225,8 @@ class Training:
 
     def _update(self) -> None:
         settings = self.config.training
-        factor = np.stack([replica.scale.factor() for replica in self.replicas])
+        own = self.ranks.own(len(self.tasks))
+        factor = np.stack([replica.scale.factor()[own] for replica in self.replicas])
         scale = torch.as_tensor(factor, dtype=torch.float32).to(self.device)[..., None]  # [S, T, 1]
         self.learner.set_progress(min(1.0, self.step / self.config.steps))
         generators = [replica.batches for replica in self.replicas]
@@ -258,7 +271,7 @@ class Training:
 
     def _is_old(self, minutes: float) -> bool:
         """Whether the last checkpoint was written so long ago; never with 0."""
-        return bool(minutes) and time.monotonic() - self.saved_at >= 60 * minutes
+        return bool(minutes) and self.ranks.any(time.monotonic() - self.saved_at >= 60 * minutes)
 
     def _progress(self) -> Progress:
         by_task: Progress = {"kind": "progress"}
@@ -275,3 +288,8 @@ class Training:
             **mean_of_replicas([replica.score_means() for replica in self.replicas]),
             **self.phases.progress(self.step, self.config.training.updates_per_vector_step),
         }
+
+
+def _marks(agent: Mapping[str, Any]) -> dict[str, str]:
+    """A few letters for each tensor of parameters in a learner's state, which differ where a bit of it does."""
+    return {name: f"{zlib.crc32(x.cpu().numpy().tobytes()):08x}" for name, x in agent["parameters"].items()}

@@ -43,14 +43,14 @@ class Update:
         """One update.
 
         Args:
-            batch: `[S, T, B, ...]`, rewards scaled.
+            batch: `[S, T, B, ...]`, rewards scaled; over ranks of this one's tasks.
             noise: draws standard normal numbers `[S, *shape]`.
             count: of the updates before; the actor and the temperatures move with every `actor_every`-th.
 
         Returns:
             Metrics; those of the actor are its last step's.
         """
-        shape, every = batch.action.shape[1:], self.config.actor_every
+        shape, every = (self.mask.shape[1], *batch.action.shape[2:]), self.config.actor_every
         alpha = self.log_alpha.detach().exp().expand(-1, shape[0])  # [S, T]
         critic, value = self.critic.step(
             (self.target, self.actor.vector), (batch, alpha, self.mask, noise(shape)), count

@@ -43,6 +43,16 @@ class SimulatorError(RuntimeError):
     """A simulator process ended that nobody asked to: it was killed, say, for want of memory."""
 
 
+class Peers(Protocol):
+    """Processes that step the same environments together, each those of some tasks."""
+
+    def own(self, num_tasks: int) -> slice:
+        """The tasks that are simulated here, of so many."""
+
+    def fill(self, rows: np.ndarray) -> None:
+        """The rows of other processes' tasks come into `rows`, `[T, E]` of any type, and those of this one go out."""
+
+
 class Step(NamedTuple):
     """One transition of every environment; the arrays are the caller's own."""
 

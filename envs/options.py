@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from mtrl.envs.goals import GOAL_ORDERS, NUM_GOALS
-from mtrl.envs.interface import MAX_HORIZON, TaskInfo
+from mtrl.envs.interface import MAX_HORIZON, Peers, TaskInfo
 from mtrl.envs.tasks import Task, are_metaworld, horizons, task_infos, task_names
 
 _REWARD_VERSIONS = ("v2", "v1")
@@ -54,6 +54,9 @@ class Options:
     """`"v2"`, in [0, 10], or metaworld's older `"v1"`, whose success can differ as well."""
     num_workers: int = 0
     """Simulator processes, at most one per environment; 0 for one per core."""
+    peers: Peers | None = None
+    """Other processes that make the same environments and step them when this one does, each with the simulators of
+    some tasks; what comes back is the same everywhere. None for this one alone."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", task_names(self.tasks))
@@ -65,6 +68,8 @@ class Options:
             _check_range("horizon", self.horizon, 1, MAX_HORIZON if self.of_metaworld else None)
         _check_range("num_workers", self.num_workers, 0, None)
         _check_choice("backend", self.backend, _BACKENDS)
+        if self.peers and self.backend == "envpool":
+            raise ValueError("backend must be 'metaworld' over several processes, got 'envpool'")
         if self.backend != "metaworld" and not any(are_metaworld([name]) for name in self.names):
             raise ValueError(f"backend={self.backend!r} simulates Meta-World alone: leave it out for {self.names[0]!r}")
         _check_choice("goal_order", self.goal_order, GOAL_ORDERS)
@@ -104,6 +109,12 @@ class Options:
     def shape(self) -> tuple[int, int]:
         """Tasks and environments of each, `(T, E)`."""
         return len(self.names), self.num_envs_per_task
+
+    @property
+    def own_rows(self) -> slice:
+        """The environments that are simulated here, of all `T E`, those of a task side by side."""
+        tasks = self.peers.own(len(self.names)) if self.peers else slice(0, len(self.names))
+        return slice(tasks.start * self.num_envs_per_task, tasks.stop * self.num_envs_per_task)
 
     def reseeded(self, seed: int) -> "Options":
         """The options with another seed, and the goals that these options have."""

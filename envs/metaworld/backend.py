@@ -8,7 +8,7 @@ from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import NUM_GOALS, goal_index
 from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo
 from mtrl.envs.options import Options
-from mtrl.envs.workers.assignment import balanced
+from mtrl.envs.workers.assignment import balanced_part
 from mtrl.envs.workers.plan import Plan, Share
 from mtrl.envs.workers.vector_env import WorkerEnv
 from mtrl.extras import install
@@ -59,7 +59,7 @@ def _shares(options: Options) -> list[Share]:
     tasks = options.names
     row_tasks = [task for task in range(len(tasks)) for _ in range(options.num_envs_per_task)]
     costs = [CATALOG[tasks[task]].cost_us for task in row_tasks]
-    assignment = balanced(costs, row_tasks, min(options.num_workers or available_cores(), len(row_tasks)))
+    assignment = balanced_part(costs, row_tasks, options.num_workers or available_cores(), options.own_rows)
     return [_share(options, of_worker, [row_tasks[row] for row in of_worker]) for of_worker in assignment]
 
 

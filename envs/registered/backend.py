@@ -11,7 +11,7 @@ from mtrl.envs.interface import SimulatorInfo
 from mtrl.envs.options import Options
 from mtrl.envs.registered.registry import SUITE, find
 from mtrl.envs.tasks import sizes
-from mtrl.envs.workers.assignment import balanced
+from mtrl.envs.workers.assignment import balanced_part
 from mtrl.envs.workers.plan import Plan, Share
 from mtrl.envs.workers.vector_env import WorkerEnv
 
@@ -69,8 +69,8 @@ def _shares(options: Options) -> list[Share]:
     import cloudpickle  # Gymnasium needs it as well; takes along what a notebook or a script defines
 
     row_tasks = [task for task in options.names for _ in range(options.num_envs_per_task)]
-    num_workers = min(options.num_workers or available_cores(), len(row_tasks))
-    assignment = balanced([1.0] * len(row_tasks), row_tasks, num_workers)
+    num_workers = options.num_workers or available_cores()
+    assignment = balanced_part([1.0] * len(row_tasks), row_tasks, num_workers, options.own_rows)
     specs = {
         info.name: {"spec": base64.b64encode(cloudpickle.dumps(find(info.name))).decode(), **info._asdict()}
         for info in options.infos

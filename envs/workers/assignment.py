@@ -16,14 +16,22 @@ def balanced(costs: Sequence[float], tasks: Sequence[Hashable], num_workers: int
     Args:
         costs: of a step of each environment, in any unit.
         tasks: of each environment; those of a task stand side by side.
-        num_workers: at most `len(costs)`, so that nobody is idle.
+        num_workers: there are at most as many as environments, so that nobody is idle.
 
     Returns:
         Per worker its rows, ascending; the workers by their first rows.
     """
+    num_workers = min(num_workers, len(costs))
+    if not num_workers:
+        return []
     picked, cut = _picked(costs, num_workers), _cut(costs, num_workers)
     saves_models = _num_models(cut, tasks) < _num_models(picked, tasks)
     return cut if saves_models and _busiest(cut, costs) <= _TOLERATED * _busiest(picked, costs) else picked
+
+
+def balanced_part(costs: Sequence[float], tasks: Sequence[Hashable], num_workers: int, part: slice) -> list[list[int]]:
+    """The rows of each worker, as `balanced` has them, where only a part of all rows is to be simulated."""
+    return [[part.start + row for row in rows] for rows in balanced(costs[part], tasks[part], num_workers)]
 
 
 def _picked(costs: Sequence[float], num_workers: int) -> list[list[int]]:

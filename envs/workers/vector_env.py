@@ -198,7 +198,7 @@ class WorkerEnv:
         self._waiting = list(self._workers)
 
     def _wait(self) -> None:
-        """Wait for those that have not answered yet; can be called again after an interruption."""
+        """Wait for those that have not answered yet, and for peers; can be called again after an interruption."""
         try:
             while self._waiting:
                 self._waiting[-1].wait()
@@ -206,6 +206,8 @@ class WorkerEnv:
         except RuntimeError:
             self.close()
             raise
+        if self._options.peers:
+            self._options.peers.fill(self._rows)
 
 
 def _shut_down(workers: list[Worker]) -> None:

@@ -55,8 +55,7 @@ def train_seeds(
     if arguments.print_config:
         print(dump_yaml(config.model_dump(mode="json")), end="")
         return 0
-    root = Path(config.out) / config.name
-    folders = {seed: root / f"seed_{seed}" for seed in config.seeds}
+    root, folders = Path(config.out) / config.name, folders_of(config)
     try:
         outcome = train(config, folders, arguments.resume, console)
     except KeyboardInterrupt:
@@ -74,3 +73,8 @@ def train_seeds(
         show_report(console, report)
     print_plain(console, f"Runs:   {root}")
     return _FAILED if outcome.failures else 0
+
+
+def folders_of(config: RunConfig) -> dict[int, Path]:
+    """The folder of each seed of a run."""
+    return {seed: Path(config.out) / config.name / f"seed_{seed}" for seed in config.seeds}

@@ -74,7 +74,7 @@ _TIME = _is_positive, "a number >= 0"
 _TEXT = _is_text, "a text"
 _COMPONENTS = _each(_VALUES[0]), "for each component a number or null for each task"
 _FIELDS: Mapping[str, tuple[Check, str]] = {
-    **dict.fromkeys(("step", "epoch", "updates", "seed", "resumed_at_step", "threads"), _COUNT),
+    **dict.fromkeys(("step", "epoch", "updates", "seed", "resumed_at_step", "threads", "ranks"), _COUNT),
     **dict.fromkeys(("wall_s", "steps_per_s", "updates_per_s", "learning_rate"), _TIME),
     **dict.fromkeys(("success", "success_any", "success_final"), _SHARES),
     **dict.fromkeys(("return_mean", "normalized_return_mean"), (_KNOWN, "a number or null")),

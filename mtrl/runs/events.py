@@ -52,6 +52,8 @@ class Start(TypedDict, total=False):
     device: str
     hardware: str
     threads: int
+    ranks: int
+    """Processes that train together; not there for one."""
     precision: str
     """Of networks: `float32` or `bfloat16`."""
     versions: dict[str, str]

@@ -6,7 +6,7 @@ Axes: `S` replicas (seeds side by side), `T` tasks, `P` parameters.
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,15 +14,29 @@ from torch.func import grad, vmap
 
 from mtrl.agents import Learner
 from mtrl.agents.compiling import Compiler
-from mtrl.agents.component import Direction
+from mtrl.agents.direction import Direction
 from mtrl.agents.networks import Layout, NetworkParameters
 
 
-class Plain(NamedTuple):
-    """A component's direction, called as `mtrl.agents.component.Component.direction` is."""
+class Plain:
+    """A component's directions, called as those of `mtrl.agents.direction.TaskDirections` are.
 
-    loss: Callable[..., Any]
-    layouts: Sequence[Layout]
+    Args:
+        loss: of the component.
+        layouts: likewise.
+        compile: makes a faster version of a function.
+        losses: of the component's own directions.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Any],
+        layouts: Sequence[Layout],
+        compile: Callable[[Callable[..., Any]], Callable[..., Any]],
+        losses: Callable[..., Tensor],
+    ) -> None:
+        self.loss, self.layouts = loss, layouts
+        self.compiled_direction, self.losses, self.compiled_losses = compile(self.direction), losses, losses
 
     def direction(
         self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], *_: Any
@@ -46,9 +60,7 @@ class Plain(NamedTuple):
 
 def plain(learner: Learner, compile: bool, cuda_graphs: bool) -> Learner:
     """The same learner with these directions."""
-    compiler = Compiler(cuda_graphs)
-    components: tuple[Any, Any] = learner.critic, learner.actor  # whose method is replaced
-    for component in components:
-        component.direction = Plain(component.loss, component.layouts).direction
-        component.compiled_direction = compiler(component.direction) if compile else component.direction
+    compiler = Compiler(cuda_graphs) if compile else lambda function: function
+    for component in (learner.critic, learner.actor):
+        component.directions = Plain(component.loss, component.layouts, compiler, component.directions.losses)
     return learner

@@ -88,7 +88,7 @@ def _gradients(learner: Learner, name: str, batch: Batch, noise: torch.Tensor):
         if name == "critic"
         else (batch.observation, alpha, learner.action_mask, noise)
     )
-    found, _ = component.direction(component.vector, frozen, data, None, False)
+    found, _ = component.directions.direction(component.vector, frozen, data, None, False)
     return found, component.layouts[0].views(found.gradient)
 
 

@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import Any
 
 LIMIT_S = 400.0
-_MAIN = "from mtrl.cli.main import main; raise SystemExit(main())"
+MAIN = "from mtrl.cli.main import main; raise SystemExit(main())"
 
 
 class Running:
-    """`mtrl` with these words."""
+    """`mtrl` with these words; `command` is what starts it, after Python's name."""
 
-    def __init__(self, words: Sequence[str], env: Mapping[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = ("-c", MAIN),
+        **more: Any,
+    ) -> None:
         self.mark = f"MTRL_TEST={uuid.uuid4()}"
         name, value = self.mark.split("=")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, *words],
+            [sys.executable, *command, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

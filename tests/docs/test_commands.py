@@ -70,6 +70,11 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
             check_script(script, rest)
         case ["sbatch", *options] if "scripts/slurm_sweep.sh" in options:
             check_mtrl(["sweep", *options[options.index("scripts/slurm_sweep.sh") + 1 :]], monkeypatch)
+        case ["torchrun", *rest] if "mtrl" in rest:
+            check_mtrl(rest[rest.index("mtrl") + 1 :], monkeypatch)
+        case ["torchrun", *rest] if "-m" in rest:
+            module, *of_script = rest[rest.index("-m") + 1 :]
+            check_script(module.replace(".", "/") + ".py", of_script)
         case ["python", "-m", module, *rest] if module.startswith("scripts."):
             check_script(module.replace(".", "/") + ".py", rest)
         case ["python", "-m", "pip", *_]:

@@ -1,0 +1,103 @@
+"""What an update costs on ranks that share the tasks, beside one process that has them all.
+
+    torchrun --nproc-per-node 2 -m scripts.bench_ranks [--configs mt10/quick mt10/gpu] [--tasks 10 50] [--rounds 7] ...
+
+Batches are made up. The first rank measures updates of all tasks by itself, while the others wait, and updates over the
+ranks, in turn: their CPU time, of which other load on the machine is no part, and their wall time. The ratio of CPU
+times is what ranks save where each has cores of its own; the bytes are what a rank sends.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+
+from mtrl.agents import Config, Learner
+from mtrl.agents.losses import Batch
+from mtrl.agents.ranks import ALONE, Ranks, launched
+from mtrl.runs.configs import find
+from mtrl.runs.yaml_file import read_yaml
+from scripts.machine import machine_line
+
+OBSERVATION, ACTION = 39, 4  # of Meta-World
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure on all ranks, and print the table on the first."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--configs", nargs="+", default=["mt10/quick", "mt10/laptop", "mt10/gpu"])
+    parser.add_argument("--tasks", nargs="+", type=int, default=[10])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--updates", type=int, default=10, help="in a row")
+    parser.add_argument("--compile", action="store_true", help="compile the updates")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    with launched() as ranks:
+        lines = [f"| configuration | tasks | CPU ms alone | on {ranks.size} ranks | ratio | wall ms | MB sent |"]
+        lines.append("|---|--:|--:|--:|--:|--:|--:|")
+        for name in options.configs:
+            for num_tasks in options.tasks:
+                config = _config(name, options.compile)
+                lines.append(f"| {name} | {num_tasks} | {_row(config, ranks, num_tasks, options)} |")
+        if ranks.leads:
+            print("\n".join(lines), machine_line((), ()), sep="\n\n")
+
+
+def _config(name: str, compile: bool) -> Config:
+    config = Config.model_validate_json(Config.model_validate(read_yaml(find(name))).model_dump_json())
+    training = {"precision": "float32", "compile": compile}
+    return config.model_copy(update={"training": config.training.model_copy(update=training)})
+
+
+def _row(config: Config, ranks: Ranks, num_tasks: int, options: argparse.Namespace) -> str:
+    """The numbers of one line."""
+    alone = _learner(config, num_tasks, ALONE) if ranks.leads else None
+    together = _learner(config, num_tasks, ranks)
+    rows = config.training.batch_per_task
+    whole, own = _batch(num_tasks, rows), _batch(len(range(num_tasks)[ranks.own(num_tasks)]), rows)
+    found: list[tuple[float, float, float]] = []
+    for _ in range(options.rounds + 1):
+        by_itself, _ = _seconds(alone, whole, options.updates) if alone else (0.0, 0.0)
+        ranks.any(False)  # wait for the first
+        found.append((by_itself, *_seconds(together, own, options.updates)))
+    cpu, shared, wall = (1e3 * statistics.median(times) for times in zip(*found[1:], strict=True))
+    ratio = statistics.median(one / over for one, over, _ in found[1:])
+    return f"{cpu:.1f} | {shared:.1f} | {ratio:.2f} | {wall:.1f} | {_sent(together, ranks, num_tasks) / 1e6:.1f}"
+
+
+def _learner(config: Config, num_tasks: int, ranks: Ranks) -> Learner:
+    return Learner(config, num_tasks, OBSERVATION, ACTION, torch.device("cpu"), (0,), ranks=ranks)
+
+
+def _batch(num_tasks: int, rows: int) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(1, num_tasks, rows, *shape, generator=generator)
+
+    discount = torch.full((1, num_tasks, rows), 0.99)
+    return Batch(normal(OBSERVATION), normal(ACTION).tanh(), normal(), normal(OBSERVATION), discount)
+
+
+def _seconds(learner: Learner, batch: Batch, updates: int) -> tuple[float, float]:
+    """CPU and wall seconds of an update."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in range(updates):
+        learner.update(batch)
+    return (time.process_time() - cpu) / updates, (time.perf_counter() - wall) / updates
+
+
+def _sent(learner: Learner, ranks: Ranks, num_tasks: int) -> float:
+    """Bytes of an update that a rank sends, of one that moves critic and actor: gradients, own ones and direction."""
+    total = 0.0
+    for component in (learner.critic, learner.actor):
+        shared = component.layouts[0].num_shared
+        own = component.vector.shape[-1] - shared
+        total += (num_tasks / ranks.size + 1) * shared / ranks.size + own / ranks.size
+    return 4 * (ranks.size - 1) * total
+
+
+if __name__ == "__main__":
+    main()
