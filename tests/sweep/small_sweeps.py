@@ -13,6 +13,7 @@ from mtrl.agents.groups import train_and_evaluate
 from mtrl.cli.arguments import load_config
 from mtrl.runs import checkpoint
 from mtrl.sweep import SweepFile, Trial, read_sweep, trials
+from tests.cli.running import until
 from tests.runs.small_runs import TREE, small
 
 LONG = 6_000
@@ -90,4 +91,4 @@ def steps(run: Path) -> int:
 
 def holder(run: Path) -> int:
     """The process that trains there."""
-    return int((run / "lock").read_text())
+    return int(until((run / "lock").read_text))  # empty for a moment, while it changes hands
