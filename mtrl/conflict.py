@@ -27,6 +27,11 @@ def conflict_rate(gram: Tensor) -> Tensor:
     """Share of task pairs whose gradients have a negative inner product, `[..., T, T]` -> `[...]`, in [0, 1].
 
     A zero gradient conflicts with nothing; its pairs are counted all the same. One task has no pair: 0.
+
+    Examples:
+        >>> gradients = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, 1.0]])
+        >>> conflict_rate(gradients @ gradients.T)  # one of three pairs
+        tensor(0.3333)
     """
     T = gram.shape[-1]
     row, column = torch.triu_indices(T, T, offset=1, device=gram.device)

@@ -157,6 +157,13 @@ def make(name: str, **arguments: Any) -> Method | CoordinateMethod:
 
     Raises:
         ValueError: unknown method or hyper-parameter, or a value that the method refuses; one line.
+
+    Examples:
+        >>> make("cagrad", c=0.4).c
+        0.4
+        >>> make("cagrad", d=0.4)
+        Traceback (most recent call last):
+        ValueError: cagrad has no hyper-parameter 'd'; known: c, rescale
     """
     kind = find(name)
     known = parameters(kind)

@@ -33,6 +33,11 @@ class MGDA(Method):
         normalization: `n_i`: `none` 1, `l2` the gradient's norm, `loss` the loss, `loss+` their product.
             Losses are read by their absolute value: a negative one would turn the gradient round.
         solver: `exact`, or `frank_wolfe` as in the paper (stops some per cent short).
+
+    Examples:
+        >>> import torch
+        >>> MGDA()(torch.diag(torch.tensor([1.0, 3.0])))
+        tensor([0.7500, 0.2500])
     """
 
     def __init__(self, normalization: Normalization = "none", solver: Solver = "exact") -> None:

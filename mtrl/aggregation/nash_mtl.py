@@ -29,6 +29,13 @@ class NashMTL(Method):
     Args:
         solver: `newton` is exact and batched; `ccp` is the paper's procedure through cvxpy, one matrix at a
             time on the host, for comparison.
+
+    Examples:
+        Weights from a Gram matrix alone; the second gradient is four times as long and weighs a quarter:
+
+        >>> import torch
+        >>> NashMTL()(torch.diag(torch.tensor([1.0, 16.0])))
+        tensor([1.0000, 0.2500])
     """
 
     def __init__(self, solver: Literal["newton", "ccp"] = "newton") -> None:

@@ -89,6 +89,19 @@ def backward(
         TypeError: a method's name or class in place of a method, losses or parameters that are none.
         ValueError: a loss or a gradient is NaN or infinite (without a scaler), the method was not solved, and the other
             misuses that the message names. No `.grad` has changed then.
+
+    Examples:
+        Two tasks that pull a shared weight in conflicting directions; PCGrad's update helps both:
+
+        >>> import torch
+        >>> from mtrl import backward
+        >>> from mtrl.aggregation import PCGrad
+        >>> shared = torch.zeros(2, requires_grad=True)
+        >>> losses = [shared @ torch.tensor([1.0, 0.0]), shared @ torch.tensor([-1.0, 1.0])]
+        >>> backward(losses, PCGrad(), shared=[shared])
+        tensor([2.0000, 1.5000])
+        >>> shared.grad
+        tensor([0.5000, 1.5000])
     """
     if not isinstance(method, Method | CoordinateMethod):
         raise TypeError(f"method needs to be an aggregation method such as NashMTL(), got {method!r}")

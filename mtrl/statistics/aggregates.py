@@ -24,6 +24,10 @@ def iqm(scores: ArrayLike) -> NDArray[np.float64]:
 
     Returns:
         `[...]`.
+
+    Examples:
+        >>> float(iqm([[0.0, 0.5, 0.7, 1.0]]))  # one run, four tasks: the lowest and the highest are cut
+        0.6
     """
     scores = checked(scores)
     flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)

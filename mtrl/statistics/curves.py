@@ -36,6 +36,10 @@ def steps_to_reach(steps: ArrayLike, values: ArrayLike, threshold: float) -> int
         steps: `[N]`, increasing.
         values: `[N]`; NaN reaches nothing.
         threshold: that is to be reached.
+
+    Examples:
+        >>> steps_to_reach([100, 200, 300], [0.2, 0.6, 0.9], 0.5)
+        200
     """
     reached = np.flatnonzero(np.asarray(values, dtype=np.float64) >= threshold)
     return int(np.asarray(steps)[reached[0]]) if len(reached) else None

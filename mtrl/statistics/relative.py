@@ -25,6 +25,12 @@ def delta_m(values: ArrayLike, baselines: ArrayLike, higher_is_better: ArrayLike
 
     Raises:
         ValueError: a baseline is zero, or something is not finite.
+
+    Examples:
+        An error of 1.1 against 1.0, an accuracy of 0.72 against 0.80: both are a tenth worse.
+
+        >>> round(float(delta_m([1.1, 0.72], [1.0, 0.80], [False, True])), 6)
+        10.0
     """
     return 100 * _relative_losses(values, baselines, higher_is_better).mean(axis=-1)
 
