@@ -64,7 +64,7 @@ def was_trained(folder: Path) -> bool:
     """Whether a folder holds something that was trained: a checkpoint, a result, or more of a log than its start."""
     if not (folder / "config.yaml").exists():
         return False
-    if checkpoint.exists(folder / "checkpoints") or any((folder / name).exists() for name in EVALUATION_FILES.values()):
+    if checkpoint.exists(folder / "checkpoints") or _is_evaluated(folder):
         return True
     return any(event["kind"] != "start" for event in read_events(folder / "metrics.jsonl"))
 
@@ -73,7 +73,8 @@ def check_may_train(folder: Path, config: RunConfig, seed: int, resume: bool) ->
     """Refuses to write over a run, or to continue one that was made otherwise; a folder where none was trained is fine.
 
     Raises:
-        UserError: it holds a run and `resume` is false, or see `check_same`.
+        UserError: it holds a run and `resume` is false, or one that is evaluated and has no checkpoint to go on from;
+            or see `check_same`.
     """
     if not was_trained(folder):
         return
@@ -82,6 +83,14 @@ def check_may_train(folder: Path, config: RunConfig, seed: int, resume: bool) ->
             f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
         )
     check_same(folder, config, seed)
+    if _is_evaluated(folder) and not checkpoint.exists(folder / "checkpoints"):
+        raise UserError(
+            f"run {folder} is evaluated but has no checkpoint to go on from; anew it needs another --name or --out"
+        )
+
+
+def _is_evaluated(folder: Path) -> bool:
+    return any((folder / name).exists() for name in EVALUATION_FILES.values())
 
 
 class MetricsLog:

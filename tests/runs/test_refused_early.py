@@ -82,6 +82,19 @@ def test_a_folder_in_which_nothing_was_trained_is_no_run(tmp_path: Path) -> None
         train(small(), {0: folder})
 
 
+def test_a_result_is_not_trained_over(tmp_path: Path) -> None:
+    """A finished run whose checkpoints somebody has deleted: its log and its evaluation stay."""
+    config = small()
+    train(config, {0: tmp_path / "run"})
+    evaluate(tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    with pytest.raises(UserError, match=r"run is evaluated but has no checkpoint to go on from; anew it needs"):
+        train(config, {0: tmp_path / "run"}, resume=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+
+
 def test_a_killed_simulator_is_one_line_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Training.vector_step
 
