@@ -184,6 +184,7 @@ def _driven(
                 retries=file.retries,
                 keep=file.keep,
                 cpus=file.resources.cpus,
+                ranks=file.resources.ranks,
             )
             return result, bool(stop)
     except KeyboardInterrupt:  # the second Ctrl-C

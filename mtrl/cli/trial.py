@@ -14,8 +14,10 @@ from pathlib import Path
 from mtrl import envs, supervised
 from mtrl.agents.config import Config
 from mtrl.agents.groups import train_and_evaluate
+from mtrl.agents.ranks import RankError
 from mtrl.agents.run_precision import settle_precision
 from mtrl.cli.failures import reason
+from mtrl.cli.rank_processes import started
 from mtrl.cli.tracking import Tracker
 from mtrl.runs import devices
 from mtrl.runs.claim import SupersededError, attempts, claimed
@@ -111,7 +113,9 @@ def _trained(order: Order, log: "_Log") -> bool:
             config, line = settle_precision(config, beside, devices.choose(config.device))
             if line:
                 log.note(line)
-            return train_and_evaluate(config, folders, True, order.cpus, tell)
+            each = max(1, order.cpus // order.ranks)
+            with started(config, folders, order.ranks, each) as ranks:
+                return train_and_evaluate(config, folders, True, each, tell, ranks)
         assert isinstance(config, SupervisedRunConfig)
         return all(_trained_supervised(config, seed, folder, tell) for seed, folder in folders.items())
 
@@ -131,7 +135,7 @@ def _failure(error: Exception) -> Ended:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _DISK:
             return Ended(How.HALTED, line or str(error))
-        if isinstance(cause, envs.SimulatorError):
+        if isinstance(cause, envs.SimulatorError | RankError):
             return Ended(How.DIED, str(error))
     if line is None:
         return Ended(How.FAILED, f"{type(error).__name__}: {error}"[:500], traceback.format_exc())

@@ -134,6 +134,7 @@ def drive(
     retries: int,
     keep: Literal["all", "policy"],
     cpus: int,
+    ranks: int = 1,
 ) -> Result:
     """Has trials carried out, in order, until all are finished or have failed.
 
@@ -151,6 +152,7 @@ def drive(
         retries: of a trial.
         keep: what stays of a finished run's checkpoints.
         cpus: of a trial.
+        ranks: likewise.
     """
-    orders = [Order(trial, keep, cpus, root, mark) for trial in trials]
+    orders = [Order(trial, keep, cpus, root, mark, ranks) for trial in trials]
     return _Driver(orders, engine, retries, stop, listener).run()

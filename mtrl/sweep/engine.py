@@ -46,6 +46,8 @@ class Order:
     """The folder of the sweep."""
     mark: str
     """Stands in its file `driver`: who reads another or none is on a machine that does not see this folder."""
+    ranks: int = 1
+    """Processes that train the trial together; they share the cores."""
 
 
 Work = Callable[[Order], Ended]

@@ -27,6 +27,8 @@ class Resources(Section):
     """Cores; the learner has as many threads, where the configuration does not say how many."""
     gpus: Annotated[float, Field(ge=0, le=64)] = 0.0
     """A part of a GPU, or whole ones; with 0 the trial runs on the CPU."""
+    ranks: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that train a trial together, each with some of its tasks; they share the trial's cores and GPUs."""
     memory: str | None = None
     """As in `6GiB`; null for what a run of this size is known to take, if anything is known of it."""
     seeds_together: Count = 1

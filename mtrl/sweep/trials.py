@@ -108,11 +108,14 @@ def _within(config: RunConfig, resources: Resources) -> RunConfig:
     if config.device == "auto":
         config = config.model_copy(update={"device": "cuda" if resources.gpus else "cpu"})
     if isinstance(config, Config):
-        changes = {"threads": config.training.threads or resources.cpus, "seeds_at_once": resources.seeds_together}
+        threads = config.training.threads or max(1, resources.cpus // resources.ranks)
+        changes = {"threads": threads, "seeds_at_once": resources.seeds_together}
         return config.model_copy(update={"training": config.training.model_copy(update=changes)})
     assert isinstance(config, SupervisedRunConfig)
     if resources.seeds_together > 1:
         raise UserError(f"resources.seeds_together must be 1 in supervised learning, got {resources.seeds_together}")
+    if resources.ranks > 1:
+        raise UserError(f"resources.ranks must be 1 in supervised learning, got {resources.ranks}")
     return config.model_copy(update={"threads": config.threads or resources.cpus})
 
 

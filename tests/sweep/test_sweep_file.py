@@ -94,6 +94,7 @@ def test_a_base_that_comes_with_mtrl(tmp_path: Path, capsys: Output) -> None:
         ({"variants": {"a/b": {}}}, "variants.a/b must match pattern"),
         ({"resources": {"memory": "lots"}}, "resources.memory must be a size such as 6GiB, got 'lots'"),
         ({"resources": {"gpus": 1.5}}, "resources.gpus must be a part of one GPU or a whole number, got 1.5"),
+        ({"resources": {"ranks": 0}}, "resources.ranks must be greater than or equal to 1, got 0"),
         ({"resources": {"cpus": 0}}, "resources.cpus must be greater than or equal to 1, got 0"),
         ({"variants": {"a": {"device": "cuda"}}}, "resources.gpus must be above 0 with device 'cuda', got 0"),
         ({"keep": "nothing"}, "keep must be 'all' or 'policy', got 'nothing'"),
@@ -101,6 +102,10 @@ def test_a_base_that_comes_with_mtrl(tmp_path: Path, capsys: Output) -> None:
         (
             {"base": "supervised/toy", "methods": ["mgda"], "resources": {"seeds_together": 2}},
             "resources.seeds_together must be 1 in supervised learning, got 2",
+        ),
+        (
+            {"base": "supervised/toy", "methods": ["mgda"], "resources": {"ranks": 2}},
+            "resources.ranks must be 1 in supervised learning, got 2",
         ),
     ],
 )
