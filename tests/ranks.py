@@ -29,4 +29,5 @@ def _rank(number: int, ranks: int, file: str, results: str, job: Job) -> None:
     os.environ |= {name: str(value) for name, value in of_torchrun.items()}
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=number, world_size=ranks)
     torch.save(job(number), f"{results}/{number}")
+    dist.barrier()  # none leaves while another still hears from it
     dist.destroy_process_group()

@@ -298,7 +298,8 @@ def test_a_mixed_run_resumes_bit_for_bit_and_shows_both_scores(tmp_path):
     assert {"success_mean", "return_mean"} <= set(trained)
     record = evaluate(tmp_path / "straight")
     assert ["success_any" in row for row in record["tasks"]] == [False, True, True]
-    assert set(record["mean"]) == {"success_any", "success_final", "mean_return"}
+    unseen = {"success_any_unseen", "success_final_unseen"}
+    assert set(record["mean"]) == {"success_any", "success_final", "mean_return"} | unseen
     assert record["protocol"]["horizon"] == 10
     assert load_policy(tmp_path / "straight", "cpu").infos[0].action == 1
 

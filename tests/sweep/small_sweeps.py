@@ -12,6 +12,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.groups import train_and_evaluate
 from mtrl.cli.arguments import load_config
 from mtrl.runs import checkpoint
+from mtrl.runs.policy_only import has_policy_only
 from mtrl.sweep import SweepFile, Trial, read_sweep, trials
 from tests.cli.running import until
 from tests.runs.small_runs import TREE, small
@@ -34,18 +35,23 @@ def write_sweep(folder: Path, steps: int = 320, **fields: Any) -> Path:
     return folder / "sweep.yaml"
 
 
-def result(folder: Path) -> tuple[Any, list[torch.Tensor]]:
-    """What a finished run holds, without what the clock says: the evaluation's rows, and the networks."""
+def result(folder: Path) -> tuple[Any, dict[str, list[torch.Tensor]]]:
+    """What a finished run holds, without what the clock says: the evaluation's rows, and the networks by name."""
     evaluation = json.loads((folder / "evaluation.json").read_text())
     parameters = checkpoint.load_newest(folder / "checkpoints")["agent"]["parameters"]
-    return (evaluation["tasks"], evaluation["checkpoint"]), [t for group in parameters.values() for t in group]
+    return (evaluation["tasks"], evaluation["checkpoint"]), parameters
 
 
 def assert_equal_bits(one: Path, other: Path) -> None:
-    """Two finished runs are the same."""
+    """Two finished runs are the same; of the first the policy alone may be left."""
     (rows, networks), (other_rows, other_networks) = result(one), result(other)
     assert rows == other_rows
-    assert all(torch.equal(a, b) for a, b in zip(networks, other_networks, strict=True))
+    if has_policy_only(one / "checkpoints"):
+        assert "actor" in networks
+    else:
+        assert networks.keys() == other_networks.keys()
+    for name, tensors in networks.items():
+        assert all(torch.equal(a, b) for a, b in zip(tensors, other_networks[name], strict=True)), name
 
 
 def log_lines(folder: Path) -> list[dict[str, Any]]:
