@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-LIMIT_S = 400.0
+LIMIT_S = 900.0
 MAIN = "from mtrl.cli.main import main; raise SystemExit(main())"
 
 
