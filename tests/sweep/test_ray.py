@@ -132,6 +132,21 @@ def test_a_node_is_lost(tmp_path: Path, start: Start, cluster: Any, how: str) ->
     assert_all_as_undisturbed(path)
 
 
+def test_the_head_is_lost(tmp_path: Path, start: Start, cluster: Any) -> None:
+    """The command ends, and the same one goes on without it."""
+    path = write_sweep(tmp_path, LONG, methods=["mean"], seeds=1)
+    run = folder(path, "mean", 0)
+    env = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}  # 60, else
+    running = start(path, *ON_RAY, "--address", cluster.address, env=env)
+    until(lambda: steps(run) > 0)
+    cluster.remove_node(cluster.head_node, allow_graceful=False)
+    status, _, _ = running.ended()
+    assert status != 0
+    assert not (run / "evaluation.json").exists()
+    assert main(["sweep", str(path), "--out", str(tmp_path / "runs"), "--jobs", "1"]) == 0
+    assert_equal_bits(run, undisturbed(path, "mean", 0))
+
+
 def test_no_cluster_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_sweep(tmp_path)
     assert main(["sweep", str(path), "--out", str(tmp_path), *ON_RAY, "--address", "127.0.0.1:1"]) == 2
