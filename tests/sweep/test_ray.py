@@ -67,8 +67,9 @@ def assert_all_as_undisturbed(path: Path, seeds: int = 1) -> None:
 def test_four_trials_a_worker_killed_the_driver_killed_and_the_same_command_goes_on(
     tmp_path: Path, start: Start
 ) -> None:
-    path = write_sweep(tmp_path, LONG // 2)
+    path = write_sweep(tmp_path, LONG)
     mean, pcgrad = folder(path, "mean", 0), folder(path, "pcgrad", 0)
+    last = folder(path, "pcgrad", 1)
     running = begun(start, path, lambda: steps(mean) > 0)
     os.kill(holder(mean), signal.SIGKILL)
     until(lambda: attempts(mean) == 2)
@@ -76,8 +77,8 @@ def test_four_trials_a_worker_killed_the_driver_killed_and_the_same_command_goes
     # The driver is killed: its cluster ends with it.
     running.process.kill()
     until(lambda: running.processes() <= {running.process.pid})
-    before = attempts(pcgrad)
-    done = begun(start, path, lambda: attempts(pcgrad) > before)
+    before = attempts(pcgrad), attempts(last)
+    done = begun(start, path, lambda: (attempts(pcgrad), attempts(last)) != before)
     status, out, err = done.ended()
     assert (status, err) == (0, [])
     assert out[-1] == f"Runs:   {tmp_path / 'runs' / 's'}"
