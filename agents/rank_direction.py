@@ -10,20 +10,18 @@ part.
 
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from mtrl.agents.direction import AnyMethod, Direction, Function, clipped, task_gradients, task_losses
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.agents.ranks import Ranks
 from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod
 from mtrl.gradients import TaskGradients
-from mtrl.gradients.leaves import ROW
+from mtrl.gradients.shards import in_equal_parts, in_rows
 
 
 class RankDirections:
@@ -107,7 +105,7 @@ class RankDirections:
         whole = TaskGradients(leaves, leading=1).whole()
         rows = torch.cat([leaf.flatten(2) for leaf in whole.values()], -1)
         of_tasks = torch.cat([losses[..., None], told[..., None], *self.layouts[0].own_rows(own)], -1)
-        return pad(rows, (0, self.ranks.size * _part(rows.shape[-1], self.ranks.size) - rows.shape[-1])), of_tasks
+        return in_equal_parts(rows, self.ranks.size), of_tasks
 
     def _weigh(self, gram: Tensor | None, losses: Tensor) -> Tensor:
         weights: Tensor = self.method(gram, losses)
@@ -123,9 +121,7 @@ class RankDirections:
 
     def _gram(self, part: Tensor) -> Tensor:
         """Inner products of the tasks' whole gradients, `[S, T, T]`, the same on every rank."""
-        # In rows, if it is long: its Gram matrix then is a sum of small products.
-        rows = part.unflatten(-1, (-1, ROW)) if part.shape[-1] > ROW else part
-        own = TaskGradients({"part": rows}, leading=1).gram()
+        own = TaskGradients({"part": in_rows(part)}, leading=1).gram()
         return self.ranks.all(own.double()).sum(0).to(own.dtype)
 
     def _of_gradients(self, part: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,9 +145,3 @@ class RankDirections:
         flat = zip(self.layouts, (vector, *frozen), strict=True)
         moved, *rest = (layout.views(vector, self.own) for layout, vector in flat)
         return moved, [network.of_tasks(self.own.stop - self.own.start) for network in rest]
-
-
-def _part(num_entries: int, num_ranks: int) -> int:
-    """`C`: a multiple of `ROW` if it is longer."""
-    length = math.ceil(num_entries / num_ranks)
-    return math.ceil(length / ROW) * ROW if length > ROW else length

@@ -36,7 +36,7 @@ class ShardedGradients:
 
     def gram(self) -> Tensor:
         """Inner products of the tasks' gradients, `[T, T]`: the same on every rank; float32 for 16-bit gradients."""
-        blocks = {str(i): _in_rows(part) for i, part in enumerate(self.parts.values())}
+        blocks = {str(i): in_rows(part) for i, part in enumerate(self.parts.values())}
         gram = TaskGradients(blocks).gram()
         mean = gram.double()
         self.average([mean])
@@ -72,12 +72,17 @@ def sharded(leaves: Mapping[str, Tensor], factors: Tensor, average: Average) -> 
     for kind in dict.fromkeys(kind for kind, _ in shapes.values()):
         rows = torch.cat([leaf.flatten(1) for name, leaf in leaves.items() if shapes[name][0] == kind], 1)  # [T, P]
         rows.mul_(by_task(factors, rows))
-        length = math.ceil(rows.shape[1] / average.size)
-        length = math.ceil(length / ROW) * ROW if length > ROW else length
-        parts[kind] = average.scatter(pad(rows, (0, average.size * length - rows.shape[1])))
+        parts[kind] = average.scatter(in_equal_parts(rows, average.size))
     return ShardedGradients(parts, shapes, average)
 
 
-def _in_rows(part: Tensor) -> Tensor:
-    """`[T, C / ROW, ROW]`, if it is long: its Gram matrix then is a sum of small products."""
-    return part.view(len(part), -1, ROW) if part.shape[1] > ROW else part
+def in_equal_parts(rows: Tensor, num_parts: int) -> Tensor:
+    """`[..., R C]`, with zeros behind the `[..., P]` that there are: `C` is a multiple of `ROW` if it is longer."""
+    length = math.ceil(rows.shape[-1] / num_parts)
+    length = math.ceil(length / ROW) * ROW if length > ROW else length
+    return pad(rows, (0, num_parts * length - rows.shape[-1]))
+
+
+def in_rows(part: Tensor) -> Tensor:
+    """`[..., C / ROW, ROW]` of `[..., C]`, if it is long: its Gram matrix then is a sum of small products."""
+    return part.unflatten(-1, (-1, ROW)) if part.shape[-1] > ROW else part
