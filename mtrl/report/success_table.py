@@ -24,6 +24,12 @@ _HOW_TO_READ = (
     "Mean over seeds. IQM: mean of the middle half of all seeds and tasks. Interval: 95% percentile bootstrap over "
     "seeds, stratified by task; with few seeds it covers less than it says."
 )
+_LABELS = {
+    "success_any": "any-step",
+    "success_final": "final-step",
+    "success_any_unseen": "any-step, unseen goals",
+}
+"""Of the columns of success, by their names in the CSV."""
 _UNSEEN = "Unseen goals: as many episodes, on goals that training never saw."
 
 
@@ -98,17 +104,12 @@ def caption(protocol: Record, simulator: Record) -> str:
 
 
 def header_and_rows(table: SuccessTable) -> tuple[list[str], list[list[str]]]:
-    """The table as text cells: a group's column, or two of success, the tasks, then mean, IQM and interval."""
+    """The table as text cells: a group's column, or some of success, the tasks, then mean, IQM and interval."""
     header, summaries, text = ["task"], [], table.measure.text
     for column in table.columns:
-        header.append(f"{column.name} any-step" if column.final_step else f"{column.name} {table.measure.name}")
-        summaries.append(column.score)
-        if column.final_step:
-            header.append(f"{column.name} final-step")
-            summaries.append(column.final_step)
-        if column.unseen:
-            header.append(f"{column.name} any-step, unseen goals")
-            summaries.append(column.unseen)
+        for key, summary in _kinds(column, table.measure).items():
+            header.append(f"{column.name} {_LABELS.get(key, table.measure.name)}")
+            summaries.append(summary)
     rows = [[task, *(text(float(s.per_task[i])) for s in summaries)] for i, task in enumerate(table.tasks)]
     rows.append(["mean", *(text(s.mean.value) for s in summaries)])
     rows.append(["IQM", *(text(s.iqm.value) for s in summaries)])
@@ -156,9 +157,9 @@ def success_csv(table: SuccessTable) -> str:
 def evaluation_rows(result: Evaluation) -> tuple[list[str], list[list[str]]]:
     """One evaluation as text cells: a row per task and the mean, over the tasks that have what a column says."""
     columns: dict[str, tuple[NDArray[np.float64], Callable[[float], str]]] = {
-        "any-step": (result.success_any, _number),
-        "final-step": (result.success_final, _number),
-        "any-step, unseen goals": (result.unseen_any, _number),
+        _LABELS["success_any"]: (result.success_any, _number),
+        _LABELS["success_final"]: (result.success_final, _number),
+        _LABELS["success_any_unseen"]: (result.unseen_any, _number),
         "normalized return": (result.normalized_return, _number),
         "return": (result.mean_return, "{:.1f}".format),
     }
