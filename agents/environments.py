@@ -74,7 +74,7 @@ def evaluation_env(
 def plays_unseen_goals(config: Config) -> bool:
     """Whether the evaluation at the end plays Meta-World's tasks on other goals than those of training, too."""
     wanted = config.evaluation.unseen_goals and config.evaluation.goal_seed is None
-    return wanted and any(envs.are_metaworld([name]) for name in envs.task_names(config.env.tasks))
+    return wanted and any(map(envs.is_metaworld, envs.task_names(config.env.tasks)))
 
 
 @contextmanager

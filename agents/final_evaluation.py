@@ -15,7 +15,7 @@ from mtrl.agents.evaluation import EvaluationResult, evaluate_policy
 from mtrl.agents.phases import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
 from mtrl.agents.required_fields import legacy_differences
 from mtrl.agents.saved_policy import load_policy
-from mtrl.envs import MAX_HORIZON, are_metaworld
+from mtrl.envs import MAX_HORIZON, is_metaworld
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
@@ -133,7 +133,7 @@ def _beside(seen: EvaluationResult, unseen: EvaluationResult) -> list[Record]:
     """A row a task, with its success on goals that training never saw if it has goals."""
     rows = seen.per_task()
     for row, other in zip(rows, unseen.per_task(), strict=True):
-        if are_metaworld([row["name"]]):
+        if is_metaworld(row["name"]):
             row |= {f"{key}_unseen": other[key] for key in ("success_any", "success_final")}
     return rows
 

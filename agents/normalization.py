@@ -15,7 +15,7 @@ from mtrl.agents.interface import ActorFunction, AnyLearner
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.ranks import ALONE, Ranks
-from mtrl.envs import TaskInfo, are_metaworld
+from mtrl.envs import TaskInfo, is_metaworld
 from mtrl.runs.loading import copy_checked
 
 LIMIT = 10.0
@@ -26,7 +26,7 @@ _SHIFT, _SCALE, _LEAST, _MOST = "observation.mean", "observation.scale", "observ
 
 def normalized_numbers(section: EnvConfig, infos: Sequence[TaskInfo], observation_size: int) -> np.ndarray:
     """Which numbers of which tasks are normalised, bool `[T, O]`: no padding, and no one-hot vector."""
-    chosen = {"all": lambda name: True, "none": lambda name: False, "auto": lambda name: not are_metaworld([name])}
+    chosen = {"all": lambda name: True, "none": lambda name: False, "auto": lambda name: not is_metaworld(name)}
     is_chosen = [chosen[section.normalized_observations](info.name) for info in infos]
     return np.array(
         [(np.arange(observation_size) < i.observation) & on for i, on in zip(infos, is_chosen, strict=True)]

@@ -26,7 +26,7 @@ from mtrl.envs.interface import (
     VectorEnv,
 )
 from mtrl.envs.options import Options
-from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, horizons, sizes, task_infos, task_names
+from mtrl.envs.tasks import MT10, MT25, MT50, are_metaworld, horizons, is_metaworld, sizes, task_infos, task_names
 
 __all__ = [
     "ACTION_SIZE",
@@ -45,6 +45,7 @@ __all__ = [
     "VectorEnv",
     "are_metaworld",
     "horizons",
+    "is_metaworld",
     "make",
     "sizes",
     "task_infos",

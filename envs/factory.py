@@ -10,7 +10,7 @@ from mtrl.envs.metaworld.backend import metaworld_env
 from mtrl.envs.mixed import mixed_env
 from mtrl.envs.options import Options
 from mtrl.envs.registered.backend import registered_env
-from mtrl.envs.tasks import are_metaworld
+from mtrl.envs.tasks import is_metaworld
 
 P = ParamSpec("P")
 
@@ -31,7 +31,7 @@ def made(options: Options) -> VectorEnv:
     """
     if options.of_metaworld:
         return EnvPoolEnv(options) if options.backend == "envpool" else metaworld_env(options)
-    is_mixed = any(are_metaworld([name]) for name in options.names)
+    is_mixed = any(map(is_metaworld, options.names))
     return mixed_env(options, made) if is_mixed else registered_env(options)
 
 

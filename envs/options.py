@@ -10,7 +10,7 @@ import numpy as np
 
 from mtrl.envs.goals import GOAL_ORDERS, NUM_GOALS
 from mtrl.envs.interface import MAX_HORIZON, Peers, TaskInfo
-from mtrl.envs.tasks import Task, are_metaworld, horizons, task_infos, task_names
+from mtrl.envs.tasks import Task, are_metaworld, horizons, is_metaworld, task_infos, task_names
 
 _REWARD_VERSIONS = ("v2", "v1")
 _BACKENDS = ("metaworld", "envpool")
@@ -70,7 +70,7 @@ class Options:
         _check_choice("backend", self.backend, _BACKENDS)
         if self.peers and self.backend == "envpool":
             raise ValueError("backend must be 'metaworld' over several processes, got 'envpool'")
-        if self.backend != "metaworld" and not any(are_metaworld([name]) for name in self.names):
+        if self.backend != "metaworld" and not any(map(is_metaworld, self.names)):
             raise ValueError(f"backend={self.backend!r} simulates Meta-World alone: leave it out for {self.names[0]!r}")
         _check_choice("goal_order", self.goal_order, GOAL_ORDERS)
         _check_choice("reward_version", self.reward_version, _REWARD_VERSIONS)

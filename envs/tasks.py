@@ -94,9 +94,14 @@ def task_names(tasks: Task | Sequence[Task]) -> tuple[str, ...]:
     return names
 
 
+def is_metaworld(name: str) -> bool:
+    """Whether a task, by its name among `task_names`, is Meta-World's; the others are registered environments."""
+    return name in CATALOG
+
+
 def are_metaworld(names: Sequence[str]) -> bool:
     """Whether these `task_names` are all Meta-World's; the others are registered Gymnasium environments."""
-    return all(name in CATALOG for name in names)
+    return all(map(is_metaworld, names))
 
 
 def task_infos(tasks: Task | Sequence[Task]) -> tuple[TaskInfo, ...]:
