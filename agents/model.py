@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,6 +24,7 @@ from mtrl.agents.precision import choose, with_precision
 from mtrl.agents.preflight import check
 from mtrl.agents.seeds import streams
 from mtrl.agents.training_loop import Training
+from mtrl.closing import Closing
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices, hub
 from mtrl.runs.configs import find
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from mtrl.agents.callbacks import Callback
 
 
-class MultiTaskSAC:
+class MultiTaskSAC(Closing):
     """One agent that learns by calls, without a run folder; the training is that of `mtrl.agents.train`.
 
         model = MultiTaskSAC("configs/mt10/quick.yaml", seed=0)
@@ -198,14 +198,6 @@ class MultiTaskSAC:
         if training is not None:
             with training:
                 self._state = training.state(0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def num_timesteps(self) -> int:

@@ -10,11 +10,11 @@ Axes: T tasks, E environments per task, O observation, A action.
 import importlib.metadata
 import warnings
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 
+from mtrl.closing import Closing
 from mtrl.envs.calls import Phase, checked_actions
 from mtrl.envs.episodes import Episodes
 from mtrl.envs.goals import NUM_GOALS
@@ -45,7 +45,7 @@ _SEEDS = 2**31 - 1  # EnvPool's seeds are positive int32
 
 
 @final
-class EnvPoolEnv:
+class EnvPoolEnv(Closing):
     """One EnvPool per task, all stepped at once (`VectorEnv`).
 
     State: running episodes cannot be saved. A loaded state begins new episodes everywhere, with goals that
@@ -148,14 +148,6 @@ class EnvPoolEnv:
         """See `VectorEnv.close`."""
         self._phase = Phase.CLOSED
         self._pools = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return EnvPoolEnv, (self._options,)

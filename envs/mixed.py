@@ -5,17 +5,17 @@ Axes: T tasks, E environments per task, O observation, A action.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 
+from mtrl.closing import Closing
 from mtrl.cores import available_cores
 from mtrl.envs.calls import checked_actions
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import SimulatorInfo, Step, VectorEnv
 from mtrl.envs.options import Options
-from mtrl.envs.tasks import are_metaworld, sizes
+from mtrl.envs.tasks import is_metaworld, sizes
 
 
 def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedEnv":
@@ -30,18 +30,18 @@ def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedE
     """
     families: dict[bool, list[int]] = {}
     for task, name in enumerate(options.names):
-        families.setdefault(are_metaworld([name]), []).append(task)
+        families.setdefault(is_metaworld(name), []).append(task)
     workers = options.num_workers or available_cores()
     parts: list[tuple[list[int], VectorEnv]] = []
     try:
-        for is_metaworld, tasks in families.items():
+        for of_metaworld, tasks in families.items():
             own = replace(
                 options,
                 tasks=[options.names[task] for task in tasks],
                 one_hot=False,
                 num_workers=max(1, round(workers * len(tasks) / len(options.names))),
             )
-            if not is_metaworld:
+            if not of_metaworld:
                 own = replace(own, backend="metaworld", num_goals=NUM_GOALS, goals_visible=True, reward_version="v2")
             parts.append((tasks, make(own)))
     except BaseException:
@@ -52,7 +52,7 @@ def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedE
 
 
 @final
-class MixedEnv:
+class MixedEnv(Closing):
     """Vector environments of different tasks as one (`VectorEnv`).
 
     Args:
@@ -131,14 +131,6 @@ class MixedEnv:
         """See `VectorEnv.close`."""
         for _, env in self._parts:
             env.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return mixed_env, (self._options, self._make)

@@ -8,11 +8,11 @@ import os
 import warnings
 import weakref
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 
+from mtrl.closing import Closing
 from mtrl.envs.calls import Phase, checked_actions
 from mtrl.envs.episodes import Episodes
 from mtrl.envs.interface import Step
@@ -24,7 +24,7 @@ from mtrl.envs.workers.process import Worker
 
 
 @final
-class WorkerEnv:
+class WorkerEnv(Closing):
     """Whatever a plan simulates, in processes of its own (`VectorEnv`)."""
 
     def __init__(self, options: Options, plan: Plan) -> None:
@@ -147,14 +147,6 @@ class WorkerEnv:
         """See `VectorEnv.close`."""
         self._phase = Phase.CLOSED
         self._shut_down()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._plan.make, (self._options,)
