@@ -17,11 +17,10 @@ import torch
 from mtrl.agents import Config, Learner
 from mtrl.agents.losses import Batch
 from mtrl.agents.ranks import ALONE, Ranks, launched
+from mtrl.cli.arguments import load_config
 from mtrl.runs.configs import find
-from mtrl.runs.yaml_file import read_yaml
+from scripts.learner_bench.updates import ACTION, OBSERVATION, made_up_batch
 from scripts.machine import machine_line
-
-OBSERVATION, ACTION = 39, 4  # of Meta-World
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _config(name: str, compile: bool) -> Config:
-    config = Config.model_validate_json(Config.model_validate(read_yaml(find(name))).model_dump_json())
+    config = load_config(find(name), Config)
     training = {"precision": "float32", "compile": compile}
     return config.model_copy(update={"training": config.training.model_copy(update=training)})
 
@@ -56,7 +55,7 @@ def _row(config: Config, ranks: Ranks, num_tasks: int, options: argparse.Namespa
     alone = _learner(config, num_tasks, ALONE) if ranks.leads else None
     together = _learner(config, num_tasks, ranks)
     rows = config.training.batch_per_task
-    whole, own = _batch(num_tasks, rows), _batch(len(range(num_tasks)[ranks.own(num_tasks)]), rows)
+    whole, own = (made_up_batch(1, tasks, rows) for tasks in (num_tasks, len(range(num_tasks)[ranks.own(num_tasks)])))
     found: list[tuple[float, float, float]] = []
     for _ in range(options.rounds + 1):
         by_itself, _ = _seconds(alone, whole, options.updates) if alone else (0.0, 0.0)
@@ -69,16 +68,6 @@ def _row(config: Config, ranks: Ranks, num_tasks: int, options: argparse.Namespa
 
 def _learner(config: Config, num_tasks: int, ranks: Ranks) -> Learner:
     return Learner(config, num_tasks, OBSERVATION, ACTION, torch.device("cpu"), (0,), ranks=ranks)
-
-
-def _batch(num_tasks: int, rows: int) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(1, num_tasks, rows, *shape, generator=generator)
-
-    discount = torch.full((1, num_tasks, rows), 0.99)
-    return Batch(normal(OBSERVATION), normal(ACTION).tanh(), normal(), normal(OBSERVATION), discount)
 
 
 def _seconds(learner: Learner, batch: Batch, updates: int) -> tuple[float, float]:

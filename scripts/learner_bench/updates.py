@@ -52,7 +52,9 @@ class Setting(NamedTuple):
 
 def compare(methods: Sequence[str], setting: Setting, rounds: int) -> Iterator[Row]:
     """A row per method; the plain update, the measure of all, comes first."""
-    base, batch = plain(_learner("mean", setting), setting.mode != "eager", setting.mode == "graphs"), _batch(setting)
+    base = plain(_learner("mean", setting), setting.mode != "eager", setting.mode == "graphs")
+    rows = NETWORKS[setting.network]["batch"]
+    batch = made_up_batch(setting.num_seeds, setting.num_tasks, rows, setting.device)
     first = _warm_up(base, batch)
     alone = [_seconds(base, batch, setting) for _ in range(rounds)]
     yield _row(PLAIN, setting, alone, 1.0, first)
@@ -81,14 +83,15 @@ def _learner(method: str, setting: Setting) -> Learner:
     return Learner(config, setting.num_tasks, OBSERVATION, ACTION, torch.device(setting.device), seeds)
 
 
-def _batch(setting: Setting) -> Batch:
+def made_up_batch(num_seeds: int, num_tasks: int, batch_per_task: int, device: str = "cpu") -> Batch:
+    """Transitions of Meta-World's sizes, always the same ones."""
     generator = torch.Generator().manual_seed(0)
-    rows = setting.num_seeds, setting.num_tasks, NETWORKS[setting.network]["batch"]
+    rows = num_seeds, num_tasks, batch_per_task
 
     def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*rows, *shape, generator=generator).to(setting.device)
+        return torch.randn(*rows, *shape, generator=generator).to(device)
 
-    discount = torch.full(rows, 0.99, device=setting.device)
+    discount = torch.full(rows, 0.99, device=device)
     return Batch(normal(OBSERVATION), normal(ACTION).tanh(), normal(), normal(OBSERVATION), discount)
 
 
