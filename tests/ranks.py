@@ -17,6 +17,15 @@ def run(job: Job, folder: Path, ranks: int = 2) -> list[dict]:
     return [torch.load(folder / str(number)) for number in range(ranks)]
 
 
+def message(call: Callable[[], object], kinds: type[Exception] | tuple[type[Exception], ...] = ValueError) -> str:
+    """What an error of these kinds says; `nothing` if there is none."""
+    try:
+        call()
+    except kinds as error:
+        return str(error)
+    return "nothing"
+
+
 def _rank(number: int, ranks: int, file: str, results: str, job: Job) -> None:
     torch.set_num_threads(1)
     of_torchrun = {

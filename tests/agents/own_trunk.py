@@ -1,9 +1,10 @@
 """A package with trunks of one's own, as somebody else would write it."""
 
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.own_package import write_package
 
 OWN = '''
 from torch.nn import functional
@@ -90,20 +91,4 @@ class Plain:
 
 def write_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`own_trunks.skip`, which can be imported until the test ends."""
-    package = folder / "own_trunks"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "skip.py").write_text(OWN)
-    monkeypatch.syspath_prepend(folder)
-    for name in ("own_trunks", "own_trunks.skip"):
-        monkeypatch.setitem(sys.modules, name, None)  # what stands there is put back at the end
-        del sys.modules[name]
-
-
-def register(folder: Path, **paths: str) -> None:
-    """An installed package that gives trunks short names."""
-    made = folder / "own_trunks-1.0.dist-info"
-    made.mkdir()
-    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: own-trunks\nVersion: 1.0\n")
-    lines = [f"{name} = {path}" for name, path in paths.items()]
-    (made / "entry_points.txt").write_text("\n".join(["[mtrl.networks]", *lines, ""]))
+    write_package(folder, monkeypatch, "own_trunks", skip=OWN)

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from mtrl.agents.networks import ConditioningConfig, NetworkConfig, make_network, try_network
 from tests.agents import test_agent_networks as networks
-from tests.agents.own_trunk import register, write_own
+from tests.agents.own_trunk import write_own
+from tests.own_package import register
 
 SKIP = "own_trunks.skip:Skip"
 CONDITIONING = ConditioningConfig()
@@ -82,7 +83,7 @@ def test_what_would_learn_wrongly_is_refused(name: str, message: str) -> None:
 
 
 def test_an_installed_package_adds_one(tmp_path: Path) -> None:
-    register(tmp_path, skip=SKIP, mlp=SKIP, gone="own_trunks.skip:Gone")
+    register(tmp_path, "own_trunks", "mtrl.networks", skip=SKIP, mlp=SKIP, gone="own_trunks.skip:Gone")
     network = make_network(NetworkConfig(kind="skip"), CONDITIONING, 3, 2, 1.0, networks.torch.float64)
     assert type(network.trunk).__name__ == "Skip"
     network = make_network(NetworkConfig(kind="mlp"), CONDITIONING, 3, 2, 1.0, networks.torch.float64)

@@ -1,6 +1,5 @@
 """Ranks that each have some of the tasks take the steps of one process, write its folder, and end together."""
 
-from collections.abc import Callable
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from mtrl.runs import checkpoint
 from mtrl.runs.run_state import FINISHED, read_state
 from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config
 from tests.existing import existing
-from tests.ranks import run
+from tests.ranks import message, run
 from tests.runs.small_runs import small
 
 TASKS = 5
@@ -117,19 +116,11 @@ def trained(number: int, folder: str) -> dict[str, object]:
         results[name] = astuple(result)
     with envs.make(TASKS_OF_ALL_KINDS, num_envs_per_task=2, horizon=4, num_workers=2, one_hot=True, peers=ranks) as env:
         results["steps"] = simulated(env)
-    results["said"] = said(lambda: ranks.agree("number", lambda: ranks.number))
+    results["said"] = message(lambda: ranks.agree("number", lambda: ranks.number), UserError)
     return results
 
 
 TASKS_OF_ALL_KINDS = ["reach-v3", envs.task_names("Points")[1], "push-v3"]
-
-
-def said(call: Callable[[], None]) -> str:
-    try:
-        call()
-    except UserError as error:
-        return str(error)
-    return "nothing"
 
 
 def simulated(env: envs.VectorEnv) -> list[torch.Tensor]:

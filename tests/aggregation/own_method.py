@@ -1,9 +1,10 @@
 """A package with a method of one's own, as somebody else would write it."""
 
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.own_package import write_package
 
 OWN = '''
 from __future__ import annotations
@@ -42,12 +43,4 @@ class Plain:
 
 def write_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`own_rules.unit` and a module that fails, which can be imported until the test ends."""
-    package = folder / "own_rules"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "unit.py").write_text(OWN)
-    (package / "broken.py").write_text("raise ValueError('no')")
-    monkeypatch.syspath_prepend(folder)
-    for name in ("own_rules", "own_rules.unit", "own_rules.broken"):
-        monkeypatch.setitem(sys.modules, name, None)  # what stands there is put back at the end
-        del sys.modules[name]
+    write_package(folder, monkeypatch, "own_rules", unit=OWN, broken="raise ValueError('no')")

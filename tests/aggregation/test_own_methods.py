@@ -10,6 +10,7 @@ import torch
 from mtrl import aggregation, backward
 from tests.aggregation.own_method import OWN, write_own
 from tests.existing import existing
+from tests.own_package import register
 
 G = torch.tensor([[4.0, 0.0], [0.0, 16.0]])
 
@@ -68,11 +69,8 @@ def test_a_module_in_the_folder_one_stands_in(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.usefixtures("own")
 def test_an_installed_package_adds_a_method(tmp_path: Path) -> None:
-    made = tmp_path / "own_rules-1.0.dist-info"
-    made.mkdir()
-    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: own-rules\nVersion: 1.0\n")
-    lines = ["[mtrl.methods]", "unit_norm = own_rules.unit:UnitNorm", "mean = own_rules.unit:UnitNorm"]
-    (made / "entry_points.txt").write_text("\n".join([*lines, "gone = own_rules.unit:Gone", ""]))
+    unit = "own_rules.unit:UnitNorm"
+    register(tmp_path, "own_rules", "mtrl.methods", unit_norm=unit, mean=unit, gone="own_rules.unit:Gone")
     assert torch.equal(aggregation.make("unit_norm", total=2.0)(G), torch.tensor([0.5, 0.25]))
     assert type(aggregation.make("mean")) is aggregation.LinearScalarization  # ours keep their names
     with pytest.raises(ValueError, match=r"method 'gone': own_rules\.unit has no Gone"):

@@ -1,6 +1,6 @@
 """Gradients that are collected once: groups of parameters, parts of a batch, Gram matrices of some layers."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mtrl.distributed import RankAverage
 from mtrl.gradients import collect
 from tests.existing import existing
 from tests.gradients.supervised import Counted, Model, T, flat
-from tests.ranks import run
+from tests.ranks import message, run
 
 
 def parts(model):
@@ -207,14 +207,7 @@ def on_a_rank(number: int) -> dict[str, object]:
 
 def said(number: int) -> dict[str, object]:
     """What ranks that do not do the same are told."""
-
-    def message(call: Callable[[], object]) -> str:
-        try:
-            call()
-        except (TypeError, ValueError) as error:
-            return str(error)
-        return "nothing"
-
+    told = partial(message, kinds=(TypeError, ValueError))
     model, average = Model(), RankAverage()
     losses = model.losses()
     losses[1] = losses[1] * (torch.nan if number else 1)
@@ -222,11 +215,11 @@ def said(number: int) -> dict[str, object]:
     collected = collect(model.losses(), model.trunk, heads=model.heads, average=average)
     other = model.trunk[3] if number else model.trunk[0]
     return {
-        "other methods": message(lambda: collected.apply(NashMTL() if number else MGDA())),
-        "other groups": message(lambda: collected.apply(MGDA(), other)),
-        "one mistaken": message(lambda: collected.apply(MGDA(), model.heads if number else None)),
-        "absent": message(lambda: collect(some, model.trunk, heads=model.heads, average=average)),
-        "a nan": message(lambda: collect(losses, model.trunk, heads=model.heads, average=average)),
+        "other methods": told(lambda: collected.apply(NashMTL() if number else MGDA())),
+        "other groups": told(lambda: collected.apply(MGDA(), other)),
+        "one mistaken": told(lambda: collected.apply(MGDA(), model.heads if number else None)),
+        "absent": told(lambda: collect(some, model.trunk, heads=model.heads, average=average)),
+        "a nan": told(lambda: collect(losses, model.trunk, heads=model.heads, average=average)),
         "gradients": [p.grad for p in model.trunk.parameters()],
     }
 

@@ -1,6 +1,5 @@
 """Two processes with a part of every task's rows each take the step of one process with all of them, or say why not."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from mtrl import aggregation, backward
 from mtrl.aggregation import MGDA, LinearScalarization, NashMTL, UncertaintyWeighting
 from mtrl.distributed import RankAverage
 from tests.gradients.supervised import Model
-from tests.ranks import run
+from tests.ranks import message, run
 
 METHODS = {"nash_mtl": NashMTL, "mgda_ub": MGDA, "uncertainty_weighting": UncertaintyWeighting}
 needs_ranks = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
@@ -68,14 +67,6 @@ def experts(number: int) -> dict[str, object]:
 
 def said(number: int) -> dict[str, object]:
     """What backward says of ranks that do not do the same."""
-
-    def message(call: Callable[[], object]) -> str:
-        try:
-            call()
-        except ValueError as error:
-            return str(error)
-        return "nothing"
-
     model, plain, average = Experts(), Model(), RankAverage()
     x = torch.randn(8, 4, dtype=torch.float64)
     held = NashMTL()

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from mtrl import backward
 from mtrl.aggregation import MGDA, LinearScalarization, NashMTL
 from mtrl.distributed import RankAverage
-from tests.ranks import run
+from tests.ranks import message, run
 
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
 
@@ -89,14 +89,6 @@ def test_a_wrapper_may_stay_where_backward_averages(tmp_path: Path) -> None:
             assert_close(
                 parameters, trained(model, model, method, slice(0, 16), None, PARTS[name.split()[0]]), msg=name
             )
-
-
-def message(call: Callable[[], object]) -> str:
-    try:
-        call()
-    except ValueError as error:
-        return str(error)
-    return "nothing"
 
 
 def refused(number: int) -> dict[str, object]:
