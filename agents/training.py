@@ -73,6 +73,7 @@ def train(
     for text in preflight.notes(config):
         on_event({"kind": "note", "text": text}, None)
     torch.set_num_threads(config.training.threads or (max(1, ranks.cores - 1) if cores is None else 1))
+    devices.keep_freed_memory()
     settled, line = settle_precision(config, folders, device) if ranks.leads else (config, None)
     config = with_precision(config, ranks.say(settled.training.precision)[0])
     if line:

@@ -29,6 +29,8 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from mtrl.cli.arguments import load_config
+from mtrl.runs import devices
+getattr(devices, "keep_freed_memory", int)()  # as a run of that commit does
 package = "mtrl.agents" if Path("mtrl/agents").exists() else "agents"  # once a package of its own
 agents, Batch = import_module(package), import_module(f"{package}.losses").Batch
 name, precision, updates = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from mtrl.runs.devices import keep_freed_memory
 from scripts.gradients_bench.floor import floor
 from scripts.gradients_bench.models import MODELS, Model
 from scripts.gradients_bench.own_data import OwnData
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, write them."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     peers = {"torchjd"} if find_spec("torchjd") else set()
     if not peers:
         print("torchjd is not installed (pip install torchjd): its rows are left out", file=sys.stderr)

@@ -20,6 +20,7 @@ import torch
 
 from mtrl.aggregation import METHODS
 from mtrl.cores import available_cores
+from mtrl.runs.devices import keep_freed_memory
 from scripts.learner_bench import end_to_end
 from scripts.learner_bench.updates import EVERY, MODES, Row, Setting, compare
 from scripts.machine import machine_line
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, write them."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     rows: list[Row] = []
     for row in measure(options):
         rows.append(row)

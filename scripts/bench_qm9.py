@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from mtrl.runs.devices import keep_freed_memory
 from scripts.machine import machine_line
 from scripts.qm9_bench.peer import Peer
 from scripts.qm9_bench.work import Work
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, write it."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     work = Work(options.data, options.batch)
     peers = {"torch_geometric"} if find_spec("torch_geometric") else set()
     variants = work.variants(Peer(work.network))

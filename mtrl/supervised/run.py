@@ -64,6 +64,7 @@ def train(
     device = devices.choose(config.device)
     check_may_train(folder, config, seed, resume)
     torch.set_num_threads(config.threads or available_cores())
+    devices.keep_freed_memory()
     with torch.random.fork_rng(), disk_errors(folder):  # the caller's random numbers stay as they were
         job = config.job(seed, device)
         folder.mkdir(parents=True, exist_ok=True)
