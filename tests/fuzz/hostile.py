@@ -1,7 +1,9 @@
 """What people, disks and other people's programs could leave where a file or an option is read."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -118,3 +120,11 @@ def one_line(error: BaseException) -> None:
     assert str(error)
     assert "\n" not in str(error)
     assert len(str(error)) < 2_000
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """An answer takes a second of the processor at most; importing the program is not a part of it."""
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.tree_file import read_tree, write_tree
-from tests.fuzz.hostile import damaged_bytes, fuzz, one_line
+from tests.fuzz.hostile import at_once, damaged_bytes, fuzz, one_line
 from tests.runs.test_tree_file import assert_same
 
 tensors = st.builds(
@@ -56,7 +56,7 @@ def test_damage_is_noticed(folder: Path) -> None:
         path.write_bytes(damaged)
         if damaged == content:
             return
-        with pytest.raises(UserError) as caught:
+        with pytest.raises(UserError) as caught, at_once():
             checkpoint.load(folder, 3)
         one_line(caught.value)
 

@@ -20,7 +20,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.folder import load_config, save_config
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import parse_yaml
-from tests.fuzz.hostile import HOSTILE_TEXTS, damaged_bytes, damaged_tree, fuzz, numbers, one_line, trees
+from tests.fuzz.hostile import HOSTILE_TEXTS, at_once, damaged_bytes, damaged_tree, fuzz, numbers, one_line, trees
 from tests.runs.small_runs import small, toy
 
 KINDS: tuple[type[RunConfig], ...] = (Config, SupervisedConfig)
@@ -31,7 +31,8 @@ def parsed(folder: Path, content: bytes, words: list[str], kind: type[RunConfig]
     path = folder / "x.yaml"
     path.write_bytes(content)
     try:
-        config = parse_arguments([str(path), *words], kind, "x.yaml").config
+        with at_once():
+            config = parse_arguments([str(path), *words], kind, "x.yaml").config
     except UserError as error:
         one_line(error)
         return None
@@ -106,8 +107,9 @@ def test_numbers_that_are_accepted_can_be_trained_or_are_refused_at_once(folder:
         config = parsed(folder, start, [f"--{option.key}={value}"], Config)
         if isinstance(config, Config):
             try:
-                check(config, 1)
-                notes(config)
+                with at_once():
+                    check(config, 1)
+                    notes(config)
             except UserError as error:
                 one_line(error)
 

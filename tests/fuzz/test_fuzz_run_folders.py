@@ -16,7 +16,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.folder import MetricsLog
 from mtrl.runs.metrics_file import read_lines
 from mtrl.runs.run_state import read_state
-from tests.fuzz.hostile import damaged_bytes, damaged_tree, fuzz, one_line
+from tests.fuzz.hostile import at_once, damaged_bytes, damaged_tree, fuzz, one_line
 from tests.report import run_folders, test_metric_report
 from tests.runs.small_runs import trained
 
@@ -41,7 +41,8 @@ def holds_for(folder: Path, name: str, content: bytes, uses: list[Read]) -> None
     (folder / name).write_bytes(content)
     for use in uses:
         try:
-            use(folder)
+            with at_once():
+                use(folder)
         except UserError as error:
             one_line(error)
 
