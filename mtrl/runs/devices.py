@@ -13,7 +13,7 @@ from mtrl.cores import available_cores
 from mtrl.runs.errors import UserError
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of mallopt's parameters, from malloc.h
-_GIGABYTE = 1 << 30
+_MEBIBYTE = 1 << 20
 
 
 def choose(name: str) -> torch.device:
@@ -66,8 +66,9 @@ def keep_freed_memory() -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_TRIM_THRESHOLD, _GIGABYTE)
-        mallopt(_MMAP_THRESHOLD, _GIGABYTE) or mallopt(_MMAP_THRESHOLD, _GIGABYTE // 32)  # the most until glibc 2.34
+        mallopt(_TRIM_THRESHOLD, 1024 * _MEBIBYTE)
+        # Larger blocks, as copies of a replay for a checkpoint are, go back. Until glibc 2.34 it is 32 MiB at most.
+        mallopt(_MMAP_THRESHOLD, 256 * _MEBIBYTE) or mallopt(_MMAP_THRESHOLD, 32 * _MEBIBYTE)
 
 
 def available_memory() -> int | None:
