@@ -54,13 +54,13 @@ def layout(config: Config, device: torch.device, cores: int, memory: int | None 
 
 
 def needed_memory(config: Config) -> int:
-    """Bytes that a process of one seed takes at most, about: its replay, twice while a checkpoint is written."""
+    """Bytes that a process of one seed takes, about: its replay, and a checkpoint of it while that is written."""
     num_tasks, (observation, action) = (
         len(envs.task_names(config.env.tasks)),
         envs.sizes(config.env.tasks, config.env.one_hot),
     )
     rows = num_tasks * min(config.training.replay_capacity_per_task, config.steps // num_tasks)
-    return _PROCESS_BYTES + 2 * rows * 4 * (2 * observation + action + 3)
+    return _PROCESS_BYTES + rows * 4 * (3 * observation + 2 * action + 7)
 
 
 def train_and_evaluate(

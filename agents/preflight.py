@@ -99,13 +99,13 @@ def notes(config: Config) -> list[str]:
 def _needs(config: Config, num_seeds: int, num_tasks: int, sizes: envs.Sizes) -> dict[str, int]:
     """Bytes by what takes them, from below: what is refused would not have fitted."""
     training, section = config.training, config.env
-    row = 2 * sizes.observation + sizes.action + 3
+    kept, drawn = sizes.observation + sizes.action + 4, 2 * sizes.observation + sizes.action + 3
     batch = num_seeds * num_tasks * training.batch_per_task
     widest = max(config.agent.actor.width, config.agent.critic.width)
     actions, horizon = num_tasks * sizes.action * _FLOAT, max(_horizons(config, section.horizon))
     return {
-        "training.replay_capacity_per_task": num_seeds * num_tasks * training.replay_capacity_per_task * row * _FLOAT,
-        "training.batch_per_task": batch * (row + widest) * _FLOAT,
+        "training.replay_capacity_per_task": num_seeds * num_tasks * training.replay_capacity_per_task * kept * _FLOAT,
+        "training.batch_per_task": batch * (drawn + widest) * _FLOAT,
         "env.horizon times env.num_envs_per_task": num_seeds * horizon * section.num_envs_per_task * actions,
         "evaluation.horizon": max(_horizons(config, config.evaluation.horizon)) * MOST_ENVS_PER_TASK * actions,
         "agent.actor": num_seeds * _STATES * _parameters(config.agent.actor) * _FLOAT,

@@ -12,17 +12,20 @@ from torch import Generator, Tensor
 
 from mtrl.agents.losses import Batch
 from mtrl.agents.ranks import ALONE, Ranks
+from mtrl.agents.successors import Successors
 from mtrl.runs.loading import copy_checked, whole
+
+_SUCCESSORS = 3
+"""Their place among the rows of a checkpoint, which holds them whole."""
 
 
 class Rows(NamedTuple):
     """The transitions that are kept, `[S, T, capacity, ...]`; a vector step's `E` rows of a task lie side by side."""
 
     observation: Tensor
+    """With `E` more behind them: what the newest vector step led to."""
     action: Tensor
     reward: Tensor
-    next_observation: Tensor
-    """The true successor: it cannot be taken from the next row, which is another episode's where one was truncated."""
     terminated: Tensor
     """1 where the task itself ended the episode; never because of a time limit."""
     done: Tensor
@@ -31,6 +34,9 @@ class Rows(NamedTuple):
 
 class Replay:
     """The newest transitions of each task, drawn uniformly; rows that were never written are never drawn.
+
+    A row's successor is what the environment's next row begins with, and is kept once; where that is another, as at the
+    end of an episode, it is kept beside the rows.
 
     Args:
         num_replicas: `S`.
@@ -72,10 +78,12 @@ class Replay:
         num_own = self._own.stop - self._own.start
         self.written = 0  # rows per task ever written
 
-        def rows(*shape: int) -> Tensor:
-            return torch.zeros(num_replicas, num_own, self.capacity, *shape, device=device)
+        def rows(*shape: int, more: int = 0) -> Tensor:
+            return torch.zeros(num_replicas, num_own, self.capacity + more, *shape, device=device)
 
-        self.rows = Rows(rows(observation_size), rows(action_size), rows(), rows(observation_size), rows(), rows())
+        observations = rows(observation_size, more=num_envs_per_task)
+        self.rows = Rows(observations, rows(action_size), rows(), rows(), rows())
+        self._others = Successors(self.rows.reward, num_envs_per_task, observation_size)
         self._replicas = torch.arange(num_replicas, device=device)[:, None, None]
         self._tasks = torch.arange(num_own, device=device)[:, None]
 
@@ -92,13 +100,18 @@ class Replay:
         terminated: np.ndarray,
         done: np.ndarray,
     ) -> None:
-        """Writes one vector step of every replica, `[S, T, E, ...]` each, in the order of `Rows`."""
-        start = self.written % self.capacity
-        new_rows = observation, action, reward, next_observation, terminated, done
-        for stored, new in zip(self.rows, new_rows, strict=True):
-            own = torch.as_tensor(new[:, self._own], dtype=torch.float32).to(self.device)
-            stored[:, :, start : start + self._num_envs] = own
+        """Writes one vector step of every replica, `[S, T, E, ...]` each."""
+        start, new_rows = self.written % self.capacity, (observation, action, reward, terminated, done)
+        new = [torch.as_tensor(rows[:, self._own], dtype=torch.float32) for rows in new_rows]
+        if self.written:
+            others = (self._expected != new[0]).any(-1).numpy()
+            if others.any():
+                self._others.put(self._newest(), others, self.rows.observation[:, :, self.capacity :])
+        self._others.drop(start)
+        for stored, rows in zip(self.rows, new, strict=True):
+            stored[:, :, start : start + self._num_envs] = rows.to(self.device)
         self.written += self._num_envs
+        self._expect(torch.tensor(next_observation[:, self._own], dtype=torch.float32))
 
     def sample(self, batch_per_task: int, generators: Sequence[Generator]) -> Batch:
         """`batch_per_task` transitions of every own task with replacement, `[S, T, B, ...]`; a generator a replica."""
@@ -123,13 +136,15 @@ class Replay:
             self._at("observation", first),
             self._at("action", first),
             reward,
-            self._at("next_observation", last),
+            self._successor(self._replicas, self._tasks, last),
             factor * (1 - self._at("terminated", last)),
         )
 
     def state_dict(self, replica: int) -> dict[str, Any]:
         """The written rows of one replica; on the rank that leads of all tasks."""
-        own = [stored[replica, :, : len(self)].clone() for stored in self.rows]
+        rows = torch.arange(len(self), device=self.device)
+        own = [stored.clone() for stored in self._written(replica)]
+        own.insert(_SUCCESSORS, self._successor(self._replicas[replica, 0], self._tasks, rows))
         return {"written": self.written, "rows": [self._ranks.to_leader(rows, self._num_tasks) for rows in own]}
 
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
@@ -139,11 +154,49 @@ class Replay:
             ValueError: they are of another capacity or other sizes, or not finite.
         """
         self.written = whole("written", states[0]["written"])
+        successors = torch.zeros_like(self.rows.observation[:, :, : len(self)])
         for replica, state in enumerate(states):
             if state["written"] != self.written:
                 raise ValueError(f"written must be the same for all, got {self.written} and {state['written']}")
-            written = [stored[replica, :, : len(self)] for stored in self.rows]
+            written = self._written(replica)
+            written.insert(_SUCCESSORS, successors[replica])
             copy_checked("rows", written, [self._ranks.own_part(rows, self._num_tasks) for rows in state["rows"]])
+        self._keep(successors)
+
+    def _keep(self, successors: Tensor) -> None:
+        """Takes the successors of the rows that were written, `[S, T, rows, O]`."""
+        self._others = Successors(self.rows.reward, self._num_envs, successors.shape[-1])
+        oldest = self.written - len(self)
+        for written in range(oldest, self.written, self._num_envs):
+            start, following = (number % self.capacity for number in (written, written + self._num_envs))
+            came = successors[:, :, start : start + self._num_envs]
+            if written + self._num_envs == self.written:
+                self._expect(came.cpu().clone())
+                break
+            others = (came != self.rows.observation[:, :, following : following + self._num_envs]).any(-1)
+            if others.any():
+                self._others.put(start, others.cpu().numpy(), came)
+
+    def _expect(self, successors: Tensor) -> None:
+        """Keeps what the newest vector step led to, `[S, T, E, O]`."""
+        self._expected = successors
+        self.rows.observation[:, :, self.capacity :] = successors.to(self.device)
+
+    def _newest(self) -> int:
+        """The first row of the newest vector step."""
+        return (self.written - self._num_envs) % self.capacity
+
+    def _written(self, replica: int) -> list[Tensor]:
+        """Views of the rows of a replica, `[T, rows, ...]`."""
+        return [stored[replica, :, : len(self)] for stored in self.rows]
+
+    def _successor(self, replica: Tensor, task: Tensor, row: Tensor) -> Tensor:
+        """What rows led to, `[..., O]`."""
+        beyond = row - self._newest()
+        following = torch.where(
+            (beyond >= 0) & (beyond < self._num_envs), self.capacity + beyond, (row + self._num_envs) % self.capacity
+        )
+        return self._others.instead(self.rows.observation[replica, task, following], replica, task, row)
 
     def _at(self, name: str, index: Tensor) -> Tensor:
         rows: Tensor = getattr(self.rows, name)

@@ -25,12 +25,23 @@ def filled(vector_steps, capacity=12, num_envs=2, num_steps=1, episode=5, termin
     Episodes end every `episode` steps: truncated, or terminated where `terminal`.
     """
     replay = make(capacity, num_envs, num_replicas=SEEDS, num_tasks=3, discount=0.5, num_steps=num_steps)
-    for step in range(vector_steps):
+    return went_on(replay, 0, vector_steps, episode, terminal)
+
+
+def went_on(replay, start, stop, episode=5, terminal=False):
+    """More vector steps; a step leads to where the next begins, unless the episode ends."""
+    num_envs = replay._num_envs
+    for step in range(start, stop):
         seeds, tasks = 10_000 * np.arange(SEEDS)[:, None, None], 1000 * (1 + np.arange(3)[:, None])
         label = seeds + tasks + 100 * np.arange(num_envs) + step
         o, done = np.stack([label, label], -1), np.full_like(label, (step + 1) % episode == 0)
-        replay.add(o, label[..., None], label, o + 0.5, done * terminal, done)
+        replay.add(o, label[..., None], label, o + np.where(done, 0.5, 1)[..., None], done * terminal, done)
     return replay
+
+
+def led_to(observation, episode=5):
+    """What `went_on` says that steps led to."""
+    return observation + torch.where(observation % 100 % episode == episode - 1, 0.5, 1.0)
 
 
 def generators(seed=0):
@@ -49,7 +60,7 @@ def test_only_written_rows_of_the_right_seed_and_task_are_drawn(vector_steps):
             assert set(batch.reward[seed, task].tolist()) == expected
     assert torch.equal(batch.observation[..., 0], batch.reward)
     assert torch.equal(batch.action[..., 0], batch.reward)
-    assert torch.equal(batch.next_observation, batch.observation + 0.5)
+    assert torch.equal(batch.next_observation, led_to(batch.observation))
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -64,7 +75,7 @@ def test_n_step_returns_stop_at_the_episodes_end_and_at_the_newest_row(vector_st
         last = min(step + 2, step - step % 5 + 4, vector_steps - 1)
         rewards = [label + k for k in range(last - step + 1)]
         assert batch.reward[index] == sum(0.5**k * r for k, r in enumerate(rewards))
-        assert batch.next_observation[index][0] == rewards[-1] + 0.5
+        assert batch.next_observation[index][0] == led_to(torch.tensor(rewards[-1]))
         ended = terminal and last % 5 == 4
         assert batch.discount[index] == (0 if ended else 0.5 ** len(rewards))
 
@@ -84,17 +95,39 @@ def test_empty_replay_and_too_small_capacity_are_errors():
         filled(0, capacity=1)
 
 
-def test_a_million_transitions_of_ten_tasks_fit_into_450_megabytes():
+@pytest.mark.parametrize("episode", [1, 2, 7, 100])
+def test_what_rows_led_to_is_kept_through_any_number_of_rounds(episode):
+    """Episodes of a step each, so that no row begins where another led to, and longer than the replay."""
+    replay = filled(0, capacity=8)
+    for step in range(40):
+        went_on(replay, step, step + 1, episode)
+        batch = replay.sample(60, generators(step))
+        assert torch.equal(batch.next_observation, led_to(batch.observation, episode))
+
+
+def test_where_an_episode_breaks_off_rows_keep_what_they_led_to():
+    """As a run does that goes on in new episodes: the rows before do not say that theirs ended."""
+    replay = went_on(filled(3), 53, 55)
+    assert torch.equal((batch := replay.sample(200, generators())).next_observation, led_to(batch.observation))
+
+
+def test_a_million_transitions_of_ten_tasks_fit_into_250_megabytes():
     sizes = {"num_replicas": 1, "num_tasks": 10, "observation_size": 39, "action_size": 4}
     replay = make(100_000, 4, **sizes, device=torch.device("meta"))
-    assert sum(rows.nbytes for rows in replay.rows) < 450e6
+    assert sum(rows.nbytes for rows in replay.rows) < 250e6
 
 
-def test_replay_state_round_trip():
-    replay, other = filled(7), filled(0)
+@pytest.mark.parametrize("vector_steps", [1, 5, 6, 7, 20])
+def test_replay_state_round_trip(vector_steps):
+    """It draws the same, and does so after more steps, too."""
+    replay, other = filled(vector_steps), filled(0)
     other.load_state_dict([replay.state_dict(seed) for seed in range(SEEDS)])
-    a, b = (r.sample(64, generators(1)) for r in (replay, other))
-    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    for _ in range(8):
+        a, b = (r.sample(64, generators(1)) for r in (replay, other))
+        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        for each in (replay, other):
+            went_on(each, vector_steps, vector_steps + 1)
+        vector_steps += 1
 
 
 def test_return_scale_is_the_largest_discounted_return_of_finished_episodes():
