@@ -8,9 +8,6 @@ from typing import Any
 import torch
 import yaml
 
-from mtrl.agents.config import Config
-from mtrl.agents.groups import train_and_evaluate
-from mtrl.cli.arguments import load_config
 from mtrl.runs import checkpoint
 from mtrl.runs.policy_only import has_policy_only
 from mtrl.sweep import SweepFile, Trial, read_sweep, trials
@@ -19,6 +16,8 @@ from tests.runs.small_runs import TREE, small
 
 LONG = 6_000
 """Steps of a run that writes fifteen checkpoints: there is time to interfere."""
+Undisturbed = Callable[[Path, str, int], Path]
+"""Of a sweep's file, a method and a seed, the run of that trial without a sweep."""
 
 
 def base(steps: int) -> dict[str, Any]:
@@ -75,15 +74,6 @@ def content(folder: Path) -> dict[str, tuple[int, int]]:
     """Every file's time and size."""
     found: Callable[[Path], Any] = lambda path: (path.stat().st_mtime_ns, path.stat().st_size)  # noqa: E731
     return {str(path.relative_to(folder)): found(path) for path in folder.rglob("*") if path.is_file()}
-
-
-def undisturbed(path: Path, method: str, seed: int) -> Path:
-    """The run of a trial, made without a sweep in this process."""
-    folder = path.parent / "alone" / method / f"seed_{seed}"
-    given = {"method.name": [method], "training.threads": ["1"], "seeds": [str(seed)]}
-    config = load_config(path.parent / "base.yaml", Config, given)
-    assert train_and_evaluate(config, {seed: folder}, False, 1, lambda event, seed: None)
-    return folder
 
 
 def folder(path: Path, run: str, seed: int) -> Path:

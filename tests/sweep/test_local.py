@@ -16,6 +16,7 @@ from tests.cli.running import until
 from tests.sweep.conftest import Start
 from tests.sweep.small_sweeps import (
     LONG,
+    Undisturbed,
     assert_equal_bits,
     base,
     content,
@@ -23,7 +24,6 @@ from tests.sweep.small_sweeps import (
     holder,
     log_lines,
     steps,
-    undisturbed,
     write_sweep,
 )
 
@@ -38,7 +38,7 @@ def own(err: str) -> list[str]:
 
 
 def test_killed_stopped_and_killed_again_it_ends_with_the_bits_of_undisturbed_runs(
-    tmp_path: Path, start: Start, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, start: Start, undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_sweep(tmp_path, LONG, seeds=1, keep="policy")
     mean, pcgrad = folder(path, "mean", 0), folder(path, "pcgrad", 0)
@@ -107,7 +107,9 @@ def test_one_fails_by_itself_the_others_go_on_and_it_is_tried_again_when_asked(
     assert (folder(path, "mean-nan", 0) / "attempt").read_text() != attempt
 
 
-def test_where_nothing_can_be_written_it_says_so_and_goes_on_later(tmp_path: Path, start: Start) -> None:
+def test_where_nothing_can_be_written_it_says_so_and_goes_on_later(
+    tmp_path: Path, start: Start, undisturbed: Undisturbed
+) -> None:
     """No file may be larger than half a checkpoint."""
     path = write_sweep(tmp_path, methods=["mean"], seeds=2)
     size = 20_000

@@ -15,7 +15,7 @@ from mtrl.runs.claim import attempts
 from scripts.ray_cluster import ENVIRONMENT, begin_node, local_cluster
 from tests.cli.running import LIMIT_S, Running, until
 from tests.sweep.conftest import Start
-from tests.sweep.small_sweeps import LONG, assert_equal_bits, folder, holder, steps, undisturbed, write_sweep
+from tests.sweep.small_sweeps import LONG, Undisturbed, assert_equal_bits, folder, holder, steps, write_sweep
 
 os.environ |= ENVIRONMENT
 pytest.importorskip("ray")
@@ -58,14 +58,14 @@ def trained_on(node: Any, run: Path) -> bool:
     return f"PPid:\t{raylet(node)}\n" in status
 
 
-def assert_all_as_undisturbed(path: Path, seeds: int = 1) -> None:
+def assert_all_equal(path: Path, undisturbed: Undisturbed, seeds: int = 1) -> None:
     for method in ("mean", "pcgrad"):
         for seed in range(seeds):
             assert_equal_bits(folder(path, method, seed), undisturbed(path, method, seed))
 
 
 def test_four_trials_a_worker_killed_the_driver_killed_and_the_same_command_goes_on(
-    tmp_path: Path, start: Start
+    tmp_path: Path, start: Start, undisturbed: Undisturbed
 ) -> None:
     path = write_sweep(tmp_path, LONG)
     mean, pcgrad = folder(path, "mean", 0), folder(path, "pcgrad", 0)
@@ -83,11 +83,13 @@ def test_four_trials_a_worker_killed_the_driver_killed_and_the_same_command_goes
     assert (status, err) == (0, [])
     assert out[-1] == f"Runs:   {tmp_path / 'runs' / 's'}"
     until(lambda: not done.processes())
-    assert_all_as_undisturbed(path, seeds=2)
+    assert_all_equal(path, undisturbed, seeds=2)
     assert main(["sweep", str(path), "--out", str(tmp_path / "runs")]) == 0  # nothing is left for the other engine
 
 
-def test_ctrl_c_writes_checkpoints_and_one_that_fails_by_itself_fails_alone(tmp_path: Path, start: Start) -> None:
+def test_ctrl_c_writes_checkpoints_and_one_that_fails_by_itself_fails_alone(
+    tmp_path: Path, start: Start, undisturbed: Undisturbed
+) -> None:
     variants = {"good": {}, "nan": {"agent.learning_rate": 1e30}}
     path = write_sweep(tmp_path, LONG, methods=["mean"], seeds=1, variants=variants)
     good, broken = folder(path, "mean-good", 0), folder(path, "mean-nan", 0)
@@ -107,7 +109,7 @@ def test_ctrl_c_writes_checkpoints_and_one_that_fails_by_itself_fails_alone(tmp_
 
 
 @pytest.mark.parametrize("how", ["lost", "cut off"])
-def test_a_node_is_lost(tmp_path: Path, start: Start, cluster: Any, how: str) -> None:
+def test_a_node_is_lost(tmp_path: Path, start: Start, cluster: Any, undisturbed: Undisturbed, how: str) -> None:
     """Killed with all its processes; or frozen, until its worker wakes up while another one trains."""
     node = begin_node(cluster)
     path = write_sweep(tmp_path, LONG, seeds=1)
@@ -130,10 +132,10 @@ def test_a_node_is_lost(tmp_path: Path, start: Start, cluster: Any, how: str) ->
     status, out, err = running.ended()
     assert (status, err) == (0, [])
     assert any(f"{run.parent.name}/seed_0: died: " in line for line in out)
-    assert_all_as_undisturbed(path)
+    assert_all_equal(path, undisturbed)
 
 
-def test_the_head_is_lost(tmp_path: Path, start: Start, cluster: Any) -> None:
+def test_the_head_is_lost(tmp_path: Path, start: Start, cluster: Any, undisturbed: Undisturbed) -> None:
     """The command ends, and the same one goes on without it."""
     path = write_sweep(tmp_path, LONG, methods=["mean"], seeds=1)
     run = folder(path, "mean", 0)
@@ -155,7 +157,7 @@ def test_no_cluster_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert line.startswith("mtrl sweep: error: there is no Ray cluster at 127.0.0.1:1: ")
 
 
-def test_the_script_for_slurm(tmp_path: Path) -> None:
+def test_the_script_for_slurm(tmp_path: Path, undisturbed: Undisturbed) -> None:
     """Under a scheduler that has one node, this machine."""
     path, commands = write_sweep(tmp_path, methods=["mean"], seeds=1), tmp_path / "bin"
     commands.mkdir()
