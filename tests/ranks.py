@@ -1,7 +1,8 @@
 """Jobs on several gloo ranks of this machine."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,6 +18,12 @@ def run(job: Job, folder: Path, ranks: int = 2) -> list[dict]:
     return [torch.load(folder / str(number)) for number in range(ranks)]
 
 
+def run_all(jobs: Mapping[str, Job], folder: Path, ranks: int = 2) -> dict[str, list[dict]]:
+    """What each of several jobs returns on each rank: one after another, in processes that are begun once."""
+    found = run(partial(_all, jobs), folder, ranks)
+    return {name: [of_rank[name] for of_rank in found] for name in jobs}
+
+
 def message(call: Callable[[], object], kinds: type[Exception] | tuple[type[Exception], ...] = ValueError) -> str:
     """What an error of these kinds says; `nothing` if there is none."""
     try:
@@ -24,6 +31,14 @@ def message(call: Callable[[], object], kinds: type[Exception] | tuple[type[Exce
     except kinds as error:
         return str(error)
     return "nothing"
+
+
+def _all(jobs: Mapping[str, Job], number: int) -> dict[str, object]:
+    results: dict[str, object] = {}
+    for name, job in jobs.items():
+        results[name] = job(number)
+        dist.barrier()
+    return results
 
 
 def _rank(number: int, ranks: int, file: str, results: str, job: Job) -> None:

@@ -1,7 +1,7 @@
 """Ranks that each have some of the tasks take the steps of one process, write its folder, and end together."""
 
 from dataclasses import astuple
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from mtrl.runs import checkpoint
 from mtrl.runs.run_state import FINISHED, read_state
 from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config
 from tests.existing import existing
-from tests.ranks import message, run
+from tests.ranks import message, run, run_all
 from tests.runs.small_runs import small
 
 TASKS = 5
@@ -83,14 +83,20 @@ def every_case(number: int) -> dict[str, object]:
     return {case: [tuple(d) for d in directions(case, ranks_of(number))] for case in CASES}
 
 
+@cache
+def of_one_process(case: str) -> list[Direction]:
+    return directions(case, ALONE)
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
-def test_every_method_and_network_takes_the_direction_of_one_process(tmp_path: Path, ranks: int) -> None:
+def test_every_method_and_network_takes_the_direction_of_one_process(two_ranks, tmp_path: Path, ranks: int) -> None:
     """Of five tasks, so that ranks have different numbers of them; and every rank the same bits."""
-    first, *others = run(every_case, tmp_path, ranks)
+    first, *others = two_ranks[1]["cases"] if ranks == 2 else run(every_case, tmp_path, ranks)
+    assert len(others) == ranks - 1
     for name in CASES:
         alone = learner_of(name, ALONE)
         num_shared = [component.layouts[0].num_shared for component in (alone.critic, alone.actor)]
-        for index, expected in enumerate(directions(name, ALONE)):
+        for index, expected in enumerate(of_one_process(name)):
             ours, losses, weights, gram = first[name][index]
             assert torch.allclose(losses, expected.losses, rtol=1e-5), name
             shared = slice(0, num_shared[index % 2])
@@ -151,13 +157,15 @@ def same(a: object, b: object) -> bool:
 
 
 @pytest.fixture(scope="module")
-def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[dict]]]:
+    """The folder of the runs, and what was found."""
     folder = tmp_path_factory.mktemp("ranks")
-    return folder, run(partial(trained, folder=str(folder)), folder)
+    return folder, run_all({"cases": every_case, "runs": partial(trained, folder=str(folder))}, folder)
 
 
 def test_two_ranks_write_the_folder_of_one_process(two_ranks, tmp_path):
-    folder, results = two_ranks
+    folder, found = two_ranks
+    results = found["runs"]
     assert [r["straight"] for r in results] == [(320, 35, True, False)] * 2
     alone = train(small(**RUN), {3: tmp_path / "straight"})
     assert astuple(alone) == results[0]["straight"]
@@ -191,7 +199,7 @@ def test_a_run_goes_on_with_as_many_ranks_bit_for_bit_and_not_with_others(two_ra
 def test_environments_over_ranks_step_as_those_of_one_process(two_ranks):
     with envs.make(TASKS_OF_ALL_KINDS, num_envs_per_task=2, horizon=4, num_workers=2, one_hot=True) as env:
         expected = simulated(env)
-    for results in two_ranks[1]:
+    for results in two_ranks[1]["runs"]:
         assert all(map(torch.equal, results["steps"], expected))
         assert results["said"] == "the ranks need the same number, got rank 0: 0; rank 1: 1"
 

@@ -1,7 +1,6 @@
 """Gradients that are collected once: groups of parameters, parts of a batch, Gram matrices of some layers."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from mtrl.distributed import RankAverage
 from mtrl.gradients import collect
 from tests.existing import existing
 from tests.gradients.supervised import Counted, Model, T, flat
-from tests.ranks import message, run
+from tests.ranks import message, run_all
 
 
 def parts(model):
@@ -227,15 +226,21 @@ def said(number: int) -> dict[str, object]:
 needs_ranks = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
 
 
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict]]:
+    jobs = {"on_a_rank": on_a_rank, "said": said, "both_ways": both_ways}
+    return run_all(jobs, tmp_path_factory.mktemp("ranks"))
+
+
 @needs_ranks
-def test_two_ranks_apply_what_one_process_does(tmp_path: Path) -> None:
+def test_two_ranks_apply_what_one_process_does(two_ranks: dict[str, list[dict]]) -> None:
     expected = collected_on_a_rank(slice(0, 16), None)
-    for results in run(on_a_rank, tmp_path):
+    for results in two_ranks["on_a_rank"]:
         assert_close(results, expected, equal_nan=True)
 
 
 @needs_ranks
-def test_what_ranks_disagree_in_is_an_error_on_each(tmp_path: Path) -> None:
+def test_what_ranks_disagree_in_is_an_error_on_each(two_ranks: dict[str, list[dict]]) -> None:
     parts = {
         "other methods": "rank 1: NashMTL(solver='newton') for the shared parameters ['0', '1', '2', '3']",
         "other groups": "['0', '1'], compared at ['0', '1']; rank 1: ",
@@ -243,7 +248,7 @@ def test_what_ranks_disagree_in_is_an_error_on_each(tmp_path: Path) -> None:
         "absent": "ValueError: collect needs a loss of every task",
         "a nan": "the loss of task 1 is not finite: nan",
     }
-    for number, messages in enumerate(run(said, tmp_path)):
+    for number, messages in enumerate(two_ranks["said"]):
         assert messages.pop("gradients") == [None] * 4, number
         assert messages.keys() == parts.keys()
         for name, part in parts.items():
@@ -252,8 +257,8 @@ def test_what_ranks_disagree_in_is_an_error_on_each(tmp_path: Path) -> None:
 
 
 @needs_ranks
-def test_backward_does_the_same(tmp_path: Path) -> None:
-    for results in run(both_ways, tmp_path):
+def test_backward_does_the_same(two_ranks: dict[str, list[dict]]) -> None:
+    for results in two_ranks["both_ways"]:
         assert_close(results["collect"], results["backward"], rtol=0, atol=0, equal_nan=True)
 
 

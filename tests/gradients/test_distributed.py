@@ -12,7 +12,7 @@ from mtrl import aggregation, backward
 from mtrl.aggregation import MGDA, LinearScalarization, NashMTL, UncertaintyWeighting
 from mtrl.distributed import RankAverage
 from tests.gradients.supervised import Model
-from tests.ranks import message, run
+from tests.ranks import message, run, run_all
 
 METHODS = {"nash_mtl": NashMTL, "mgda_ub": MGDA, "uncertainty_weighting": UncertaintyWeighting}
 needs_ranks = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
@@ -126,26 +126,36 @@ def every_method(number: int) -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict]]:
+    jobs = {"steps": steps, "every_method": every_method, "experts": experts, "absent": absent, "said": said}
+    return run_all(jobs, tmp_path_factory.mktemp("ranks"))
+
+
 @needs_ranks
-def test_two_ranks_take_the_step_of_one(tmp_path: Path) -> None:
-    for results in run(steps, tmp_path):
+def test_two_ranks_take_the_step_of_one(two_ranks: dict[str, list[dict]]) -> None:
+    for results in two_ranks["steps"]:
         for name in METHODS:
             assert_close(results[name], step(name, slice(0, 16), None))
 
 
 @needs_ranks
 @pytest.mark.parametrize("ranks", [2, 4])
-def test_every_method_takes_the_step_of_one_process(tmp_path: Path, ranks: int) -> None:
+def test_every_method_takes_the_step_of_one_process(
+    two_ranks: dict[str, list[dict]], tmp_path: Path, ranks: int
+) -> None:
     """Up to the rounding of sums in another order: 1e-7 of float64 gradients, solvers included."""
-    for results in run(every_method, tmp_path, ranks):
-        for name in aggregation.METHODS:
-            got, expected = {name: results[name]}, {name: of_method(name, slice(0, 16), None)}
-            assert_close(got, expected, equal_nan=True)
+    found = two_ranks["every_method"] if ranks == 2 else run(every_method, tmp_path, ranks)
+    assert len(found) == ranks
+    for name in aggregation.METHODS:
+        expected = {name: of_method(name, slice(0, 16), None)}
+        for results in found:
+            assert_close({name: results[name]}, expected, equal_nan=True)
 
 
 @needs_ranks
-def test_parameters_that_one_rank_reaches_count_zero_on_the_other(tmp_path: Path) -> None:
-    ranks = run(experts, tmp_path)
+def test_parameters_that_one_rank_reaches_count_zero_on_the_other(two_ranks: dict[str, list[dict]]) -> None:
+    ranks = two_ranks["experts"]
     for name in ranks[0]:
         whole = Experts()
         losses = [(a + b) / 2 for a, b in zip(whole.losses(0), whole.losses(1), strict=True)]
@@ -158,8 +168,8 @@ def test_parameters_that_one_rank_reaches_count_zero_on_the_other(tmp_path: Path
 
 
 @needs_ranks
-def test_a_task_may_be_absent_on_a_rank(tmp_path: Path) -> None:
-    ranks = run(absent, tmp_path)
+def test_a_task_may_be_absent_on_a_rank(two_ranks: dict[str, list[dict]]) -> None:
+    ranks = two_ranks["absent"]
     whole = Model()
     x, targets = whole.x, whole.targets
     halves = []
@@ -178,7 +188,7 @@ def test_a_task_may_be_absent_on_a_rank(tmp_path: Path) -> None:
 
 
 @needs_ranks
-def test_what_ranks_disagree_in_is_an_error_on_each(tmp_path: Path) -> None:
+def test_what_ranks_disagree_in_is_an_error_on_each(two_ranks: dict[str, list[dict]]) -> None:
     parts = {
         "other heads": "the ranks reach different heads",
         "other numbers": "the ranks need to do the same in backward, got rank 0: ",
@@ -188,7 +198,7 @@ def test_what_ranks_disagree_in_is_an_error_on_each(tmp_path: Path) -> None:
         "wrapped": "a parameter is in DistributedDataParallel",
         "wrapped parameters": "a parameter is in DistributedDataParallel",
     }
-    for messages in run(said, tmp_path):
+    for messages in two_ranks["said"]:
         assert messages.keys() == parts.keys()
         for name, part in parts.items():
             assert part in messages[name], name

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from mtrl import backward
 from mtrl.aggregation import MGDA, LinearScalarization, NashMTL
 from mtrl.distributed import RankAverage
-from tests.ranks import message, run
+from tests.ranks import message, run, run_all
 
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
 
@@ -80,8 +80,14 @@ def averaged(number: int) -> dict[str, object]:
     return results
 
 
-def test_a_wrapper_may_stay_where_backward_averages(tmp_path: Path) -> None:
-    for results in run(averaged, tmp_path):
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict]]:
+    jobs = {"averaged": averaged, "refused": refused, "apart": apart}
+    return run_all(jobs, tmp_path_factory.mktemp("ranks"))
+
+
+def test_a_wrapper_may_stay_where_backward_averages(two_ranks: dict[str, list[dict]]) -> None:
+    for results in two_ranks["averaged"]:
         assert len(results) == len(OPTIONS) * len(METHODS)
         for name, parameters in results.items():
             model = Model()
@@ -125,8 +131,8 @@ def refused(number: int) -> dict[str, object]:
     return said
 
 
-def test_a_wrapper_is_refused_where_nothing_averages(tmp_path: Path) -> None:
-    for results in run(refused, tmp_path):
+def test_a_wrapper_is_refused_where_nothing_averages(two_ranks: dict[str, list[dict]]) -> None:
+    for results in two_ranks["refused"]:
         assert len(results) == 9 * len(OPTIONS) + 1
         assert [name for name, said in results.items() if not said.startswith(WRAPPED)] == []
 
@@ -138,8 +144,8 @@ def apart(number: int) -> dict[str, object]:
     return {"said": message(lambda: backward(losses, method, model.trunk, heads=model.heads, average=RankAverage()))}
 
 
-def test_other_first_parameters_are_an_error(tmp_path: Path) -> None:
-    for results in run(apart, tmp_path):
+def test_other_first_parameters_are_an_error(two_ranks: dict[str, list[dict]]) -> None:
+    for results in two_ranks["apart"]:
         assert results["said"].startswith("the ranks' shared parameters are not the same")
 
 
