@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mtrl.aggregation import METHODS
+from tests.scripts.in_process import script
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["--tasks", "4", "--batch", "3", "--seconds", "0.001"]
@@ -88,6 +89,6 @@ def test_a_peer_that_raises_is_a_cell() -> None:
 
 
 def test_refuses_nonsense() -> None:
-    done = bench("--tasks", "0")
+    done = script("bench_aggregation", "--tasks", "0")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("need positive numbers")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripts.in_process import script
+
 ROOT = Path(__file__).parents[2]
 QUICK = ["--envs", "10", "--seconds", "0.05", "--rounds", "1", "--workers", "2"]
 
@@ -60,8 +62,8 @@ def test_what_cannot_be_measured_is_left_out() -> None:
         "left out: EnvPool alone: send to all, then receive from all: envpool is not installed",
     ]
     assert done.stdout.count("\n| ") == 1  # the header is the first line
-    done = bench("--envs", "1000000", "--rows", "exact", "--no-one-core")
-    assert re.match(r"left out: envs.make, exact backend, 1000000 environments: needs about \d+ GiB", done.stderr)
+    too_many = script("bench_envs", "--envs", "1000000", "--rows", "exact", "--no-one-core")
+    assert re.match(r"left out: envs.make, exact backend, 1000000 environments: needs about \d+ GiB", too_many.stderr)
 
 
 def test_the_reference_is_one(tmp_path: Path) -> None:
@@ -81,6 +83,6 @@ def test_the_reference_is_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], line: str) -> None:
-    done = bench(*words)
+    done = script("bench_envs", *words)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith(line)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.scripts.in_process import script
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,6 +31,6 @@ def test_a_row_per_variant(tmp_path: Path) -> None:
 
 
 def test_a_mistake_is_one_line() -> None:
-    done = bench("--rows", "0")
+    done = script("bench_gradients", "--rows", "0")
     assert done.returncode == 2
     assert "--rows needs to be at least 1, got 0" in done.stderr

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tests.scripts.in_process import script
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +33,7 @@ def test_a_row_per_variant(tmp_path: Path) -> None:
 
 
 def test_a_mistake_is_one_line() -> None:
-    done = bench("--batch", "0")
+    done = script("bench_qm9", "--batch", "0")
     assert done.returncode == 2
     assert "--batch needs to be at least 1, got 0" in done.stderr
 

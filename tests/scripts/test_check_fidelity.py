@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripts.in_process import script
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -61,6 +63,6 @@ def test_another_goal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], line: str) -> None:
-    done = check(*words)
+    done = script("check_fidelity", *words)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith(line)

@@ -23,6 +23,7 @@ from scripts.reproduce.page import Claim, Reproduction, compare, text, text_tabl
 from scripts.reproduce.summary import main
 from scripts.reproduce.sweep import Runs
 from tests.benchmarks.benchmark_of import benchmark_of
+from tests.scripts.in_process import script as in_process
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "scripts" / "reproduce" / "published"
@@ -78,7 +79,7 @@ def test_a_tiny_version(command: str, folders: list[str], count: int, tmp_path: 
             numbers = published_numbers(folder.removesuffix("-stand-in").removesuffix("-cpu"))
             assert not numbers & set(text.replace("|", " ").split())
 
-    again = reproduce(script, *words)
+    again = in_process(f"reproduce.{script}", *words)
     assert again.returncode == 0, again.stderr
     assert made == {path: path.stat().st_mtime_ns for path in made}  # nothing was trained again
 
@@ -265,7 +266,7 @@ def test_a_part_of_the_molecules_is_a_valid_folder(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_said(script: str, words: list[str], why: str, tmp_path: Path) -> None:
-    done = reproduce(script, *words, "--runs", tmp_path, "--out", tmp_path)
+    done = in_process(f"reproduce.{script}", *words, "--runs", tmp_path, "--out", tmp_path)
     assert done.returncode == 2
     assert why in done.stderr
     assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from mtrl.aggregation import MGDA
 from mtrl.benchmarks.vision import CelebA
 from mtrl.benchmarks.vision.models import AttributeNetwork, SmallResNet18
 from mtrl.supervised.benchmark import Batch
+from tests.scripts.in_process import script
 
 TASKS, BATCH = 40, 3
 ROOT = Path(__file__).parents[3]
@@ -57,8 +58,6 @@ def test_the_benchmark_runs(tmp_path: Path) -> None:
     assert {(row["tasks"], row["variant"]) for row in rows} >= {(2, "mean"), (3, "MGDA-UB"), (3, "MGDA")}
     assert all(row["times_mean"] == 1 for row in rows if row["variant"] == "mean")
     assert "| 3 |" in done.stdout
-    wrong = subprocess.run(
-        [*words[:3], "--batch", "0"], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False
-    )
+    wrong = script("bench_mgda_ub", "--batch", "0")
     assert wrong.returncode == 2
     assert "--batch needs to be at least 1, got 0" in wrong.stderr
