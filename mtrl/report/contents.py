@@ -1,6 +1,6 @@
 """What a report is made of: files by name, the page among them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mtrl.report.page import Block, Chapter, Folded, Page
@@ -10,7 +10,8 @@ from mtrl.report.table import Table
 PAGE = "index.html"
 LATEX = ".tex"
 """The ending of those that are written on request."""
-Contents = dict[str, bytes]
+Files = dict[str, bytes]
+"""By name."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +30,42 @@ def title_of(names: Sequence[str]) -> str:
     return f"{', '.join(names[:3])}{more}: results"
 
 
-def files_of(page: Page, beside: Iterable[Table | Plot] = ()) -> Contents:
-    """The page, and every table and plot in it or beside it as files of their own."""
-    contents: Contents = {PAGE: page.html().encode()}
-    for block in [*_inside([block for chapter in page.chapters for block in chapter.blocks]), *beside]:
-        if isinstance(block, Table):
-            contents |= {
-                f"{block.name}.csv": block.csv().encode(),
-                f"{block.name}.md": block.markdown().encode(),
-                f"{block.name}{LATEX}": block.latex().encode(),
-            }
-        else:
-            contents |= block.files()
-    return contents
+@dataclass(frozen=True)
+class Contents:
+    """What a report is made of. Nothing is drawn before its files are asked for."""
+
+    page: Page
+    whole: Files
+    """With the tables of all chapters."""
+    beside: Sequence[Plot] = ()
+    """Plots that are not on the page."""
+
+    def files(self) -> Files:
+        """The page, every table and plot in it or beside it as files of their own, and the whole tables."""
+        found: Files = {PAGE: self.page.html().encode()}
+        for block in self._blocks():
+            found |= _table_files(block) if isinstance(block, Table) else block.files()
+        return found | self.whole
+
+    def tables(self) -> Files:
+        """Of these, the tables."""
+        found: Files = {}
+        for block in self._blocks():
+            if isinstance(block, Table):
+                found |= _table_files(block)
+        return found | self.whole
+
+    def _blocks(self) -> Iterator[Table | Plot]:
+        yield from _inside([block for chapter in self.page.chapters for block in chapter.blocks])
+        yield from self.beside
+
+
+def _table_files(table: Table) -> Files:
+    return {
+        f"{table.name}.csv": table.csv().encode(),
+        f"{table.name}.md": table.markdown().encode(),
+        f"{table.name}{LATEX}": table.latex().encode(),
+    }
 
 
 def renamed(blocks: Sequence[Block], suffix: str) -> list[Block]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtrl.report.contents import LATEX, Contents, Shown, chapter, files_of, title_of
+from mtrl.report.contents import LATEX, Contents, Shown, chapter, title_of
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories
 from mtrl.report.metric_curves import delta_plot, metric_curves
@@ -24,7 +24,7 @@ from mtrl.runs.reading import Warn
 def metric_report(
     folders: Sequence[Path], out: Path, warnings: Sequence[str], warn: Warn
 ) -> tuple[Shown | None, Contents]:
-    """What is shown on the screen, and the files; arguments as for `success_report`."""
+    """What is shown on the screen, and what the files are made of; arguments as for `success_report`."""
     groups = read_metric_groups(folders, warn)
     table = metric_table(groups, warn)
     histories = [
@@ -43,13 +43,14 @@ def metric_report(
         run_chapter(runs, config_table(groups), [], out, ""),
     ]
     title = title_of([group.name for group in groups])
-    contents = files_of(Page(title, [each for each in chapters if each.blocks], warnings))
-    contents |= {
+    whole = {
         "metrics.md": metrics_markdown(table, runs, warnings).encode(),
         "metrics.csv": metrics_csv(table).encode(),
     }
+    if table is not None:
+        whole[f"metrics{LATEX}"] = metrics_latex(table).encode()
+    contents = Contents(Page(title, [each for each in chapters if each.blocks], warnings), whole)
     if table is None:
         return None, contents
-    contents[f"metrics{LATEX}"] = metrics_latex(table).encode()
     shown = f"Metrics, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in table.columns)})"
     return Shown(shown, *metric_rows(table), f"{table.caption}\n{table.baseline.note}"), contents

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mtrl.protocols import BIAS, LEGACY
 from mtrl.report.comparisons import by_task, headline, improvement, learning, pairs
-from mtrl.report.contents import LATEX, Contents, Shown, chapter, files_of, title_of
+from mtrl.report.contents import LATEX, Contents, Shown, chapter, title_of
 from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
 from mtrl.report.gradients import Histories, time_table
@@ -33,7 +33,7 @@ _APART = "Numbers under different protocols or simulators are not comparable: ea
 def success_report(
     folders: Sequence[Path], out: Path, warnings: Sequence[str], warn: Warn
 ) -> tuple[Shown | None, Contents]:
-    """What is shown on the screen, and the files.
+    """What is shown on the screen, and what the files are made of.
 
     Args:
         folders: of the seeds.
@@ -43,7 +43,7 @@ def success_report(
     """
     parts = read_parts(folders, warn)
     chapters: list[Chapter] = []
-    contents: Contents = {}
+    whole: dict[str, bytes] = {}
     beside: list[Plot] = []
     tables: list[SuccessTable] = []
     for p, part in enumerate(parts):
@@ -56,8 +56,8 @@ def success_report(
             table, shaded = success_table(division), _shaded(division)
             chapters.append(chapter(f"{title}{protocol}{where}", _success(division, part, table, shaded), own))
             beside += [heat_map(each, own) for each in shaded if each.columns[-1].is_shaded]
-            contents[f"{part.measure.file}{own}.csv"] = success_csv(table).encode()
-            contents[f"{part.measure.file}{own}{LATEX}"] = success_latex(f"{part.measure.file}{own}", table).encode()
+            whole[f"{part.measure.file}{own}.csv"] = success_csv(table).encode()
+            whole[f"{part.measure.file}{own}{LATEX}"] = success_latex(f"{part.measure.file}{own}", table).encode()
             tables.append(table)
         if not part.divisions:
             chapters.append(chapter(f"{title}{where}", ["No run has an evaluation yet."]))
@@ -69,9 +69,9 @@ def success_report(
         chapters.append(run_chapter(runs, config, videos, out, suffix))
     names = list(dict.fromkeys(group.name for part in parts for group in part.groups))
     runs = runs_table([group for part in parts for group in part.groups])
-    contents = files_of(Page(title_of(names), chapters, warnings), beside) | contents
     first_file = parts[0].measure.file
-    contents[f"{first_file}.md"] = success_markdown(tables, runs, warnings).encode()
+    whole[f"{first_file}.md"] = success_markdown(tables, runs, warnings).encode()
+    contents = Contents(Page(title_of(names), chapters, warnings), whole, beside)
     if not tables:
         return None, contents
     first = tables[0]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtrl.report.contents import LATEX, Shown
+from mtrl.report.contents import LATEX, Contents, Shown
 from mtrl.report.metric_report import metric_report
 from mtrl.report.metric_runs import is_supervised
 from mtrl.report.success_report import success_report
@@ -44,6 +44,17 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"the report needs a folder, {out} is a file")
+    table, contents = read_report(paths, out, warn)
+    files = {name: content for name, content in contents.files().items() if with_latex or not name.endswith(LATEX)}
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            _replace(out / name, content)
+    return Report(out, tuple(out / name for name in files), table)
+
+
+def read_report(paths: Iterable[Path], out: Path, warn: Warn) -> tuple[Shown | None, Contents]:
+    """What `write_report` shows on the screen, and what its files are made of; nothing is drawn or written."""
     folders = find_runs(paths)
     supervised = [folder for folder in folders if is_supervised(folder)]
     if supervised and len(supervised) < len(folders):
@@ -53,13 +64,7 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
         )
     make = metric_report if supervised else success_report
     warnings: list[str] = []
-    table, contents = make(folders, out, warnings, _noting(warnings, warn))
-    contents = {name: content for name, content in contents.items() if with_latex or not name.endswith(LATEX)}
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            _replace(out / name, content)
-    return Report(out, tuple(out / name for name in contents), table)
+    return make(folders, out, warnings, _noting(warnings, warn))
 
 
 def _noting(warnings: list[str], warn: Warn) -> Warn:

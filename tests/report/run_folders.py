@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from mtrl.report.contents import Contents
 from mtrl.runs.events import Evaluation, Start, Train
 
 TASKS = ("reach-v3", "push-v3")
@@ -129,3 +130,10 @@ def write_run(
     if final is not None:
         (folder / "evaluation.json").write_text(json.dumps(final))
     return folder
+
+
+def write_tables(contents: Contents, out: Path) -> None:
+    """Of a report, without the page and the plots, which take nearly all of its time."""
+    out.mkdir(exist_ok=True)
+    for name, content in contents.tables().items():
+        (out / name).write_bytes(content)

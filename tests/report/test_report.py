@@ -12,15 +12,29 @@ from mtrl.report import write_report
 from mtrl.report.curves import on_one_grid
 from mtrl.report.parts import Part, read_parts
 from mtrl.report.success_runs import read_measures
+from mtrl.report.write import read_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import find_runs
-from tests.report.run_folders import PROTOCOL, SIMULATOR, TASKS, evaluation, result, start, train, write_run
+from tests.report.run_folders import (
+    PROTOCOL,
+    SIMULATOR,
+    TASKS,
+    evaluation,
+    result,
+    start,
+    train,
+    write_run,
+    write_tables,
+)
 
 
-def report(paths: list[Path], out: Path) -> tuple[str, list[dict[str, str]], list[str]]:
-    """`success.md`, the lines of `success.csv`, and the warnings."""
+def report(paths: list[Path], out: Path, is_drawn: bool = False) -> tuple[str, list[dict[str, str]], list[str]]:
+    """`success.md`, the lines of `success.csv`, and the warnings; the page and the plots only if they are wanted."""
     warnings: list[str] = []
-    write_report(paths, out, warnings.append)
+    if is_drawn:
+        write_report(paths, out, warnings.append)
+    else:
+        write_tables(read_report(paths, out, warnings.append)[1], out)
     rows = read_csv(out / "success.csv") if (out / "success.csv").exists() else []
     return (out / "success.md").read_text(), rows, warnings
 
@@ -97,7 +111,7 @@ def test_unseen_goals_have_a_column_where_every_seed_was_played_on_them(tmp_path
 
 def test_one_seed_has_no_interval_and_says_why(tmp_path: Path) -> None:
     write_run(tmp_path, final=result(3000, 0, (1.0, 0.5), (0.5, 0.5)))
-    text, rows, _ = report([tmp_path / "a"], tmp_path / "report")
+    text, rows, _ = report([tmp_path / "a"], tmp_path / "report", is_drawn=True)
     assert "a: 1 seed, so no interval; at least 3 seeds" in text
     assert "95% interval of the mean" not in text
     assert [row["task"] for row in rows] == [*TASKS, "(mean)", "(iqm)"]
@@ -124,8 +138,8 @@ def test_groups_are_columns_in_the_order_given(tmp_path: Path) -> None:
 def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
     for seed in range(3):
         write_run(tmp_path, seed=seed, final=result(3000, seed, (seed / 2, 0.5), (0.0, 0.5)))
-    report([tmp_path / "a"], tmp_path / "one")
-    report([tmp_path / "a"], tmp_path / "two")
+    for out in ("one", "two"):
+        report([tmp_path / "a"], tmp_path / out, is_drawn=True)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert {"index.html", "curve.svg", "curve_per_task.png", "headline.csv", "runs.md"} <= {*names}
     for name in names:
@@ -136,7 +150,7 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, seed=seed, final=result(3000, seed, (1, 0), (1, 0))) for seed in range(2)]
     other = [start(0), train(1500, 0.1, 0.2), evaluation(1500, 0.4, 0.6)]
     runs.append(write_run(tmp_path, "b", lines=other))
-    report(runs, tmp_path / "report")
+    report(runs, tmp_path / "report", is_drawn=True)
     width, height = png_size(tmp_path / "report" / "curve.png")
     assert width > 800
     assert height > 300
@@ -145,7 +159,7 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
 
 def test_run_without_any_line_of_training_is_reported(tmp_path: Path) -> None:
     write_run(tmp_path, lines=[start(0)])
-    text, rows, warnings = report([tmp_path / "a"], tmp_path / "report")
+    text, rows, warnings = report([tmp_path / "a"], tmp_path / "report", is_drawn=True)
     assert "No run has an evaluation yet" in text
     assert rows == []
     folder = tmp_path / "a" / "seed_0"
@@ -206,7 +220,8 @@ def test_a_damaged_run_is_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
     foreign = write_run(tmp_path, "foreign")
     (foreign / "evaluation.json").write_text('{"protocol": {}}')
     odd = write_run(tmp_path, "odd", lines=[start(0), {"kind": "train", "step": 1}])
-    text, rows, warnings = report([good, empty, no_metrics, half, foreign, odd], tmp_path / "report")
+    runs = [good, empty, no_metrics, half, foreign, odd]
+    text, rows, warnings = report(runs, tmp_path / "report", is_drawn=True)
     assert {row["run"] for row in rows} == {"good"}
     assert warnings == [
         f"left out: {empty / 'metrics.jsonl'} has no start line yet",
@@ -235,7 +250,7 @@ def test_a_damaged_run_is_left_out_and_the_rest_is_made(tmp_path: Path) -> None:
 def test_two_protocols_are_never_in_one_table(tmp_path: Path, change: dict, named: str, file: str) -> None:
     write_run(tmp_path, "a", final=result(3000, 0, (1.0, 1.0), (1.0, 1.0)))
     write_run(tmp_path, "b", final=result(3000, 0, (0.0, 0.0), (0.0, 0.0), **change))
-    text, rows, warnings = report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    text, rows, warnings = report([tmp_path / "a", tmp_path / "b"], tmp_path / "report", is_drawn=True)
     assert {row["run"] for row in rows} == {"a"}
     assert {row["run"] for row in read_csv(tmp_path / "report" / file)} == {"b"}
     (warning,) = warnings
@@ -248,7 +263,7 @@ def test_a_run_under_both_protocols_is_in_both_tables(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "a", final=result(3000, 0, (0.5, 0.5), (0.5, 0.5)))
     legacy = result(2000, 0, (1.0, 1.0), (0.5, 0.5), protocol=PROTOCOL | {"name": "legacy", "episodes": 1})
     (folder / "evaluation-legacy.json").write_text(json.dumps(legacy))
-    report([folder], tmp_path / "report")
+    report([folder], tmp_path / "report", is_drawn=True)
     modern, old = (read_csv(tmp_path / "report" / f"headline{end}.csv") for end in ("", "-legacy2"))
     assert (modern[0]["iqm"], old[0]["iqm"]) == ("0.5", "1.0")
     assert "biased upwards" in (tmp_path / "report" / "index.html").read_text()
@@ -326,7 +341,7 @@ def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
     out.mkdir()
     (out / "notes.txt").write_text("mine")
     (out / "success.md").write_text("stale")
-    report([tmp_path / "a"], out)
+    report([tmp_path / "a"], out, is_drawn=True)
     assert (out / "notes.txt").read_text() == "mine"
     assert "stale" not in (out / "success.md").read_text()
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
