@@ -24,6 +24,13 @@ from tests.agents.test_agent_single_task import AGENT
 TASKS = ("reach-v3", "push-v3")
 KINDS = get_args(Ours)
 ENCODINGS = get_args(ConditioningConfig.model_fields["encoding"].annotation)
+CONDITIONING: dict[str, dict[str, str | bool]] = {
+    "mlp": {"encoding": "none", "heads": True},
+    "residual": {"encoding": "one_hot"},
+    "simba": {"encoding": "film"},
+    **{kind: {"encoding": "embedding"} for kind in ("soft_modular", "care", "paco", "moore")},
+}
+"""How each kind of network is told the task: each way has its turn."""
 
 
 def write_run(folder, training=None, **agent):
@@ -63,14 +70,14 @@ def check(folder, out, formats=("onnx", "torch"), tolerance=1e-5):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_network(kind, tmp_path):
+def test_every_kind_of_network_and_way_to_know_the_task(kind, tmp_path):
     network = {"kind": kind, "width": 16, "depth": 2 if kind == "soft_modular" else 1}
-    check(write_run(tmp_path, actor=network), tmp_path / "out")
+    check(write_run(tmp_path, actor=network, conditioning=CONDITIONING[kind]), tmp_path / "out")
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_every_way_to_know_the_task(encoding, tmp_path):
-    write_run(tmp_path, conditioning={"encoding": encoding, "heads": encoding in ("none", "embedding")})
+def test_heads_beside_an_embedding(tmp_path):
+    assert {conditioning["encoding"] for conditioning in CONDITIONING.values()} == {*ENCODINGS}
+    write_run(tmp_path, conditioning={"encoding": "embedding", "heads": True})
     check(tmp_path, tmp_path / "out", ["onnx"])
 
 

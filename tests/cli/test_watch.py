@@ -27,7 +27,7 @@ def test_until_the_runs_are_evaluated(tmp_path: Path, capsys: pytest.CaptureFixt
         "--out",
         tmp_path,
         "--steps",
-        "9600",
+        "4800",
         "--seeds",
         "0",
         "1",
