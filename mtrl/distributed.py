@@ -18,9 +18,11 @@ class RankAverage:
     `backward` it finds nothing to average, but broadcasts the first parameters and the buffers.)
 
     Of a method that reads the Gram matrix alone, no rank has a whole averaged gradient of a task: with `R` ranks, `T`
-    tasks and `P` shared parameters, each sends `(R - 1) / R` times `(T + 1) P` numbers and keeps `T P / R`; of one
-    that reads the gradients themselves, `2 (R - 1) / R` times `T P`. Results differ from those of one process by the
-    rounding of sums in another order.
+    tasks and `P` shared parameters, each sends at most `(R - 1) / R` times `(T + 1) P` numbers and keeps `T P / R`; of
+    one that reads the gradients themselves, `2 (R - 1) / R` times `T P`. Of a layer whose `N` rows a rank, times its
+    `O` outputs, are fewer numbers than its weight has, no task's gradient is formed: the ranks exchange the rows,
+    `(R - 1) / R` times `T N O`, and their inputs. Results differ from those of one process by the rounding of sums in
+    another order.
 
     Parameters are known by their places in `shared` and `heads`; one that a rank's losses do not reach, or a task
     that is absent there, counts as zero on that rank. Heads that are not given need to be the same on every rank.
@@ -71,6 +73,18 @@ class RankAverage:
         dist.all_gather_into_tensor(whole, part.contiguous(), group=self.group)
         return whole
 
+    def exchange(self, messages: Sequence[Tensor], lengths: Sequence[int]) -> list[Tensor]:
+        """What each rank has for this one, in one message.
+
+        Args:
+            messages: `[R]` vectors, what each rank is given; of one dtype, the same on every rank.
+            lengths: `[R]`, how much comes from each.
+        """
+        received = messages[0].new_empty(sum(lengths))
+        sent = [len(message) for message in messages]
+        dist.all_to_all_single(received, torch.cat([*messages]), [*lengths], sent, group=self.group)
+        return [*received.split([*lengths])]
+
     def agree(self, said: str) -> None:
         """Whether all ranks say the same.
 
@@ -83,13 +97,12 @@ class RankAverage:
             by_rank = "; ".join(f"rank {rank}: {one}" for rank, one in enumerate(everyone))
             raise ValueError(f"the ranks need to do the same in backward, got {by_rank}")
 
-    def anywhere(self, bits: Sequence[bool], device: torch.device) -> list[bool]:
-        """Which of the bits are set on some rank.
+    def everyone(self, numbers: Sequence[int], device: torch.device) -> list[list[int]]:
+        """The numbers of each rank.
 
         Args:
-            bits: as many on every rank.
+            numbers: as many on every rank.
             device: of the message.
         """
-        message = torch.tensor(bits, dtype=torch.uint8, device=device)
-        dist.all_reduce(message, op=dist.ReduceOp.MAX, group=self.group)
-        return [bool(bit) for bit in message.tolist()]
+        mine = torch.tensor(numbers, dtype=torch.int64, device=device)
+        return self.gather(mine).view(self.size, -1).tolist()

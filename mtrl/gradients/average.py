@@ -22,11 +22,14 @@ class Average(Protocol):
     def agree(self, said: str) -> None:
         """Raises ValueError on every rank unless all say the same."""
 
-    def anywhere(self, bits: Sequence[bool], device: torch.device) -> list[bool]:
-        """Which of the bits are set on some rank."""
+    def everyone(self, numbers: Sequence[int], device: torch.device) -> list[list[int]]:
+        """Each rank's numbers, as many on every rank."""
 
     def scatter(self, rows: Tensor) -> Tensor:
         """This rank's part of the columns of `rows` `[T, R C]`, each their mean over the ranks: `[T, C]`."""
 
     def gather(self, part: Tensor) -> Tensor:
         """The ranks' parts `[C]` one after the other, `[R C]`, the same on every rank."""
+
+    def exchange(self, messages: Sequence[Tensor], lengths: Sequence[int]) -> list[Tensor]:
+        """What each rank has for this one, `[lengths[q]]` from rank `q`, which is given `messages[q]`."""

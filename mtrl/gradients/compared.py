@@ -59,7 +59,7 @@ def compared(gradients: TaskGradients, unit: Tensor, common: Tensor, average: Av
     of_all: TaskGradients | ShardedGradients = gradients
     if average is not None:
         if parted:
-            of_all = sharded(gradients.whole(), unit / common, average)
+            of_all = sharded(gradients.leaves, unit / common, average)
         else:
             of_all = gradients.scaled(unit / common)
             average([*of_all.whole().values()])

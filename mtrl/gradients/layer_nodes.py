@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -30,6 +30,14 @@ class Layer(Protocol):
         """Equal for uses of a weight whose rows can be put below each other."""
 
     @property
+    def settings(self) -> object:
+        """All that is the same for any rows and outputs; as text, the same in every process."""
+
+    @property
+    def output_axis(self) -> int:
+        """The weight's axis of outputs."""
+
+    @property
     def dtype(self) -> torch.dtype | None:
         """The dtype of the outputs; None: the weight's."""
 
@@ -40,6 +48,12 @@ class Layer(Protocol):
     @property
     def num_inputs(self) -> int:
         """Number of inputs of a row, `I`."""
+
+    def saved(self) -> Tensor:
+        """What the inputs are made of; those of other samples may follow along the first axis."""
+
+    def of(self, saved: Tensor, num_outputs: int) -> Layer:
+        """The same layer for other inputs, and the first outputs alone."""
 
     def inputs(self) -> Tensor:
         """`[N, I]`; of an embedding `[N]`, which rows of the table are looked up."""
@@ -66,6 +80,14 @@ class Linear:
         return Linear, self.transposed
 
     @property
+    def settings(self) -> object:
+        return "linear", self.transposed, self.x.dtype
+
+    @property
+    def output_axis(self) -> int:
+        return 0 if self.transposed else 1
+
+    @property
     def dtype(self) -> torch.dtype | None:
         return self.x.dtype
 
@@ -76,6 +98,12 @@ class Linear:
     @property
     def num_inputs(self) -> int:
         return self.x.shape[1]
+
+    def saved(self) -> Tensor:
+        return self.x
+
+    def of(self, saved: Tensor, num_outputs: int) -> Linear:
+        return replace(self, x=saved)
 
     def inputs(self) -> Tensor:
         return self.x
@@ -106,6 +134,14 @@ class Convolution:
         return Convolution
 
     @property
+    def settings(self) -> object:
+        return "convolution", [*self.x.shape[1:]], self.x.dtype, self.stride, self.padding, self.dilation
+
+    @property
+    def output_axis(self) -> int:
+        return 0
+
+    @property
     def dtype(self) -> torch.dtype | None:
         return self.x.dtype
 
@@ -122,6 +158,12 @@ class Convolution:
     @property
     def num_inputs(self) -> int:
         return self.weight[0].numel()
+
+    def saved(self) -> Tensor:
+        return self.x
+
+    def of(self, saved: Tensor, num_outputs: int) -> Convolution:
+        return replace(self, x=saved, weight=self.weight[:num_outputs])
 
     def inputs(self) -> Tensor:
         # Channels last in each window, so that what is copied are long pieces; the order of inputs is free.
@@ -164,6 +206,14 @@ class Embedding:
         return Embedding, self.padding, self.sparse
 
     @property
+    def settings(self) -> object:
+        return "embedding", self.padding, self.sparse
+
+    @property
+    def output_axis(self) -> int:
+        return 1
+
+    @property
     def dtype(self) -> torch.dtype | None:
         return None
 
@@ -174,6 +224,12 @@ class Embedding:
     @property
     def num_inputs(self) -> int:
         return self.size
+
+    def saved(self) -> Tensor:
+        return self.indices.flatten()
+
+    def of(self, saved: Tensor, num_outputs: int) -> Embedding:
+        return replace(self, indices=saved)
 
     def inputs(self) -> Tensor:
         return self.indices.flatten()

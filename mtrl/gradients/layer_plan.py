@@ -6,6 +6,9 @@ That holds where all that the losses see of a parameter are weights of layers th
 all tasks, and one gradient is formed, that of the tasks' weighted sum.
 
 A convolution's bias goes with its weight: by itself it would cost a task's pass as much as both.
+
+With ranks, which exchange either the layer's rows or the tasks' gradients, they agree on what takes fewer numbers
+(`layer_agreement`).
 """
 
 from __future__ import annotations
@@ -17,9 +20,11 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from mtrl.gradients.average import Average
+from mtrl.gradients.layer_agreement import exchanged
 from mtrl.gradients.layer_nodes import Embedding, Layer, is_convolution_bias, layer_at
 from mtrl.gradients.parameter_uses import Use, parameter_uses
-from mtrl.gradients.shared_inputs import SharedInputs, TableRows
+from mtrl.gradients.shared_inputs import SharedInputs, TableRows, by_rows
 
 Leaf = Tensor | SharedInputs | TableRows
 
@@ -67,16 +72,34 @@ class LayerPlan:
         return leaves
 
 
-def plan_layers(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]) -> LayerPlan:
-    """The plan for a loss per task with these roots; parameters that are not in it are differentiated by as ever."""
+def plan_layers(
+    roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor], average: Average | None = None
+) -> LayerPlan:
+    """The plan for a loss per task with these roots; parameters that are not in it are differentiated by as ever.
+
+    Args:
+        roots: of the losses; with ranks, of this one's.
+        parameters: by name, in the same order on every rank.
+        average: over ranks, which then all have to ask.
+    """
     found = parameter_uses(roots, parameters)
-    known = {name: _layers(uses) for name, uses in found.items()}
-    weights = {name: layers for name, layers in known.items() if _pays(layers, parameters[name], len(roots))}
-    at = {layer.edge.node: layer for layers in weights.values() for layer in layers}
-    biases = {
+    known = {name: layers for name, uses in found.items() if (layers := _layers(uses))}
+    at = {layer.edge.node: (name, layer) for name, layers in known.items() for layer in layers}
+    added = {
         name: [at[use.node] for use in uses]
         for name, uses in found.items()
         if uses and all(is_convolution_bias(use.node, use.slot) and use.node in at for use in uses)
+    }
+    if average is None:
+        chosen = {name for name, layers in known.items() if _pays(layers, parameters[name], len(roots))} | added.keys()
+    else:
+        marks = {name: str([weight for weight, _ in places]) for name, places in added.items()}
+        chosen = exchanged(len(roots), known, marks, parameters, average)
+    weights = {name: layers for name, layers in known.items() if name in chosen}
+    biases = {
+        name: [layer for _, layer in places]
+        for name, places in added.items()
+        if name in chosen and all(weight in weights for weight, _ in places)
     }
     return LayerPlan({name: parameters[name] for name in (*weights, *biases)}, weights, biases)
 
@@ -88,16 +111,11 @@ def _layers(uses: Sequence[Use]) -> Sequence[Layer]:
 
 
 def _pays(layers: Sequence[Layer], parameter: Tensor, num_tasks: int) -> bool:
-    """Whether there are layers, and their rows take fewer multiplications than the tasks' gradients."""
-    if not layers:
-        return False
-    rows, inputs, T = sum(layer.num_rows for layer in layers), layers[0].num_inputs, num_tasks
-    outputs = parameter.numel() // inputs
+    """Whether the layers' rows take fewer multiplications than the tasks' gradients."""
+    rows, inputs = sum(layer.num_rows for layer in layers), layers[0].num_inputs
     if isinstance(layers[0], Embedding):  # whose inputs are one-hot
         return layers[0].sparse or rows < inputs
-    formed = T * rows * inputs * outputs + T * T * inputs * outputs
-    by_rows = rows * rows * (inputs + T * outputs) + T * T * rows * outputs + rows * inputs * outputs
-    return by_rows < formed
+    return by_rows(num_tasks, rows, inputs, parameter.numel() // inputs)
 
 
 def _leaf(layers: Sequence[Layer], deltas: Sequence[Tensor], parameter: Tensor) -> SharedInputs | TableRows:

@@ -86,8 +86,9 @@ class LossGraph:
             factored: whether the gradients may stay factors of products.
             watch: whether to see of which task a gradient is that is not finite.
         """
-        factored = factored and not self.features and self.average is None
-        passes = sample_passes(self.losses.roots, self.shared, heads, factor) if factored else None
+        factored = factored and not self.features
+        alone = factored and self.average is None
+        passes = sample_passes(self.losses.roots, self.shared, heads, factor) if alone else None
         ahead = [head for head in heads if id(head) not in self.behind]
         behind = [head for head in heads if id(head) in self.behind]
         ones = factor.new_ones(len(self.losses.present))
@@ -101,6 +102,7 @@ class LossGraph:
                 chunk_size=1 if chunk_size > 1 and has_sparse(self.losses.roots) else chunk_size,
                 retain_graph=retain_graph,
                 factored=factored,
+                average=self.average if factored else None,
                 watch=watch,
             )
         unit = common = passes.unit
@@ -108,7 +110,7 @@ class LossGraph:
         self.mean([sizes])
         if self.average is not None and not self.features:
             # The ranks' gradients need one unit before they can be averaged.
-            common = power_of_two(sizes[1], passes.formed)
+            common = power_of_two(sizes[1], passes.dtypes)
         gradients = TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)})
         of_ahead = iter(self.mean_of(passes.heads, ahead))
         rest = iter(of_behind)

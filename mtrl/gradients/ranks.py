@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ def agreed(plan: Callable[[], Plan], method: AnyMethod | None, average: Average,
     if check:
         _check_parameters(graph, average)
     tasks = len(graph.present)
-    bits = average.anywhere([*graph.present, *graph.reached], graph.shared[0].device)
+    bits = anywhere([*graph.present, *graph.reached], average, graph.shared[0].device)
     return replace(graph, present=bits[:tasks], reached=bits[tasks:]), rows, total
 
 
@@ -65,6 +65,11 @@ def alike(make: Callable[[], Made], said: Callable[[Made], str], average: Averag
     return made
 
 
+def anywhere(bits: Sequence[bool], average: Average, device: torch.device) -> list[bool]:
+    """Which of the bits are set on some rank."""
+    return [any(of_ranks) for of_ranks in zip(*average.everyone(bits, device), strict=True)]
+
+
 def _said(plan: Plan, method: AnyMethod | None) -> str:
     graph, rows, total = plan
     shapes = [[(list(p.shape), str(p.dtype)) for p in parameters] for parameters in (graph.shared, graph.heads)]
@@ -84,7 +89,7 @@ def _check_parameters(graph: LossGraph, average: Average) -> None:
     average([mean])
     differ = ((mine - mean).abs() > 1e-3 * mean.abs() + 1e-12).any(1).tolist()
     count = len(graph.shared)
-    of_shared, of_heads = average.anywhere([any(differ[:count]), any(differ[count:])], device)
+    of_shared, of_heads = anywhere([any(differ[:count]), any(differ[count:])], average, device)
     if of_shared:
         raise ValueError("the ranks' shared parameters are not the same: give all ranks the same first parameters")
     if of_heads:

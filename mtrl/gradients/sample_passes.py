@@ -61,7 +61,8 @@ def sample_passes(
     if seen is None:
         return None
     sizes = [order.by_task(seen.deltas[use]).abs().amax((1, 2)).double() for use, order in seen.orders.items()]
-    unit = power_of_two(torch.stack(sizes).amax(0), [*seen.deltas.values()])
+    dtypes = {delta.dtype for delta in seen.deltas.values()}
+    unit = power_of_two(torch.stack(sizes).amax(0), dtypes)
     for use, delta in seen.deltas.items():
         delta.div_(seen.orders[use].by_row(unit, len(delta)).to(delta.dtype))
     found = plan.leaves(seen.deltas, seen.orders)
@@ -70,7 +71,7 @@ def sample_passes(
         any(isinstance(use, Embedding) and use.sparse for use in plan.weights.get(str(i), ()))
         for i in range(len(shared))
     ]
-    return Passes(leaves, unit, sparse, seen.others, torch.zeros_like(unit))
+    return Passes(leaves, unit, dtypes, sparse, seen.others, torch.zeros_like(unit))
 
 
 def _looked_at(

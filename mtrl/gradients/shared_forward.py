@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
+from mtrl.gradients.average import Average
 from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import read_losses
@@ -31,6 +32,8 @@ class Passes(NamedTuple):
     """Gradients by each shared tensor, `[T, *shape]`, over the unit; complex ones as pairs of real numbers."""
     unit: Tensor
     """`[T]`, float64; not finite where a gradient is not."""
+    dtypes: set[torch.dtype]
+    """That gradients are kept in."""
     sparse: list[bool]
     """Whether autograd gives a sparse gradient of the shared tensor whose leaf is a tensor."""
     heads: list[Tensor | None]
@@ -38,11 +41,6 @@ class Passes(NamedTuple):
     own_sizes: Tensor
     """`[T]`, float64: not finite where what is a task's alone is not, its heads' gradients or, in batched passes, what
     its part of the graph gives, if that is watched."""
-
-    @property
-    def formed(self) -> list[Tensor]:
-        """The leaves that are tensors, not factors."""
-        return [leaf for leaf in self.leaves if isinstance(leaf, Tensor)]
 
 
 def loss_gradients(
@@ -72,7 +70,8 @@ def loss_gradients(
     """
     roots = read_losses(losses).roots
     passes = task_passes(roots, [*shared.values()], heads, chunk_size=chunk_size, retain_graph=retain_graph)
-    for leaf in passes.formed:
+    for leaf in passes.leaves:
+        assert isinstance(leaf, Tensor)
         leaf.mul_(by_task(passes.unit, leaf))
     return TaskGradients(dict(zip(shared, passes.leaves, strict=True))), passes.heads
 
@@ -86,6 +85,7 @@ def task_passes(
     chunk_size: int = 1,
     retain_graph: bool = False,
     factored: bool = False,
+    average: Average | None = None,
     watch: bool = False,
 ) -> Passes:
     """A backward pass per task, or per chunk of them.
@@ -99,13 +99,14 @@ def task_passes(
         retain_graph: whether the graph is needed again.
         factored: leave out gradients that follow from those at a layer's outputs, see `layer_plan`; with a chunk size
             of 1, since a batched pass does not tell what a tensor's hooks make of them.
+        average: over ranks that agree on what is left out, and then all have to be here; None: one rank, or nothing is.
         watch: whether to see of which task a gradient is that is not finite: a batched pass spoils those of others.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size needs to be at least 1, got chunk_size={chunk_size}")
     T, device = len(roots), shared[0].device
     one = torch.ones((), device=device) if factor is None else factor
-    stores = Stores([root for root in roots if root is not None], shared, T, factored and chunk_size == 1)
+    stores = Stores([root for root in roots if root is not None], shared, T, factored and chunk_size == 1, average)
     unit = torch.ones(T, dtype=torch.float64, device=device)
     own_sizes = torch.zeros_like(unit)
     total: list[Tensor | None] = [None] * len(heads)
@@ -127,7 +128,7 @@ def task_passes(
                 found = _batched(roots[rows], one, stores.inputs, keep)
             own_sizes[rows] = watched.sums(unit)
         unit[rows] = stores.put(found, rows, like=unit)
-    return Passes(stores.leaves(), unit, stores.sparse, total, own_sizes)
+    return Passes(stores.leaves(), unit, stores.dtypes, stores.sparse, total, own_sizes)
 
 
 def vector_jacobian(

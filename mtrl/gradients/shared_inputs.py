@@ -25,6 +25,13 @@ PARTS = 16
 """Most parts that an inner product is summed from."""
 
 
+def by_rows(num_tasks: int, rows: int, inputs: int, outputs: int) -> bool:
+    """Whether Gram matrix and combination take fewer multiplications from the rows than from the tasks' gradients."""
+    formed = num_tasks * (rows + num_tasks) * inputs * outputs
+    kernel = rows * rows * (inputs + num_tasks * outputs)
+    return kernel + num_tasks * num_tasks * rows * outputs + rows * inputs * outputs < formed
+
+
 @dataclass(frozen=True, eq=False)
 class SharedInputs:
     """Gradients of a linear layer's or convolution's weight, `inputs^T deltas_t`, summed over the weight's uses."""
@@ -48,6 +55,23 @@ class SharedInputs:
             use.weight_gradient(_weighted(weights, delta)) for use, delta in zip(self.uses, self.deltas, strict=True)
         ]
         return sum(parts[1:], parts[0])
+
+    @property
+    def output_axis(self) -> int:
+        """The weight's axis of outputs."""
+        return self.uses[0].output_axis
+
+    def parts(self) -> list[tuple[Tensor, Tensor]]:
+        """Of each use, what its inputs are made of, and the gradients at its outputs."""
+        return [(use.saved(), delta) for use, delta in zip(self.uses, self.deltas, strict=True)]
+
+    def of_parts(self, parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor | SharedInputs:
+        """The gradients that other rows of the same uses make, by the outputs that their deltas are of."""
+        uses = [use.of(x, delta.shape[-1]) for use, (x, delta) in zip(self.uses, parts, strict=True)]
+        made = SharedInputs(uses, [delta for _, delta in parts])
+        T, _, outputs = made.deltas[0].shape
+        num_rows = sum(use.num_rows for use in uses)
+        return made if by_rows(T, num_rows, uses[0].num_inputs, outputs) else made.product()
 
     def product(self) -> Tensor:
         """The tasks' gradients, `[T, *shape]`."""
@@ -87,9 +111,30 @@ class TableRows:
         """The inner products of the tasks' gradients, `[T, T]`."""
         return _inner(self.values, self.values)
 
+    @property
+    def output_axis(self) -> int:
+        """The axis of outputs of what is combined."""
+        return 1
+
+    def parts(self) -> list[tuple[Tensor, Tensor]]:
+        """The rows that were looked up, and what each has."""
+        return [(self.rows, self.values)]
+
+    def of_parts(self, parts: Sequence[tuple[Tensor, Tensor]]) -> TableRows:
+        """The gradients that other rows make, by the outputs that their values are of."""
+        [(indices, values)] = parts
+        return TableRows.summed(indices, values, self.size, self.sparse)
+
     def combine(self, weights: Tensor) -> Tensor:
         """`sum_t weights_t g_t`, `[size, O]`."""
-        values = _weighted(weights, self.values)
+        return self.placed(self.combined_rows(weights))
+
+    def combined_rows(self, weights: Tensor) -> Tensor:
+        """`sum_t weights_t g_t` at the rows that were looked up, `[U, O]`."""
+        return _weighted(weights, self.values)
+
+    def placed(self, values: Tensor) -> Tensor:
+        """Values of these rows, `[U, O]`, in a table of zeros, `[size, O]`."""
         shape = (self.size, values.shape[-1])
         if self.sparse:
             return torch.sparse_coo_tensor(self.rows[None], values, shape, is_coalesced=True, check_invariants=False)

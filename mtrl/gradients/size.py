@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -25,16 +25,18 @@ def largest_entry(gradients: Iterable[Tensor | None], like: Tensor, rows: int | 
     by_row = [entries.reshape(1 if rows is None else rows, -1) for entries in there]
     # Small ones together: there are many, and a call costs more than their entries.
     small = [entries for entries in by_row if entries.shape[1] <= SMALL]
-    parts = [entries for entries in by_row if entries.shape[1] > SMALL] + ([torch.cat(small, 1)] if small else [])
+    ends = [torch.cat(small, 1).abs().amax(1)] if small else []
     # On a CPU much faster than the largest magnitude, than a norm, and than both at once.
-    lows, highs = [part.amin(1) for part in parts], [part.amax(1) for part in parts]
-    largest = torch.maximum(-torch.stack(lows).amin(0), torch.stack(highs).amax(0)).to(like)
+    for entries in by_row:
+        if entries.shape[1] > SMALL:
+            ends += [entries.amin(1), entries.amax(1)]
+    largest = (torch.stack(ends).abs().amax(0) if len(ends) > 1 else ends[0]).to(like)
     return largest[0] if rows is None else largest
 
 
-def power_of_two(size: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-    """A power of two of about each size, 1 for zero, NaN for what is not finite, in the range of the leaves' dtypes."""
-    least = max(torch.finfo(leaf.dtype).tiny for leaf in leaves)
+def power_of_two(size: Tensor, dtypes: Iterable[torch.dtype]) -> Tensor:
+    """A power of two of about each size, 1 for zero, NaN for what is not finite, in the range of the dtypes."""
+    least = max(torch.finfo(dtype).tiny for dtype in dtypes)
     mantissa = torch.frexp(size).mantissa
     return torch.where(mantissa == 0, 1.0, size / mantissa).clamp(least, 1 / least)
 

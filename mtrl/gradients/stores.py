@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from mtrl.gradients.average import Average
 from mtrl.gradients.layer_plan import plan_layers
 from mtrl.gradients.leaves import Leaf
 from mtrl.gradients.size import by_task, largest_entry, power_of_two
@@ -19,10 +20,17 @@ from mtrl.gradients.size import by_task, largest_entry, power_of_two
 class Stores:
     """The gradients of all tasks by every shared tensor, or those at the outputs of the layers that apply it."""
 
-    def __init__(self, roots: Sequence[GradientEdge], shared: Sequence[Tensor], num_tasks: int, factored: bool) -> None:
+    def __init__(
+        self,
+        roots: Sequence[GradientEdge],
+        shared: Sequence[Tensor],
+        num_tasks: int,
+        factored: bool,
+        average: Average | None,
+    ) -> None:
         names = {str(i): x for i, x in enumerate(shared)}
         self._names = [*names]
-        self._plan = plan_layers(roots, names if factored else {})
+        self._plan = plan_layers(roots if factored else [], names, average)
         formed = {name: x for name, x in names.items() if name not in self._plan.parameters}
         self._formed = {name: _zeros(x, num_tasks) for name, x in formed.items()}
         self._deltas = self._plan.zeros(num_tasks)
@@ -31,6 +39,7 @@ class Stores:
         self._sparse: set[str] = set()
         self._layers = [*[None] * len(self._formed), *self._deltas]
         self._stores = [*self._formed.values(), *self._deltas.values()]
+        self.dtypes = {store.dtype for store in self._stores}
 
     def put(self, found: Sequence[Tensor | None], rows: slice, like: Tensor) -> Tensor:
         """Keep the gradients of some tasks.
@@ -47,8 +56,8 @@ class Stores:
             if gradient is not None and gradient.is_sparse:
                 self._sparse.add(name)
         found = [None if gradient is None else _real(_dense(gradient)) for gradient in found]
-        unit = power_of_two(largest_entry(found, like, rows.stop - rows.start), self._stores)
-        inverse = {dtype: (1 / unit).to(dtype) for dtype in {store.dtype for store in self._stores}}
+        unit = power_of_two(largest_entry(found, like, rows.stop - rows.start), self.dtypes)
+        inverse = {dtype: (1 / unit).to(dtype) for dtype in self.dtypes}
         for layer, store, gradient in zip(self._layers, self._stores, found, strict=True):
             if gradient is not None:
                 by_row = gradient if layer is None else layer.by_row(gradient)

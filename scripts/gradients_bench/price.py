@@ -41,16 +41,16 @@ class Price:
         return [((head(z) - y) ** 2).mean() for head, y in zip(self.heads, self.y, strict=True)]
 
     def plain(self) -> None:
-        self._forget()
+        self.forget()
         torch.stack(self.losses(self.trunk(self.x))).mean().backward()
 
     def ours(self) -> None:
-        self._forget()
+        self.forget()
         backward(self.losses(self.trunk(self.x)), self.method, self.trunk)
 
     def formed(self) -> None:
         """Every task's gradient by every parameter."""
-        self._forget()
+        self.forget()
         losses, heads = self.losses(self.trunk(self.x)), [*self.heads.parameters()]
         gradients, of_heads = loss_gradients(losses, dict(self.trunk.named_parameters()), heads)
         direction = gradients.aggregate(self.method, torch.stack(losses).detach()).direction
@@ -63,7 +63,7 @@ class Price:
         from torchjd.aggregation import UPGrad as TheirUPGrad
         from torchjd.autojac import jac_to_grad, mtl_backward
 
-        self._forget()
+        self.forget()
         z = self.trunk(self.x)
         mtl_backward(self.losses(z), z)
         jac_to_grad(self.trunk.parameters(), TheirUPGrad())
@@ -75,11 +75,12 @@ class Price:
         if self.hooked is None:
             self.hooked = copy.deepcopy(self.trunk)
             self.engine = Engine(self.hooked, batch_dim=None)
-        self._forget()
+        self.forget()
         losses = torch.stack(self.losses(self.hooked(self.x)))
         losses.backward(UPGradWeighting()(self.engine.compute_gramian(losses)))
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """No parameter has a gradient."""
         hooked = [] if self.hooked is None else [self.hooked]
         for parameter in nn.ModuleList([self.trunk, self.heads, *hooked]).parameters():
             parameter.grad = None
