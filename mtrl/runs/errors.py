@@ -1,5 +1,14 @@
 """Failures that a user can mend."""
 
+import re
+
+_LONG_WORD, _LONG_LINE = 400, 1_800
+"""Characters, of a path or a value, and of all."""
+
 
 class UserError(Exception):
-    """Its text is the one line to show: the parameter, the rule, the value, the fix."""
+    """Its text is the one line to show: the parameter, the rule, the value, the fix; too long a value is cut."""
+
+    def __init__(self, text: str) -> None:
+        text = re.sub(rf"\S{{{_LONG_WORD},}}", lambda word: f"{word[0][:56]} ...", text)
+        super().__init__(text if len(text) <= _LONG_LINE else f"{text[:_LONG_LINE]} ...")

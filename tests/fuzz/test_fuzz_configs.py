@@ -59,6 +59,7 @@ def test_files_of_bytes(folder: Path) -> None:
 @fuzz(100, 5_000)
 def test_files_of_other_values(folder: Path) -> None:
     @example({"\n": None}, Config)
+    @example({"env": {"tasks": {"": "9" * 5_000}}}, Config)
     @given(st.one_of(trees, damaged_tree(content(small()))), st.sampled_from(KINDS))
     def holds(tree: Any, kind: type[RunConfig]) -> None:
         parsed(folder, yaml.dump(tree, allow_unicode=True).encode("utf-8", "surrogateescape"), [], kind)
@@ -114,6 +115,15 @@ def test_numbers_that_are_accepted_can_be_trained_or_are_refused_at_once(folder:
                 one_line(error)
 
     holds()
+
+
+@pytest.mark.parametrize("value", ["9" * 5_000, "9 " * 2_500])
+@pytest.mark.parametrize("key", ["method.name", "name", "agent.actor.width"])
+def test_a_value_of_any_length_is_refused_in_a_line(key: str, value: str, tmp_path: Path) -> None:
+    assert parsed(tmp_path, b"", [f"--{key}={value}"], Config) is None
+    for name in reversed(key.split(".")):
+        value = {name: value}  # type: ignore[assignment]
+    assert parsed(tmp_path, yaml.dump(value).encode(), [], Config) is None
 
 
 @cache

@@ -1,8 +1,10 @@
 """Solvers at the edge: the certificate is as good as the method's docstring promises, or rounding explains it."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -20,12 +22,27 @@ ORDERS = {"cagrad": [0, 4], "fair_grad": [0, 4, 16]}
 PROMISE = 1e-9
 
 
+class Case(NamedTuple):
+    """Arguments of `gram_matrix`."""
+
+    family: str
+    T: int
+    orders: float
+    dtype: torch.dtype
+    symmetric: bool
+    seed: int
+
+
 @st.composite
-def matrices(draw: st.DrawFn, orders: list[int]) -> Tensor:
+def cases(draw: st.DrawFn, orders: list[int]) -> Case:
     dtype = draw(st.sampled_from(DTYPES))
     spread = draw(st.sampled_from([n for n in orders if n <= 16 or dtype == torch.float64]))
     family, T = draw(st.sampled_from(sorted(FAMILIES))), draw(st.sampled_from([2, 3, 5, 10, 20, 50]))
-    return gram_matrix(family, T, spread, dtype, draw(st.booleans()), draw(st.integers(0, 2**20)))
+    return Case(family, T, spread, dtype, draw(st.booleans()), draw(st.integers(0, 2**20)))
+
+
+ROUNDED = Case("weakly_stationary", 50, 0, torch.float32, symmetric=False, seed=62942)
+"""Where rounding stops an interior-point method of UPGrad's programs at 3e-9."""
 
 
 def stationarity(gram: Tensor, eps: float) -> float:
@@ -64,9 +81,10 @@ def check(name: str, gram: Tensor) -> None:
 @pytest.mark.parametrize("name", SOLVED)
 def test_the_promise_is_kept(name: str) -> None:
     @settings(max_examples=40, deadline=None, derandomize=True)
-    @given(gram=matrices(ORDERS.get(name, [0, 4, 16, 150])))
-    def run(gram: Tensor) -> None:
-        check(name, gram)
+    @example(case=ROUNDED)
+    @given(case=cases(ORDERS.get(name, [0, 4, 16, 150])))
+    def run(case: Case) -> None:
+        check(name, gram_matrix(*case))
 
     run()
 
@@ -75,9 +93,9 @@ def test_the_promise_is_kept(name: str) -> None:
 @pytest.mark.parametrize("name", SOLVED)
 def test_the_promise_is_kept_on_thousands(name: str) -> None:
     @settings(max_examples=4000, deadline=None)
-    @given(gram=matrices(ORDERS.get(name, [0, 4, 16, 150])))
-    def run(gram: Tensor) -> None:
-        check(name, gram)
+    @given(case=cases(ORDERS.get(name, [0, 4, 16, 150])))
+    def run(case: Case) -> None:
+        check(name, gram_matrix(*case))
 
     run()
 

@@ -61,18 +61,31 @@ def _large(matrix: Any, linear: Any) -> Any:
     starts = likely_supports(matrix, linear) if len(linear) > 1 else linear > 0
     y = np.stack([_pivot_large(matrix, one, start) for one, start in zip(linear, starts, strict=True)])
     for k in (~_sure(matrix[None], linear, y)).nonzero()[0]:
-        y[k] = _interior_point(matrix, linear[k])
+        y[k] = _interior_point(matrix[None], linear[k : k + 1])[0]
     return y
 
 
 def _sure(matrix: Any, linear: Any, y: Any) -> Any:
     """Which solutions are right."""
+    return _violation(matrix, linear, y) <= 2 * TOLERANCE
+
+
+def _violation(matrix: Any, linear: Any, y: Any) -> Any:
+    """Of the optimality conditions, the largest of each program."""
     slack = multiply(matrix, y) - linear
-    return (np.maximum(-slack, y * slack) <= 2 * TOLERANCE).all(-1)
+    return np.maximum(-slack, y * slack).max(-1)
 
 
 def _interior_point(matrix: Any, linear: Any) -> Any:
-    return interior_point(torch.from_numpy(matrix), torch.from_numpy(linear)).numpy()
+    """Where rounding stops the method short of the solution, pivoting goes on from the support that it found."""
+    y = interior_point(torch.from_numpy(matrix), torch.from_numpy(linear)).numpy()
+    left = ~_sure(matrix, linear, y)
+    if left.any():
+        matrix, linear, short = _rows(matrix, left), linear[left], y[left]
+        pivoted = _pivot(matrix, linear, short > multiply(matrix, short) - linear, GUESSES)
+        better = _violation(matrix, linear, pivoted) < _violation(matrix, linear, short)
+        y[left] = np.where(better[:, None], pivoted, short)
+    return y
 
 
 def _rows(matrix: Any, chosen: Any) -> Any:
