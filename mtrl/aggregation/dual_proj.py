@@ -21,7 +21,7 @@ class DualProj(Method):
     margin, the least weight of each of those, is 0 here. A zero gradient constrains nothing; its weight is `p_i`.
 
     `solve(...).residual` is the largest violation of the optimality conditions (`w >= p`, `G w >= 0`, one of the two an
-    equality), in units of the gradients' lengths.
+    equality), in units of the gradients' lengths; rounding explains as much of it as for UPGrad.
 
     Args:
         preference: `p`, one number >= 0 per task, used as given; None for `1/T`.
