@@ -44,14 +44,14 @@ def test_layout(seeds: tuple[int, ...], device: str, cores: int, settings: dict[
 
 
 def test_no_more_processes_than_memory_lasts_for() -> None:
-    """MT10's rows hold 85 numbers; a checkpoint is written from a copy."""
+    """MT10's rows hold 47 numbers, 85 in a checkpoint, which is written from a copy."""
     config = Config.model_validate({"seeds": (0, 1, 2), "training": {"replay_capacity_per_task": 100_000}})
     needed = needed_memory(config)
-    assert needed == 2**30 + 2 * 10 * 100_000 * 85 * 4
+    assert needed == 2**30 + 10 * 100_000 * (47 + 85) * 4
     for memory, at_once in ((3 * needed, 3), (3 * needed - 1, 2), (needed // 2, 1)):
         assert layout(config, torch.device("cpu"), 8, memory).at_once == at_once
     short = config.model_copy(update={"steps": 10_000})
-    assert needed_memory(short) == 2**30 + 2 * 10_000 * 85 * 4
+    assert needed_memory(short) == 2**30 + 10_000 * (47 + 85) * 4
 
 
 @pytest.fixture
