@@ -17,23 +17,28 @@ if [[ $# -gt 0 ]]; then
 fi
 
 # Those with Ray clusters wait most of the time, but give up on a machine that is busy when they do not: the others, beside
-# them, take what they leave.
-beside="$(mktemp)"
+# them, take what they leave. A few tests run again with the lowest versions that pyproject.toml allows.
+checks() {
+  trap "exit 130" INT
+  local failed=0
+  mypy || failed=1
+  lint-imports || failed=1
+  python -m pytest -m alone tests/sweep || failed=1
+  python -m scripts.lowest || failed=1
+  return "$failed"
+}
+said="$(mktemp)"
 end() {
-  if kill -INT "$alone" 2> /dev/null; then wait "$alone" || true; fi
-  rm -f "$beside"
+  if kill -INT -- "-$beside" 2> /dev/null; then wait "$beside" || true; fi
+  rm -f "$said"
 }
 set -m # in a group of their own, or they would not hear what `end` says
-python -m pytest -m alone tests/sweep > "$beside" 2>&1 &
-alone=$!
+checks > "$said" 2>&1 &
+beside=$!
 set +m
 trap end EXIT
-mypy
-lint-imports
 status=0
 nice -n 10 "${tests[@]}" || status=$?
-# A few of them again, with the lowest versions that pyproject.toml allows.
-python -m scripts.lowest || status=$?
-wait "$alone" || status=$?
-cat "$beside"
+wait "$beside" || status=$?
+cat "$said"
 exit "$status"
