@@ -11,6 +11,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.environments import shown_horizon
 from mtrl.agents.final_evaluation import evaluate
 from mtrl.agents.ranks import ALONE, Ranks
+from mtrl.agents.replay import kept_numbers, whole_numbers
 from mtrl.agents.training import seeds_per_process, train
 from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs.errors import UserError
@@ -55,12 +56,9 @@ def layout(config: Config, device: torch.device, cores: int, memory: int | None 
 
 def needed_memory(config: Config) -> int:
     """Bytes that a process of one seed takes, about: its replay, and a checkpoint of it while that is written."""
-    num_tasks, (observation, action) = (
-        len(envs.task_names(config.env.tasks)),
-        envs.sizes(config.env.tasks, config.env.one_hot),
-    )
+    num_tasks, sizes = len(envs.task_names(config.env.tasks)), envs.sizes(config.env.tasks, config.env.one_hot)
     rows = num_tasks * min(config.training.replay_capacity_per_task, config.steps // num_tasks)
-    return _PROCESS_BYTES + rows * 4 * (3 * observation + 2 * action + 7)
+    return _PROCESS_BYTES + rows * 4 * (kept_numbers(*sizes) + whole_numbers(*sizes))
 
 
 def train_and_evaluate(

@@ -8,6 +8,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.environments import MOST_ENVS_PER_TASK
 from mtrl.agents.factory import check_installed
 from mtrl.agents.networks import NetworkConfig, try_network
+from mtrl.agents.replay import kept_numbers, whole_numbers
 from mtrl.runs.devices import memory
 from mtrl.runs.errors import UserError
 from mtrl.runs.method_trial import try_method
@@ -99,7 +100,7 @@ def notes(config: Config) -> list[str]:
 def _needs(config: Config, num_seeds: int, num_tasks: int, sizes: envs.Sizes) -> dict[str, int]:
     """Bytes by what takes them, from below: what is refused would not have fitted."""
     training, section = config.training, config.env
-    kept, drawn = sizes.observation + sizes.action + 4, 2 * sizes.observation + sizes.action + 3
+    kept, drawn = kept_numbers(*sizes), whole_numbers(*sizes)
     batch = num_seeds * num_tasks * training.batch_per_task
     widest = max(config.agent.actor.width, config.agent.critic.width)
     actions, horizon = num_tasks * sizes.action * _FLOAT, max(_horizons(config, section.horizon))

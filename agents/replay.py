@@ -19,6 +19,16 @@ _SUCCESSORS = 3
 """Their place among the rows of a checkpoint, which holds them whole."""
 
 
+def kept_numbers(observation_size: int, action_size: int) -> int:
+    """Numbers of a row that `Replay` keeps: what it led to counts as another row's."""
+    return observation_size + action_size + 4
+
+
+def whole_numbers(observation_size: int, action_size: int) -> int:
+    """Numbers of a transition that is whole, as in a batch or a checkpoint."""
+    return 2 * observation_size + action_size + 3
+
+
 class Rows(NamedTuple):
     """The transitions that are kept, `[S, T, capacity, ...]`; a vector step's `E` rows of a task lie side by side."""
 
@@ -166,16 +176,15 @@ class Replay:
     def _keep(self, successors: Tensor) -> None:
         """Takes the successors of the rows that were written, `[S, T, rows, O]`."""
         self._others = Successors(self.rows.reward, self._num_envs, successors.shape[-1])
-        oldest = self.written - len(self)
-        for written in range(oldest, self.written, self._num_envs):
+        oldest, newest = self.written - len(self), self.written - self._num_envs
+        for written in range(oldest, newest, self._num_envs):
             start, following = (number % self.capacity for number in (written, written + self._num_envs))
             came = successors[:, :, start : start + self._num_envs]
-            if written + self._num_envs == self.written:
-                self._expect(came.cpu().clone())
-                break
             others = (came != self.rows.observation[:, :, following : following + self._num_envs]).any(-1)
             if others.any():
                 self._others.put(start, others.cpu().numpy(), came)
+        if self.written:
+            self._expect(successors[:, :, self._newest() : self._newest() + self._num_envs].cpu().clone())
 
     def _expect(self, successors: Tensor) -> None:
         """Keeps what the newest vector step led to, `[S, T, E, O]`."""
