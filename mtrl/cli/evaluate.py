@@ -31,7 +31,7 @@ def run(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     console = Console()
     for folder in find_runs([shipped.at_hand(arguments.run)]):
-        with Progress(console, f"evaluate {folder.name}") as progress:
+        with Progress(Console(stderr=True), f"evaluate {folder.name}") as progress:
             record = agents.evaluate(
                 folder,
                 protocol=arguments.protocol,

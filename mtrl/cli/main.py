@@ -34,7 +34,9 @@ _HELP = "\n".join(
         "\n`mtrl COMMAND --help` tells more.",
     ]
 )
-_LOGS = ("train", "supervised", "sweep")
+_OF_A_FILE = ("train", "supervised")
+_LOGS = (*_OF_A_FILE, "sweep")
+_ASKING = {"-h", "--help"}
 _LOADING_S, _QUIET_S = 1.0, 25.0
 _FAILED, _INTERRUPTED = 2, 130
 
@@ -49,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0 done, 2 for a failure that the user can mend (one line on stderr), 130 interrupted.
     """
     words = sys.argv[1:] if argv is None else argv
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in _ASKING:
         print(_HELP)
         return 0 if words else _FAILED
     name, *rest = words
@@ -61,6 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         if "\0" in word or not _is_text(word):
             return _fail(f"an argument must be text without NUL bytes, got {word[:40]!a}", name)
     try:
+        if name in _OF_A_FILE:
+            _check_file(rest)
         command = _loaded(name, rest)
         status = command.run(rest)
         sys.stdout.flush()
@@ -79,6 +83,15 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(line, name)
 
 
+def _check_file(words: list[str]) -> None:
+    """Say what is wrong with a configuration file before PyTorch is loaded, which takes seconds."""
+    if words and not words[0].startswith("-") and not _ASKING & set(words):
+        from mtrl.runs.configs import find
+        from mtrl.runs.yaml_file import read_yaml
+
+        read_yaml(find(words[0]))
+
+
 def _loaded(name: str, words: list[str]) -> Any:
     """The module of a command; a log of training says so where that takes long."""
     loaded = threading.Event()
@@ -89,7 +102,7 @@ def _loaded(name: str, words: list[str]) -> Any:
             print(f"mtrl {name}: loading PyTorch", flush=True)
             wait_s = _QUIET_S
 
-    if name in _LOGS and not {"-h", "--help", "--print-config"} & set(words):
+    if name in _LOGS and not {*_ASKING, "--print-config"} & set(words):
         threading.Thread(target=say, daemon=True).start()
     try:
         return importlib.import_module(f"mtrl.cli.{name}")

@@ -27,7 +27,7 @@ def write_data(console: Console, episodes: "list[Episode]", out: Path, title: st
     for episode in episodes:
         of_tasks.setdefault(episode.task, []).append(episode)
     arguments = [(own, partial.resolve(), title) for own in of_tasks.values()]
-    returns = run_all(console, "write", write_dataset, arguments)
+    returns = run_all("write", write_dataset, arguments)
     partial.rename(out)
     for (task, own), mean in zip(of_tasks.items(), returns, strict=True):
         print_plain(console, f"{name_of(task)}: {len(own)} episode{'s' * (len(own) > 1)}, mean return {mean:,.0f}")

@@ -47,7 +47,7 @@ def run(words: list[str]) -> int:
         os.environ["MUJOCO_GL"] = _graphics()  # for the processes that draw
     console = Console()
     started = time.monotonic()
-    with Progress(console, f"play {folder.name}") as progress:
+    with Progress(Console(stderr=True), f"play {folder.name}") as progress:
 
         def on_progress(share: float) -> None:
             progress.update({"kind": "progress", "share": share, "wall_s": time.monotonic() - started})
@@ -64,7 +64,7 @@ def run(words: list[str]) -> int:
         return 0
     _check_new([*(episode.path for episode in episodes), out / _SHEET])
     out.mkdir(parents=True, exist_ok=True)
-    films = _shoot_all(console, episodes, arguments.camera, arguments.size)
+    films = _shoot_all(episodes, arguments.camera, arguments.size)
 
     from mtrl.envs.metaworld.contact_sheet import contact_sheet_png, outcome
 
@@ -170,8 +170,8 @@ def _check_new(paths: Sequence[Path]) -> None:
             raise UserError(f"{path} exists: --out chooses another folder")
 
 
-def _shoot_all(console: Console, episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
+def _shoot_all(episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
     """All films, in the order of the episodes."""
     from mtrl.envs.metaworld.film import shoot
 
-    return run_all(console, "film", shoot, [(episode, camera, size, _STILLS) for episode in episodes])
+    return run_all("film", shoot, [(episode, camera, size, _STILLS) for episode in episodes])

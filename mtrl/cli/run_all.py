@@ -15,7 +15,7 @@ from mtrl.runs.child_process import follow_parent
 T = TypeVar("T")
 
 
-def run_all(console: Console, what: str, function: Callable[..., T], arguments: Sequence[tuple[Any, ...]]) -> list[T]:
+def run_all(what: str, function: Callable[..., T], arguments: Sequence[tuple[Any, ...]]) -> list[T]:
     """A function of each of these arguments, several at a time; its results in their order."""
     # Fresh processes: none has torch's threads, and a graphics library is loaded once in each.
     pool = ProcessPoolExecutor(
@@ -23,7 +23,7 @@ def run_all(console: Console, what: str, function: Callable[..., T], arguments: 
     )
     started = time.monotonic()
     try:
-        with Progress(console, what) as progress:
+        with Progress(Console(stderr=True), what) as progress:
             waiting = [pool.submit(function, *each) for each in arguments]
             for done, future in enumerate(as_completed(waiting), 1):
                 future.result()

@@ -81,8 +81,10 @@ def test_both_protocols_are_kept_apart(trained: Path, capsys: pytest.CaptureFixt
     folder = trained / "seed_0"
     before = (folder / "evaluation-legacy.json").read_bytes()
     assert main(["evaluate", str(folder), "--protocol", "modern", "--episodes", "1", "--device", "cpu"]) == 0
-    printed = capsys.readouterr().out
-    assert BIAS not in printed
+    printed = capsys.readouterr()
+    assert BIAS not in printed.out
+    assert "evaluate seed_0: " in printed.err  # how it goes on, apart from the result
+    assert "evaluate seed_0: " not in printed.out
     modern = json.loads((folder / "evaluation.json").read_text())["protocol"]
     assert (modern["name"], modern["horizon"], modern["reward"]) == ("modern", 500, "Meta-World V2")
     assert modern["goals"].startswith("the benchmark's 50 per task")

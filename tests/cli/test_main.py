@@ -60,8 +60,10 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_a_log_of_training_says_that_it_is_loading(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("")
     said: list[str] = []
 
     def slow(name: str) -> ModuleType:
@@ -79,8 +81,11 @@ def test_a_log_of_training_says_that_it_is_loading(
 
 @pytest.mark.parametrize("word", ["--help", "--print-config"])
 def test_what_is_printed_to_be_read_stands_alone(
-    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("")
+
     def slow(name: str) -> ModuleType:
         time.sleep(0.2)
         return ModuleType(name)
@@ -90,6 +95,24 @@ def test_what_is_printed_to_be_read_stands_alone(
     with pytest.raises(AttributeError, match="run"):
         main(["train", "x.yaml", word])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("command", ["train", "supervised"])
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("none.yaml", "none.yaml: No such file or directory"),
+        ("/dev/null", "/dev/null is no configuration: not a regular file"),
+        ("mt10/quik", "mt10/quik is neither a file nor a configuration that comes with mtrl; did you mean mt10/quick?"),
+    ],
+)
+def test_a_file_that_is_none_is_told_before_pytorch_is_loaded(command: str, word: str, line: str) -> None:
+    code = (
+        "import sys; from mtrl.cli.main import main; "
+        f"status = main({[command, word]!r}); sys.exit(3 if 'torch' in sys.modules else status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"mtrl {command}: error: {line}\n")
 
 
 @pytest.mark.parametrize(
