@@ -1,8 +1,10 @@
 """The direction of a step of critic or actor, where each of several processes has the batches of its own tasks.
 
-The ranks exchange the tasks' gradients so that each has an equal part of the entries of all, `[T / R, P]` to
-`[T, P / R]`, add up the Gram matrices of the parts, combine the parts and exchange what comes of it. Whatever is the
-same for all is computed from the same numbers in the same order: every rank takes the same step, bit for bit.
+Each rank combines the gradients of its own tasks, and the ranks add these up. A Gram matrix needs more: where a layer's
+gradients are kept as factors, the ranks tell each other their rows, and each has the products of its own tasks with
+all; of other gradients each has an equal part of the entries of all, `[T / R, P]` to `[T, P / R]`, and the ranks add up
+the Gram matrices of the parts. Whatever is the same for all is computed from the same numbers in the same order: every
+rank takes the same step, bit for bit.
 
 Axes: `S` replicas (seeds side by side), `T` tasks, `B` batch per task, `P` parameters, `R` ranks, `C` entries of a
 part.
@@ -10,7 +12,7 @@ part.
 
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +22,8 @@ from mtrl.agents.direction import AnyMethod, Direction, Function, clipped, task_
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.agents.ranks import Ranks
 from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod
-from mtrl.gradients import TaskGradients
+from mtrl.gradients import Factors, TaskGradients
+from mtrl.gradients.leaves import Leaf
 from mtrl.gradients.shards import in_equal_parts, in_rows
 
 
@@ -84,28 +87,30 @@ class RankDirections:
         weights: Tensor | None,
         measure: bool,
     ) -> tuple[Direction, Tensor]:
-        gradients, of_tasks = collect(vector, frozen, data)
+        asks, by_gram = weights is None, not isinstance(self.method, LossMethod | CoordinateMethod)
+        compares = measure or (asks and by_gram)
+        leaves, of_tasks = collect(vector, frozen, data, compares)
         told = self.ranks.gather(of_tasks, self.num_tasks)  # [S, T, 2 + own parameters of a task]
         losses, values, own = told[..., 0].contiguous(), told[..., 1].contiguous(), told[..., 2:]
-        part = self.ranks.exchange(gradients, self.num_tasks)  # [S, T, C]
-        asks, by_gram = weights is None, not isinstance(self.method, LossMethod | CoordinateMethod)
-        gram = self._gram(part) if measure or (asks and by_gram) else None
+        gradients = TaskGradients(leaves, leading=1)
         if asks and isinstance(self.method, GradientMethod):
+            part = self._part(gradients.whole().values())
+            gram = self._gram_of_parts(part) if compares else None
             shared, weights = self._of_gradients(part, losses)
         else:
+            gram = self._gram(gradients) if compares else None
             weights = weigh(gram if by_gram else None, losses) if weights is None else weights
-            combined = TaskGradients({"part": part}, leading=1).combine(weights)["part"]
-            shared = self._whole(combined[:, None])[:, 0]
+            shared = self._sum(gradients.combine(weights[:, self.own]))
         gradient = torch.cat([shared, *self.layouts[0].own_parts(own)], -1)  # [S, P]
         return Direction(clipped(gradient, self.max_grad_norm), losses, weights, gram), values
 
-    def _collect(self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        """Of own tasks: gradients of shared parameters, `[S, own tasks, R C]`; losses, what is told, own gradients."""
+    def _collect(
+        self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], compares: bool
+    ) -> tuple[Mapping[str, Leaf], Tensor]:
+        """Of own tasks: gradients of shared parameters, as they are compared or not; losses, what is told, own ones."""
         leaves, own, losses, told = task_gradients(self.loss, *self._networks(vector, frozen), self._own_data(data))
-        whole = TaskGradients(leaves, leading=1).whole()
-        rows = torch.cat([leaf.flatten(2) for leaf in whole.values()], -1)
         of_tasks = torch.cat([losses[..., None], told[..., None], *self.layouts[0].own_rows(own)], -1)
-        return in_equal_parts(rows, self.ranks.size), of_tasks
+        return TaskGradients(leaves, leading=1).kept().leaves if compares else leaves, of_tasks
 
     def _weigh(self, gram: Tensor | None, losses: Tensor) -> Tensor:
         weights: Tensor = self.method(gram, losses)
@@ -119,10 +124,42 @@ class RankDirections:
         """`[S, T]` of own `[S, own tasks]`."""
         return self.ranks.gather(losses[..., None], self.num_tasks)[..., 0]
 
-    def _gram(self, part: Tensor) -> Tensor:
-        """Inner products of the tasks' whole gradients, `[S, T, T]`, the same on every rank."""
+    def _gram(self, gradients: TaskGradients) -> Tensor:
+        """Inner products of the gradients of all tasks, `[S, T, T]`, the same on every rank."""
+        factors = [leaf for leaf in gradients.leaves.values() if isinstance(leaf, Factors)]
+        formed = [leaf for leaf in gradients.leaves.values() if isinstance(leaf, Tensor)]
+        grams = []
+        if factors:
+            pairs = zip(factors, self._of_all(factors), strict=True)
+            products = torch.stack([mine.gram(1, everyone) for mine, everyone in pairs]).sum(0)  # [S, own tasks, T]
+            grams.append(self.ranks.gather(products, self.num_tasks))
+        if formed:
+            grams.append(self._gram_of_parts(self._part(formed)))
+        gram = torch.stack(grams).sum(0)
+        return (gram + gram.mT) / 2
+
+    def _gram_of_parts(self, part: Tensor) -> Tensor:
         own = TaskGradients({"part": in_rows(part)}, leading=1).gram()
         return self.ranks.all(own.double()).sum(0).to(own.dtype)
+
+    def _of_all(self, leaves: Sequence[Factors]) -> Iterator[Factors]:
+        """The factors of all tasks in place of those of own ones."""
+        tensors = [x.movedim(-3, 1) for leaf in leaves for x in leaf.wide()]  # [S, own tasks, ...]
+        rows = [x.flatten(2) for x in tensors]
+        whole = self.ranks.gather(torch.cat(rows, -1), self.num_tasks).split([row.shape[-1] for row in rows], -1)
+        found = [x.unflatten(-1, own.shape[2:]).movedim(1, -3) for x, own in zip(whole, tensors, strict=True)]
+        return map(Factors, found[::2], found[1::2])
+
+    def _part(self, formed: Iterable[Tensor]) -> Tensor:
+        """This rank's part `[S, T, C]` of the entries of all tasks' gradients; of own ones `[S, own tasks, ...]`."""
+        rows = torch.cat([leaf.flatten(2) for leaf in formed], -1)
+        return self.ranks.exchange(in_equal_parts(rows, self.ranks.size), self.num_tasks)
+
+    def _sum(self, own: Mapping[str, Tensor]) -> Tensor:
+        """The sum `[S, P]` over the ranks of a gradient by parameter name, each entry added up by one of them."""
+        flat = torch.cat([gradient.flatten(1) for gradient in own.values()], -1)
+        parts = self.ranks.exchange(in_equal_parts(flat[:, None], self.ranks.size), self.ranks.size)  # [S, R, C]
+        return self._whole(parts.sum(1, keepdim=True))[:, 0]
 
     def _of_gradients(self, part: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
         """The direction `[S, P]` of the shared parameters by a rule that reads the gradients, and weights `[S, T]`."""

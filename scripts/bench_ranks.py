@@ -4,15 +4,17 @@
 
 Batches are made up. The first rank measures updates of all tasks by itself, while the others wait, and updates over the
 ranks, in turn: their CPU time, of which other load on the machine is no part, and their wall time. The ratio of CPU
-times is what ranks save where each has cores of its own; the bytes are what a rank sends.
+times is what ranks save where each has cores of its own; the bytes are what the first rank sends.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from mtrl.agents import Config, Learner
 from mtrl.agents.losses import Batch
@@ -21,6 +23,23 @@ from mtrl.cli.arguments import load_config
 from mtrl.runs.configs import find
 from scripts.learner_bench.updates import ACTION, OBSERVATION, made_up_batch
 from scripts.machine import machine_line
+
+
+@dataclass(frozen=True)
+class Counted(Ranks):
+    """Ranks that count the bytes that they send to each other."""
+
+    sent: list[int] = field(default_factory=list)
+
+    def all(self, tensor: Tensor) -> Tensor:
+        """See `Ranks.all`."""
+        self.sent.append(tensor.nbytes * (self.size - 1))
+        return super().all(tensor)
+
+    def exchange(self, gradients: Tensor, num_tasks: int) -> Tensor:
+        """See `Ranks.exchange`."""
+        self.sent.append(gradients.nbytes // self.size * (self.size - 1))
+        return super().exchange(gradients, num_tasks)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--compile", action="store_true", help="compile the updates")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    with launched() as ranks:
+    with launched() as found:
+        ranks = Counted(**vars(found))
         lines = [f"| configuration | tasks | CPU ms alone | on {ranks.size} ranks | ratio | wall ms | MB sent |"]
         lines.append("|---|--:|--:|--:|--:|--:|--:|")
         for name in options.configs:
@@ -50,7 +70,7 @@ def _config(name: str, compile: bool) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update=training)})
 
 
-def _row(config: Config, ranks: Ranks, num_tasks: int, options: argparse.Namespace) -> str:
+def _row(config: Config, ranks: Counted, num_tasks: int, options: argparse.Namespace) -> str:
     """The numbers of one line."""
     alone = _learner(config, num_tasks, ALONE) if ranks.leads else None
     together = _learner(config, num_tasks, ranks)
@@ -60,10 +80,11 @@ def _row(config: Config, ranks: Ranks, num_tasks: int, options: argparse.Namespa
     for _ in range(options.rounds + 1):
         by_itself, _ = _seconds(alone, whole, options.updates) if alone else (0.0, 0.0)
         ranks.any(False)  # wait for the first
+        ranks.sent.clear()
         found.append((by_itself, *_seconds(together, own, options.updates)))
     cpu, shared, wall = (1e3 * statistics.median(times) for times in zip(*found[1:], strict=True))
     ratio = statistics.median(one / over for one, over, _ in found[1:])
-    return f"{cpu:.1f} | {shared:.1f} | {ratio:.2f} | {wall:.1f} | {_sent(together, ranks, num_tasks) / 1e6:.1f}"
+    return f"{cpu:.1f} | {shared:.1f} | {ratio:.2f} | {wall:.1f} | {sum(ranks.sent) / options.updates / 1e6:.1f}"
 
 
 def _learner(config: Config, num_tasks: int, ranks: Ranks) -> Learner:
@@ -76,16 +97,6 @@ def _seconds(learner: Learner, batch: Batch, updates: int) -> tuple[float, float
     for _ in range(updates):
         learner.update(batch)
     return (time.process_time() - cpu) / updates, (time.perf_counter() - wall) / updates
-
-
-def _sent(learner: Learner, ranks: Ranks, num_tasks: int) -> float:
-    """Bytes of an update that a rank sends, of one that moves critic and actor: gradients, own ones and direction."""
-    total = 0.0
-    for component in (learner.critic, learner.actor):
-        shared = component.layouts[0].num_shared
-        own = component.vector.shape[-1] - shared
-        total += (num_tasks / ranks.size + 1) * shared / ranks.size + own / ranks.size
-    return 4 * (ranks.size - 1) * total
 
 
 if __name__ == "__main__":

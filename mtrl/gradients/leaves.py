@@ -49,16 +49,23 @@ class Factors(NamedTuple):
         # In bfloat16 the products are rounded once, and the Gram matrix of the rounded ones is exactly semidefinite.
         return (inputs.mT @ deltas.to(inputs.dtype)).to(deltas.dtype)
 
-    def gram(self, leading: int) -> Tensor:
+    def wide(self) -> Factors:
+        """The same in float32 at least: of two matrices rounded to 16 bits the product need not be semidefinite."""
+        dtype = torch.promote_types(self.deltas.dtype, torch.float32)
+        return Factors(self.inputs.to(dtype), self.deltas.to(dtype))
+
+    def gram(self, leading: int, other: Factors | None = None) -> Tensor:
         """`[..., T, T]` without the products: `<x_i^T d_i, x_j^T d_j>` is the sum of `(x_i x_j^T) * (d_i d_j^T)`.
 
-        In float32 at least: of two matrices rounded to 16 bits the product need not be semidefinite.
+        Args:
+            leading: number of leading axes.
+            other: of the second gradient of each pair, whose tasks may be others; None for these themselves.
         """
-        dtype = torch.promote_types(self.deltas.dtype, torch.float32)
-        tasks, rows = self.inputs.shape[-3:-1]
-        x, d = (t.to(dtype).flatten(-3, -2) for t in self)  # [..., *L, T B, I], [..., *L, T B, O]
-        pairs = (x @ x.mT) * (d @ d.mT)  # [..., *L, T B, T B]
-        gram = pairs.unflatten(-1, (tasks, rows)).unflatten(-3, (tasks, rows)).sum((-3, -1))  # [..., *L, T, T]
+        x, d = (t.flatten(-3, -2) for t in self.wide())  # [..., *L, T B, I], [..., *L, T B, O]
+        y, e = (x, d) if other is None else (t.flatten(-3, -2) for t in other.wide())
+        pairs = (x @ y.mT) * (d @ e.mT)  # [..., *L, T B, T B]
+        rows = self.inputs.shape[-2]
+        gram = pairs.unflatten(-1, (-1, rows)).unflatten(-3, (-1, rows)).sum((-3, -1))  # [..., *L, T, T]
         return gram.sum(tuple(range(leading, gram.ndim - 2))) if gram.ndim > leading + 2 else gram
 
     def combine(self, weights: Tensor) -> Tensor:
@@ -112,6 +119,10 @@ class TaskGradients:
         """
         return {name: _leaf_combine(leaf, weights) for name, leaf in self.leaves.items()}
 
+    def kept(self) -> TaskGradients:
+        """The same, as both Gram matrix and combination read them: factors by rows, or multiplied out once."""
+        return self.with_leaves({name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()})
+
     def whole(self) -> dict[str, Tensor]:
         """The gradients by parameter name, `[..., T, *shape]`, factors multiplied out."""
         return {name: _whole(leaf, self.leading) for name, leaf in self.leaves.items()}
@@ -137,7 +148,7 @@ class TaskGradients:
         """
         gradients, gram = self, None
         if not isinstance(method, LossMethod | CoordinateMethod):
-            gradients = self.with_leaves({name: _kept(leaf, self.leading) for name, leaf in self.leaves.items()})
+            gradients = self.kept()
             gram = gradients.gram()
         if isinstance(method, GradientMethod):
             return Aggregate(*method.direction(gradients, losses), gram)
