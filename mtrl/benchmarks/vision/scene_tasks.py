@@ -4,14 +4,19 @@ Protocol of Navon et al. 2022 (section 6.2), network of Liu, Johns and Davison 2
 rows and `W` columns of pixels.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from mtrl.benchmarks.vision import mtan_files
 from mtrl.benchmarks.vision.augmentation import draw_crops, draw_flips, flip, flip_vectors
+from mtrl.benchmarks.vision.files import is_full, require_folder, source
 from mtrl.benchmarks.vision.losses import absolute_loss, has_value, normal_loss, segmentation_loss
 from mtrl.benchmarks.vision.meters import AbsoluteError, Angles, Segmentation
 from mtrl.benchmarks.vision.models import (
@@ -22,12 +27,15 @@ from mtrl.benchmarks.vision.models import (
     SegNet,
     SegNetMTAN,
 )
-from mtrl.supervised.benchmark import Batch, MultiTaskModel
+from mtrl.benchmarks.vision.samples import FileSplit
+from mtrl.runs.section import Few, Section
+from mtrl.supervised.benchmark import Batch, Data, Metric, MultiTaskModel, Split
 
 Network = Literal["mtan", "mtan_published", "segnet"]
 Make = Callable[[Sequence[Tensor], Generator | None], Batch]
 MULTIPLE = 2**LEVELS
 """Rows and columns of the network's pictures are multiples of it."""
+Pixels = Annotated[int, Field(gt=0, le=8_192, multiple_of=MULTIPLE)]
 LEAST_LENGTH = 1e-3
 """Of a normal that lies between others; next to a hole they may cancel."""
 
@@ -89,15 +97,6 @@ def network(kind: Network, classes: int, normals: bool, width: int) -> MultiTask
     return MTANNetwork(trunk, heads, share_masks=kind == "mtan_published")
 
 
-def losses(outputs: Sequence[Tensor], targets: Targets) -> list[Tensor]:
-    """Cross-entropy, mean absolute error of depth, one minus the mean cosine of normals."""
-    found = [
-        segmentation_loss(outputs[0], targets.classes),
-        absolute_loss(outputs[1], targets.depth, has_value(targets.depth)),
-    ]
-    return [*found, *(normal_loss(output, targets.normal) for output in outputs[2:])]
-
-
 class SceneMeter:
     """Metrics of a pass over a split, in the order of the papers' tables.
 
@@ -126,3 +125,78 @@ class SceneMeter:
             mean, median, shares = self.angles.result()
             values += [mean, median, *shares]
         return dict(zip(self.names, values, strict=True))
+
+
+class SceneBenchmark(Section):
+    """Pictures in MTAN's files; a subclass says of what, and has the size of the published ones."""
+
+    name: str
+    network: Network = "mtan"
+    """`mtan`: SegNet with attention masks that belong to their tasks; `mtan_published`: the same, but the masks count
+    as shared, as in Nash-MTL's code; `segnet`: a shared SegNet, which with one task is the papers' baseline."""
+    width: Few = 64
+    """Channels of the network's finest level; published: 64."""
+    image_height: Pixels
+    image_width: Pixels
+    augment: bool = True
+    """Train on random crops, enlarged by 1, 1.2 or 1.5, and on mirror images."""
+
+    cache_gib: Annotated[float, Field(ge=0, le=1e6)] = 4.0
+    """A split is kept in memory if it takes no more than this."""
+
+    title: ClassVar[str]
+    """Of the data set."""
+    label: ClassVar[str]
+    """Folder of the labels."""
+    classes: ClassVar[int]
+    most_depth: ClassVar[float]
+    """No depth is larger."""
+    images: ClassVar[tuple[int, int]]
+    """Published: for training, for the test."""
+    size: ClassVar[tuple[int, int]]
+    """Published: rows and columns."""
+    tasks: ClassVar[tuple[str, ...]]
+    metrics: ClassVar[tuple[Metric, ...]]
+    single_task: ClassVar[tuple[float, ...]]
+    """Published, in the order of the metrics."""
+
+    @property
+    def published_single_task(self) -> Mapping[str, float] | None:
+        if (self.width, self.image_height, self.image_width, self.augment) != (64, *self.size, True):
+            return None
+        return dict(zip((metric.name for metric in self.metrics), self.single_task, strict=True))
+
+    @abstractmethod
+    def depth_of_zoom(self, zoom: Tensor) -> Tensor:
+        """By what an enlargement `[B]` changes depth."""
+
+    def data(self, folder: Path | None, seed: int) -> Data:
+        kinds = ("image", self.label, *self.tasks[1:])  # the files of depths and normals are called like the tasks
+        root = require_folder(folder, self.title, f"{{train,val}}/{{{','.join(kinds)}}}/<number>.npy")
+        images = [mtan_files.count(root, split, kinds) for split in ("train", "val")]
+        train, test = (self._split(root, split, n) for split, n in zip(("train", "val"), images, strict=True))
+        return Data(train, None, test, source(self.title, root, images), is_full(root, images, self.images))
+
+    def _split(self, root: Path, split: str, count: int) -> FileSplit:
+        size = (self.image_height, self.image_width)
+        read = mtan_files.Reader(root, split, size, self.label, self.classes, self.most_depth, self._normals)
+        return FileSplit(read, count, maker(self.augment, self.depth_of_zoom), self.cache_gib)
+
+    def model(self) -> MultiTaskModel:
+        return network(self.network, self.classes, self._normals, self.width)
+
+    def losses(self, outputs: Sequence[Tensor], batch: Batch) -> list[Tensor]:
+        """Cross-entropy, mean absolute error of depth, one minus the mean cosine of normals."""
+        targets: Targets = batch.targets
+        found = [
+            segmentation_loss(outputs[0], targets.classes),
+            absolute_loss(outputs[1], targets.depth, has_value(targets.depth)),
+        ]
+        return [*found, *(normal_loss(output, targets.normal) for output in outputs[2:])]
+
+    def meter(self, split: Split) -> SceneMeter:
+        return SceneMeter([metric.name for metric in self.metrics], self.classes)
+
+    @property
+    def _normals(self) -> bool:
+        return "normal" in self.tasks
