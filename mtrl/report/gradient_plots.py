@@ -6,6 +6,7 @@ Axes: `N` points, `R` seeds, `T` tasks.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,28 +14,29 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatt
 from numpy.typing import NDArray
 
 from mtrl.report.curves import NO_LINE, Line, draw_lines, legend, line, on_one_grid
-from mtrl.report.gradients import Histories, components_of, gradient_table, time_table
+from mtrl.report.gradients import components_of, gradient_table, time_table
 from mtrl.report.history import SHARED, Component, History
 from mtrl.report.page import Block, Folded
 from mtrl.report.palette import look
 from mtrl.report.plot import WIDE, Panel, Plot, Series
+from mtrl.report.runs import Group
 
 Array = NDArray[np.float64]
 _DECADE = 10
 _STAGES = ("first third", "second third", "last third")
 
 
-def gradient_blocks(groups: Sequence[Histories], x_label: str) -> list[Block | None]:
+def gradient_blocks(groups: Sequence[Group[Any]], x_label: str) -> list[Block | None]:
     """The table, and plots of all that the runs have logged; None for what they have not."""
     groups = [
         replace(group, runs=begun)
         for group in groups
-        if (begun := [run for run in group.runs if len(run.steps) and run.tasks])
+        if (begun := tuple(run for run in group.runs if len(run.history.steps) and run.history.tasks))
     ]
     if not groups:
         return []
-    of_tasks = legend(groups[0].runs[0].tasks)
-    shared = [group for group in groups if group.has_conflicts]
+    of_tasks = legend(groups[0].histories[0].tasks)
+    shared = [group for group in groups if not group.is_single_task]
     cosines = _cosine_plot(shared)
     return [
         gradient_table(groups),
@@ -47,14 +49,16 @@ def gradient_blocks(groups: Sequence[Histories], x_label: str) -> list[Block | N
     ]
 
 
-def _of_component(group: Histories, name: str, values: Callable[[Component], Array]) -> list[tuple[Array, Array]]:
+def _of_component(group: Group[Any], name: str, values: Callable[[Component], Array]) -> list[tuple[Array, Array]]:
     """Curves `(x, [N, T])` of the seeds that have the component."""
     return [
-        (run.steps.astype(np.float64), values(run.components[name])) for run in group.runs if name in run.components
+        (history.steps.astype(np.float64), values(history.components[name]))
+        for history in group.histories
+        if name in history.components
     ]
 
 
-def _conflict_plot(groups: Sequence[Histories], x_label: str) -> Plot | None:
+def _conflict_plot(groups: Sequence[Group[Any]], x_label: str) -> Plot | None:
     panels = []
     for name in components_of(groups):
         curves = [_of_component(group, name, lambda c: c.conflict_rate[:, None]) for group in groups]
@@ -72,18 +76,19 @@ def _draw_rates(axes: Axes, lines: Sequence[Line], x_label: str) -> None:
     _count_along(axes, x_label)
 
 
-def _cosine_plot(groups: Sequence[Histories]) -> Plot | None:
+def _cosine_plot(groups: Sequence[Group[Any]]) -> Plot | None:
     panels = []
     for group in groups:
         for name in components_of([group]):
-            matrices = [c for run in group.runs if (c := _cosines(run, name)) is not None and len(c) >= len(_STAGES)]
+            known = [_cosines(run, name) for run in group.histories]
+            matrices = [cosines for cosines in known if cosines is not None and len(cosines) >= len(_STAGES)]
             if not matrices:
                 continue
             for i, stage in enumerate(_STAGES):
                 of_stage = np.concatenate([np.array_split(matrix, len(_STAGES))[i] for matrix in matrices])
                 title = f"{group.name}{_comma(name)}, {stage}"
                 panels.append(
-                    Panel(title, partial(_draw_cosines, cosines=of_stage.mean(axis=0), tasks=group.runs[0].tasks))
+                    Panel(title, partial(_draw_cosines, cosines=of_stage.mean(axis=0), tasks=group.histories[0].tasks))
                 )
     alt = "Mean cosine between the gradients of every two tasks in each third of training; orange: against each other."
     title = "Cosines between the tasks' gradients"
@@ -124,7 +129,7 @@ def _norms(component: Component) -> Array:
 
 
 def _task_plot(
-    groups: Sequence[Histories],
+    groups: Sequence[Group[Any]],
     name: str,
     title: str,
     values: Callable[[Component], Array],
@@ -145,10 +150,10 @@ def _task_plot(
     return Plot(name, title, alt, panels, of_tasks, columns=4) if panels else None
 
 
-def _temperature_plot(groups: Sequence[Histories], of_tasks: Sequence[Series], x_label: str) -> Plot | None:
+def _temperature_plot(groups: Sequence[Group[Any]], of_tasks: Sequence[Series], x_label: str) -> Plot | None:
     panels = []
     for group in groups:
-        grid, found = on_one_grid([(run.steps.astype(np.float64), run.temperature) for run in group.runs])
+        grid, found = on_one_grid([(run.steps.astype(np.float64), run.temperature) for run in group.histories])
         if len(grid):
             draw = partial(_draw_tasks, grid=grid, means=found.mean(axis=1), x_label=x_label, log=True)
             panels.append(Panel(group.name, draw))
@@ -172,7 +177,7 @@ def _draw_tasks(axes: Axes, grid: Array, means: Array, x_label: str, log: bool) 
     _count_along(axes, x_label)
 
 
-def _time_plot(groups: Sequence[Histories]) -> Plot | None:
+def _time_plot(groups: Sequence[Group[Any]]) -> Plot | None:
     table = time_table(groups)
     if table is None:
         return None

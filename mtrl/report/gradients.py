@@ -4,33 +4,23 @@ Axes: `N` points, `T` tasks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.report.history import History
+from mtrl.report.runs import Group
 from mtrl.report.table import Cell, Column, Table, number, rate, signed
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Histories:
-    """The histories of a group's seeds."""
-
-    name: str
-    runs: Sequence[History]
-    has_conflicts: bool = True
-    """Whether its tasks share parameters."""
-
-
-def components_of(groups: Sequence[Histories]) -> list[str]:
+def components_of(groups: Sequence[Group[Any]]) -> list[str]:
     """The names of the components that any of the groups has logged."""
-    return [*dict.fromkeys(name for group in groups for run in group.runs for name in run.components)]
+    return [*dict.fromkeys(name for group in groups for run in group.histories for name in run.components)]
 
 
-def gradient_table(groups: Sequence[Histories]) -> Table | None:
+def gradient_table(groups: Sequence[Group[Any]]) -> Table | None:
     """The same, as one line per method and component."""
     columns = [
         Column("run", "method"),
@@ -48,9 +38,9 @@ def gradient_table(groups: Sequence[Histories]) -> Table | None:
     return Table("gradients", "Conflicts, norms and weights", columns, rows, [note]) if rows else None
 
 
-def time_table(groups: Sequence[Histories]) -> Table | None:
+def time_table(groups: Sequence[Group[Any]]) -> Table | None:
     """Where the wall time went, mean over seeds."""
-    parts = [*dict.fromkeys(part for group in groups for run in group.runs for part in run.time_share)]
+    parts = [*dict.fromkeys(part for group in groups for run in group.histories for part in run.time_share)]
     if not parts:
         return None
     parts.sort(key=lambda part: part == "other")  # last
@@ -59,16 +49,17 @@ def time_table(groups: Sequence[Histories]) -> Table | None:
     return Table("time", "Where the wall time went", columns, rows, ["Share of the wall time of training."])
 
 
-def _rows(group: Histories) -> Iterator[Sequence[Cell]]:
+def _rows(group: Group[Any]) -> Iterator[Sequence[Cell]]:
+    has_conflicts = not group.is_single_task
     for name in components_of([group]):
-        of_runs = [run.components[name] for run in group.runs if name in run.components]
-        pairs = np.triu_indices(len(group.runs[0].tasks), 1)
+        of_runs = [run.components[name] for run in group.histories if name in run.components]
+        pairs = np.triu_indices(len(group.histories[0].tasks), 1)
         cosines = [c.cosines[:, *pairs].ravel() for c in of_runs if c.cosines is not None]
         yield (
             group.name,
             name,
-            _known(np.nanmean, [c.conflict_rate for c in of_runs]) if group.has_conflicts else None,
-            _known(np.nanmean, cosines) if group.has_conflicts else None,
+            _known(np.nanmean, [c.conflict_rate for c in of_runs]) if has_conflicts else None,
+            _known(np.nanmean, cosines) if has_conflicts else None,
             _known(np.nanmedian, [_ratio(c.gradient_norm) for c in of_runs]),
             _known(np.nanmedian, [_ratio(c.weights) for c in of_runs]),
         )
@@ -85,6 +76,6 @@ def _known(statistic: Callable[[Array], np.floating], values: Sequence[Array]) -
     return None if np.isnan(together).all() else float(statistic(together))
 
 
-def _mean_share(group: Histories, part: str) -> float | None:
-    shares = [run.time_share.get(part, 0.0) for run in group.runs if run.time_share]
+def _mean_share(group: Group[Any], part: str) -> float | None:
+    shares = [run.time_share.get(part, 0.0) for run in group.histories if run.time_share]
     return float(np.mean(shares)) if shares else None

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mtrl.report.contents import LATEX, Contents, Shown, chapter, title_of
 from mtrl.report.gradient_plots import gradient_blocks
-from mtrl.report.gradients import Histories
 from mtrl.report.metric_curves import delta_plot, metric_curves
 from mtrl.report.metric_runs import read_metric_groups
 from mtrl.report.metric_table import (
@@ -27,19 +26,14 @@ def metric_report(
     """What is shown on the screen, and what the files are made of; arguments as for `success_report`."""
     groups = read_metric_groups(folders, warn)
     table = metric_table(groups, warn)
-    histories = [
-        Histories(group.name, [run.history for run in group.runs], has_conflicts=not group.is_single_task)
-        for group in groups
-    ]
     results: list[Block | None] = ["No run has an evaluation yet."]
     if table is not None:
         results = [delta_plot(table), methods_table(table)]
-    gradients = gradient_blocks(histories, "epochs")
     runs = metric_runs_table(groups)
     chapters = [
         chapter("Metrics", results),
         chapter("Learning", [metric_curves(groups)]),
-        chapter("What the gradients did", gradients),
+        chapter("What the gradients did", gradient_blocks(groups, "epochs")),
         run_chapter(runs, config_table(groups), [], out, ""),
     ]
     title = title_of([group.name for group in groups])

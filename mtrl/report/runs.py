@@ -69,6 +69,11 @@ class Group(Generic[Outcome]):
     """Sorted by seed."""
 
     @property
+    def histories(self) -> tuple[History, ...]:
+        """Of the runs, in their order."""
+        return tuple(run.history for run in self.runs)
+
+    @property
     def method(self) -> str:
         """The name of the aggregation method."""
         return self.runs[0].method

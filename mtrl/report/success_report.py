@@ -8,7 +8,7 @@ from mtrl.report.comparisons import by_task, headline, improvement, learning, pa
 from mtrl.report.contents import LATEX, Contents, Shown, chapter, title_of
 from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
-from mtrl.report.gradients import Histories, time_table
+from mtrl.report.gradients import time_table
 from mtrl.report.measure import SUCCESS
 from mtrl.report.page import Block, Chapter, Folded, Page
 from mtrl.report.parts import Division, Part, read_parts
@@ -125,10 +125,6 @@ def _training(part: Part, where: str, suffix: str) -> Iterator[Chapter]:
     yield chapter(f"Learning{where}", [*plots, learning(part)], suffix)
     if not part.is_first:
         return
-    histories = [
-        Histories(group.name, [run.history for run in group.runs], has_conflicts=not group.is_single_task)
-        for group in part.groups
-    ]
-    blocks = [*gradient_blocks(histories, "environment steps"), time_table(histories)]
+    blocks = [*gradient_blocks(part.groups, "environment steps"), time_table(part.groups)]
     if any(blocks):
         yield chapter(f"What the gradients did{where}", blocks, suffix)
