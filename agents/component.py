@@ -11,11 +11,14 @@ from torch import Tensor
 
 from mtrl import aggregation
 from mtrl.agents.config import Config
-from mtrl.agents.direction import AnyMethod, Directions
+from mtrl.agents.direction import AnyMethod, TaskDirections
 from mtrl.agents.metrics import ComponentMetrics, Conflict
 from mtrl.agents.networks import Layout
+from mtrl.agents.rank_direction import RankDirections
 from mtrl.aggregation import CoordinateMethod, LinearScalarization, LossMethod
 from mtrl.runs.loading import check_like
+
+Directions = TaskDirections | RankDirections
 
 
 class Step(NamedTuple):
@@ -36,8 +39,7 @@ class Component:
         vector: the parameters, `[S, P]`; moved in place.
         config: of the run.
         num_tasks: `T`.
-        directions: makes what finds the directions, as `TaskDirections` does, from a loss, layouts, a method and the
-            norm that gradients are clipped to.
+        directions: makes them from a loss, layouts, a method and the norm that gradients are clipped to.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ Axes: `S` replicas (seeds side by side), `T` tasks, `B` batch per task, `P` para
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,26 +31,6 @@ class Direction(NamedTuple):
     """`[S, T]`; NaN from a coordinate-wise rule."""
     gram: Tensor | None
     """`[S, T, T]`, of the tasks' gradients of the shared parameters; None where it was not needed."""
-
-
-class Directions(Protocol):
-    """Makes directions, and losses without any; each as it is written, and a faster version of it."""
-
-    @property
-    def direction(self) -> Callable[..., tuple[Direction, Tensor]]:
-        """See `TaskDirections.direction`."""
-
-    @property
-    def compiled_direction(self) -> Callable[..., tuple[Direction, Tensor]]:
-        """The same."""
-
-    @property
-    def losses(self) -> Callable[..., Tensor]:
-        """See `TaskDirections.losses`."""
-
-    @property
-    def compiled_losses(self) -> Callable[..., Tensor]:
-        """The same."""
 
 
 class TaskDirections:

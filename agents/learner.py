@@ -14,9 +14,9 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from mtrl.agents.compiling import Compiler
-from mtrl.agents.component import Component
+from mtrl.agents.component import Component, Directions
 from mtrl.agents.config import Config
-from mtrl.agents.direction import Directions, TaskDirections
+from mtrl.agents.direction import TaskDirections
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.losses import Batch, soft_actor_critic
 from mtrl.agents.metrics import Metrics

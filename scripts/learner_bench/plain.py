@@ -5,7 +5,7 @@ Axes: `S` replicas (seeds side by side), `T` tasks, `P` parameters.
 
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,32 +14,15 @@ from torch.func import grad, vmap
 
 from mtrl.agents import Learner
 from mtrl.agents.compiling import Compiler
-from mtrl.agents.direction import Direction
-from mtrl.agents.networks import Layout, NetworkParameters
+from mtrl.agents.direction import Direction, TaskDirections
+from mtrl.agents.networks import NetworkParameters
 
 
-class Plain:
-    """A component's directions, called as those of `mtrl.agents.direction.TaskDirections` are.
-
-    Args:
-        loss: of the component.
-        layouts: likewise.
-        compile: makes a faster version of a function.
-        losses: of the component's own directions.
-    """
-
-    def __init__(
-        self,
-        loss: Callable[..., Any],
-        layouts: Sequence[Layout],
-        compile: Callable[[Callable[..., Any]], Callable[..., Any]],
-        losses: Callable[..., Tensor],
-    ) -> None:
-        self.loss, self.layouts = loss, layouts
-        self.compiled_direction, self.losses, self.compiled_losses = compile(self.direction), losses, losses
+class Plain(TaskDirections):
+    """A component's directions; its method and the norm that gradients are clipped to play no part."""
 
     def direction(
-        self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], *_: Any
+        self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], weights: Tensor | None, measure: bool
     ) -> tuple[Direction, Tensor]:
         """The gradient of the mean loss; what the loss tells, `[S, T]`."""
         num_tasks = data[-1].shape[1]
@@ -51,8 +34,7 @@ class Plain:
 
             return grad(mean, has_aux=True)(moved)
 
-        moved, *rest = (layout.views(flat) for layout, flat in zip(self.layouts, (vector, *frozen), strict=True))
-        fixed = [network.of_tasks(num_tasks) for network in rest]
+        moved, fixed = self._networks(vector, frozen, data)
         gradient, (losses, told) = vmap(of_one_replica)(moved, fixed, *data)
         flat = self.layouts[0].flatten(NetworkParameters(*gradient), leading=1)
         return Direction(flat, losses, torch.full_like(losses, 1 / num_tasks), None), told
@@ -62,5 +44,5 @@ def plain(learner: Learner, compile: bool, cuda_graphs: bool) -> Learner:
     """The same learner with these directions."""
     compiler = Compiler(cuda_graphs) if compile else lambda function: function
     for component in (learner.critic, learner.actor):
-        component.directions = Plain(component.loss, component.layouts, compiler, component.directions.losses)
+        component.directions = Plain(component.loss, component.layouts, component.method, None, compiler)
     return learner
