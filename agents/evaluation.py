@@ -9,7 +9,7 @@ import torch
 
 from mtrl import envs
 from mtrl.agents.interface import AnyLearner, act_alone
-from mtrl.agents.reference_returns import normalized
+from mtrl.agents.scores import normalized
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions `[T, E, A]` for observations `[T, E, O]`."""

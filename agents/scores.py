@@ -1,19 +1,20 @@
-"""How well the tasks go in one number a kind: success of those that tell of it, returns of the others."""
+"""How well the tasks go in one number a kind: success of those that tell of it, returns of the others.
 
+Tasks share a scale of returns where those of random actions and of a good agent are known: `reference_returns.csv` has
+a line a task, with its sources.
+"""
+
+import csv
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 
-from mtrl.agents.reference_returns import normalized, reference
 from mtrl.envs import TaskInfo
-from mtrl.runs.events import ScoreMeans
+from mtrl.runs.events import SCORE_NAMES, ScoreMeans
 
-KINDS: tuple[Literal["success_mean", "return_mean", "normalized_return_mean"], ...] = (
-    "success_mean",
-    "return_mean",
-    "normalized_return_mean",
-)
+_SUITE = ("dm_control/", 0.0, 1000.0)  # rewards in [0, 1], 1,000 steps (Tassa et al. 2018, section 2)
 
 
 def score_means(
@@ -42,10 +43,27 @@ def score_means(
 def mean_of_replicas(means: Sequence[ScoreMeans]) -> ScoreMeans:
     """The mean over runs of the same tasks; what is not known of one is left out."""
     found: ScoreMeans = {}
-    for kind in KINDS:
-        if kind in means[0]:
-            found[kind] = _mean(own[kind] for own in means)
+    for name in SCORE_NAMES:
+        if name in means[0]:
+            found[name] = _mean(own[name] for own in means)
     return found
+
+
+def reference(task: str) -> tuple[float, float] | None:
+    """Undiscounted returns of random actions and of a good agent; None where none are known."""
+    prefix, *bounds = _SUITE
+    if task.startswith(prefix):
+        return bounds[0], bounds[1]
+    return _references().get(task)
+
+
+def normalized(task: str, mean_return: float) -> float | None:
+    """A return's place: 0 for that of random actions, 1 for that of a good agent; None where these are not known."""
+    known = reference(task)
+    if known is None:
+        return None
+    low, high = known
+    return (mean_return - low) / (high - low)
 
 
 def normalized_returns(returns: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -53,6 +71,12 @@ def normalized_returns(returns: Mapping[str, float | None]) -> dict[str, float |
     return {
         task: None if value is None else normalized(task, value) for task, value in returns.items() if reference(task)
     }
+
+
+@cache
+def _references() -> dict[str, tuple[float, float]]:
+    lines = files("mtrl.agents").joinpath("reference_returns.csv").read_text().splitlines()
+    return {row["task"]: (float(row["random"]), float(row["expert"])) for row in csv.DictReader(lines)}
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

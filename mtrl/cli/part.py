@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from mtrl.cli.screen import duration
-from mtrl.runs.events import Progress, ScoreMeans
+from mtrl.runs.events import Progress, ScoreMeans, ScoreName
 
-Score = Literal["success_mean", "normalized_return_mean", "return_mean"]
-SCORES: Mapping[Score, tuple[str, Callable[[float], str]]] = {
+SCORES: Mapping[ScoreName, tuple[str, Callable[[float], str]]] = {
     "success_mean": ("success", "{:.2f}".format),
     "normalized_return_mean": ("normalized return", "{:.2f}".format),
     "return_mean": ("return", "{:,.1f}".format),
@@ -126,7 +125,7 @@ def _rate(per_s: float) -> str:
     return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.2g}"
 
 
-def _mean(events: Sequence[Progress], name: Literal["steps_per_s", "updates_per_s"] | Score) -> float | None:
+def _mean(events: Sequence[Progress], name: Literal["steps_per_s", "updates_per_s"] | ScoreName) -> float | None:
     values: list[float | None] = [event[name] for event in events if name in event]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

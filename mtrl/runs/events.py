@@ -11,7 +11,7 @@ nothing is known yet.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, Required, TypedDict, get_args
 
 PerTask = dict[str, float | None]
 _Return = TypedDict("_Return", {"return": PerTask}, total=False)  # a keyword of Python
@@ -25,6 +25,10 @@ class ScoreMeans(TypedDict, total=False):
     return_mean: float | None
     """Of the others, where not all have references; else `normalized_return_mean`."""
     normalized_return_mean: float | None
+
+
+ScoreName = Literal["success_mean", "return_mean", "normalized_return_mean"]
+SCORE_NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
 
 
 class Subject(TypedDict):

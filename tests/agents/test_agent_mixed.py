@@ -13,8 +13,8 @@ from mtrl.agents.factory import make_learner
 from mtrl.agents.learner import MASK, Learner
 from mtrl.agents.losses import Batch, Gaussian
 from mtrl.agents.normalization import NormalizingLearner
-from mtrl.agents.reference_returns import normalized
 from mtrl.agents.saved_policy import load_policy
+from mtrl.agents.scores import normalized
 from mtrl.envs import TaskInfo
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import load_config
