@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values that are not mappings themselves, by their path with dots."""
+def flat(tree: Mapping[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
+    """The values that are not mappings themselves, by their path."""
     values: dict[str, Any] = {}
     for name, value in tree.items():
-        values |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+        path = f"{prefix}{name}"
+        values |= flat(value, path + separator, separator) if isinstance(value, Mapping) else {path: value}
     return values
 
 

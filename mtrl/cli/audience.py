@@ -64,13 +64,11 @@ class Audience:
 
     def tell(self, seeds: Seeds, event: Event, seed: int | None) -> None:
         """An event of a group; of one of its seeds, or of all where that is None."""
-        if event["kind"] == "result":
-            if seed in self._trackers:
-                self._trackers[seed].finish(event["record"])
-            return
-        self._progress.update(event, self._label(seeds if seed is None else (seed,)), self._label(seeds))
         if seed in self._trackers:
             self._trackers[seed].update(event)
+        if event["kind"] == "result":
+            return
+        self._progress.update(event, self._label(seeds if seed is None else (seed,)), self._label(seeds))
         if line := self._promise.broken(event, len(seeds)):
             self.note(line)
 

@@ -48,8 +48,7 @@ def _train_seed(config: SupervisedConfig, seed: int, folder: Path, resume: bool,
 
         result = train(config, seed, folder, resume=resume, on_event=on_event)
         if tracker and result.evaluation:
-            metrics = [{"name": row["name"], "value": row["value"]} for row in result.evaluation["metrics"]]
-            tracker.finish({"tasks": metrics, "mean": {}})
+            tracker.finish(result.evaluation)
     return not result.interrupted
 
 

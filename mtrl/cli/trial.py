@@ -102,8 +102,6 @@ def _trained(order: Order, log: "_Log") -> bool:
         def tell(event: Event, seed: int | None) -> None:
             if event["kind"] == "note":
                 log.note(event["text"])
-            elif seed in trackers and event["kind"] == "result":
-                trackers[seed].finish(event["record"])
             elif seed in trackers:
                 trackers[seed].update(event)
 
@@ -123,8 +121,7 @@ def _trained(order: Order, log: "_Log") -> bool:
 def _trained_supervised(config: SupervisedRunConfig, seed: int, folder: Path, tell: Listener) -> bool:
     result = supervised.train(config, seed, folder, resume=True, on_event=lambda event: tell(event, seed))
     if result.evaluation is not None:
-        rows = [{"name": row["name"], "value": row["value"]} for row in result.evaluation["metrics"]]
-        tell({"kind": "result", "record": {"tasks": rows, "mean": {}}}, seed)
+        tell({"kind": "result", "record": result.evaluation}, seed)
     return not result.interrupted
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from mtrl.agents.config import Config
 from mtrl.cli.main import main
-from mtrl.cli.tracking import Tracker, flat
+from mtrl.cli.tracking import Tracker, numbers
 from mtrl.runs.errors import UserError
 from tests.cli.conftest import TOY, train_points
 from tests.report.run_folders import evaluation, result, start, train
@@ -57,14 +57,14 @@ def in_run(folder: Path) -> Values:
         event = json.loads(line)
         if event["kind"] in ("train", "evaluation"):
             before = "evaluation/" if event["kind"] == "evaluation" else ""
-            found |= {(event["step"], before + name): value for name, value in flat(event) if name != "step"}
+            found |= {(event["step"], before + name): value for name, value in numbers(event).items() if name != "step"}
     return found
 
 
 def in_result(folder: Path, step: int) -> Values:
     record = json.loads((folder / "evaluation.json").read_text())
     tasks = {task["name"]: task for task in record["tasks"]}
-    return {(step, f"final/{name}"): value for name, value in flat({"mean": record["mean"], **tasks})}
+    return {(step, f"final/{name}"): value for name, value in numbers({"mean": record["mean"], **tasks}).items()}
 
 
 def test_csv_has_what_the_run_has_and_goes_on_with_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from mtrl.agents.config import Config
-from mtrl.cli.tracking import Tracker, flat, track_films
+from mtrl.cli.tracking import Tracker, numbers, track_films
 from mtrl.runs.errors import UserError
 from tests.cli.conftest import train_points
 from tests.report.run_folders import PROTOCOL, evaluation, result, start, train
@@ -165,11 +165,11 @@ def logged(folder: Path) -> list[dict[str, Any]]:
     events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     found = []
     for event in events:
-        numbers = dict(flat(event))
+        values = numbers(event)
         if event["kind"] == "train":
-            found.append(numbers)
+            found.append(values)
         elif event["kind"] == "evaluation":
-            found.append({name if name == "step" else f"evaluation/{name}": value for name, value in numbers.items()})
+            found.append({name if name == "step" else f"evaluation/{name}": value for name, value in values.items()})
     return found
 
 

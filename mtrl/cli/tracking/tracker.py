@@ -1,19 +1,40 @@
 """What is tracked of a run's events: the same names and units in every tracker."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from mtrl.cli.tracking.csv_file import CsvFile
-from mtrl.cli.tracking.destination import Destination
 from mtrl.cli.tracking.mlflow_runs import MLflow
 from mtrl.cli.tracking.tensorboard_files import TensorBoard
 from mtrl.cli.tracking.weights_and_biases import WeightsAndBiases
+from mtrl.nested import flat
 from mtrl.protocols import LEGACY
 from mtrl.runs.errors import UserError
-from mtrl.runs.events import Event
+from mtrl.runs.events import Event, Start
 from mtrl.runs.section import RunConfig, TrackerName
+
+
+class Destination(Protocol):
+    """Where the numbers of one seed of a run go.
+
+    Made from the configuration, the seed and the run's folder, which is the time to say what is missing. A step is
+    what the run counts: environment transitions summed over tasks, or the batches of a supervised run.
+    """
+
+    def begin(self, start: Start) -> None:
+        """The run begins, or goes on: what was tracked after the step that it resumed at comes again."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Values by name, of one step."""
+
+    def summarize(self, step: int, values: Mapping[str, float]) -> None:
+        """Values of the whole run, that ended at this step."""
+
+    def end(self, failed: bool) -> None:
+        """The last call, once it has begun."""
+
 
 _DESTINATIONS: dict[TrackerName, Callable[[RunConfig, int, Path], Destination]] = {
     "wandb": WeightsAndBiases,
@@ -57,16 +78,21 @@ class Tracker:
         elif event["kind"] == "train" or event["kind"] == "evaluation":
             before = "evaluation/" if event["kind"] == "evaluation" else ""
             self._step = event["step"]
-            values = {f"{before}{name}": value for name, value in flat(event) if name != "step"}
+            values = {f"{before}{name}": value for name, value in numbers(event).items() if name != "step"}
             self._destination.log(event["step"], values)
+        elif event["kind"] == "result":
+            self.finish(event["record"])
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Take the final evaluation, as in `evaluation.json`; nothing if the run was finished before."""
         if self._step is None:
             return
-        tasks = {task["name"]: task for task in result["tasks"]}
+        if "metrics" in result:  # of a supervised run
+            found = {row["name"]: {"value": row["value"]} for row in result["metrics"]}
+        else:
+            found = {"mean": result["mean"], **{task["name"]: task for task in result["tasks"]}}
         place = LEGACY if result.get("protocol", {}).get("name") == LEGACY else "final"
-        values = {f"{place}/{name}": value for name, value in flat({"mean": result["mean"], **tasks})}
+        values = {f"{place}/{name}": value for name, value in numbers(found).items()}
         self._destination.summarize(self._step, values)
 
 
@@ -92,13 +118,9 @@ def track_films(config: RunConfig, folder: Path, step: int, films: Mapping[str, 
     return True
 
 
-def flat(event: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+def numbers(tree: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of nested mappings, by their path with slashes."""
-    for name, value in event.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float):
-            yield f"{prefix}{name}", value
+    return {name: value for name, value in flat(tree, separator="/").items() if isinstance(value, int | float)}
 
 
 def _chosen(config: RunConfig) -> Callable[[RunConfig, int, Path], Destination]:
