@@ -1,6 +1,6 @@
 """`mtrl compare RUN RUN`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
     paths = parser.parse_args(words).runs
     folders = [_by_seed(path) for path in paths]
-    configs = [_config(next(iter(seeds.values()))) for seeds in folders]
+    configs = [read_config(next(iter(seeds.values()))) for seeds in folders]
     kinds = [is_supervised(next(iter(seeds.values()))) for seeds in folders]
     if kinds[0] != kinds[1]:
         raise UserError(f"{paths[kinds.index(True)]} is a supervised run and {paths[kinds.index(False)]} is none")
@@ -37,7 +37,8 @@ def run(words: list[str]) -> int:
     if names[0] == names[1]:
         names = [str(path) for path in paths]
     console = Console()
-    _show_differences(console, "Configuration", names, [_without_place(config) for config in configs])
+    settings = [{name: value for name, value in config.items() if name not in _PLACE} for config in configs]
+    _show_differences(console, "Configuration", names, settings)
     _show_differences(console, "Made with", names, [_made_with(next(iter(seeds.values()))) for seeds in folders])
     protocols = (None,) if kinds[0] else tuple(EVALUATION_FILES)
     shown = [_show_results(console, names, folders, protocol) for protocol in protocols]
@@ -49,18 +50,9 @@ def run(words: list[str]) -> int:
 def _by_seed(path: Path) -> dict[int, Path]:
     """The folders of a run by seed."""
     try:
-        return {int(_config(folder)["seeds"][0]): folder for folder in find_runs([path])}
+        return {int(read_config(folder)["seeds"][0]): folder for folder in find_runs([path])}
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
-
-
-def _config(folder: Path) -> Tree:
-    config: Tree = read_config(folder)
-    return config
-
-
-def _without_place(config: Tree) -> Tree:
-    return {name: value for name, value in config.items() if name not in _PLACE}
 
 
 def _made_with(folder: Path) -> Tree:
@@ -70,7 +62,7 @@ def _made_with(folder: Path) -> Tree:
     return {name: last[name] for name in _MADE_WITH if name in last}
 
 
-def _show_differences(console: Console, title: str, names: list[str], trees: list[Tree]) -> None:
+def _show_differences(console: Console, title: str, names: list[str], trees: Sequence[Tree]) -> None:
     """A row for each key, dotted, whose values differ."""
     one, other = map(flat, trees)
     rows = [

@@ -68,3 +68,8 @@ def duration(seconds: float) -> str:
     minutes, second = divmod(round(max(0.0, seconds)), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def rate(per_s: float, unit: str) -> str:
+    """Steps or epochs a second, or a minute where that says more."""
+    return f"{per_s:,.0f} {unit}/s" if per_s >= 10 else f"{60 * per_s:.3g} {unit}/min"

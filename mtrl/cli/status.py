@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import duration, show_table, warn
+from mtrl.cli.screen import duration, rate, show_table, warn
 from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
 from mtrl.runs.run_state import RunState, all_runs, read_state
@@ -52,12 +52,8 @@ def _row(state: RunState) -> list[str]:
         f"{state.done:,} {state.unit}",
         f"{state.share:.0%}",
         state.so_far or NOTHING,
-        NOTHING if state.rate is None else _rate(state.rate, state.unit),
+        NOTHING if state.rate is None else rate(state.rate, state.unit),
         NOTHING if state.left_s is None else duration(state.left_s),
         NOTHING if state.age_s is None else f"{duration(state.age_s)} ago",
         state.evaluation or NOTHING,
     ]
-
-
-def _rate(rate: float, unit: str) -> str:
-    return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{60 * rate:.3g} {unit}/min"

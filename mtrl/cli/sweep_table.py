@@ -9,7 +9,7 @@ from rich.table import Table
 
 from mtrl.cli.part import SCORES
 from mtrl.cli.progress import QUIET_S
-from mtrl.cli.screen import duration, print_plain
+from mtrl.cli.screen import duration, print_plain, rate
 from mtrl.report.table import NOTHING
 from mtrl.runs.claim import attempts
 from mtrl.supervised import SupervisedRunConfig
@@ -107,14 +107,13 @@ class SweepTable:
         taken = self._ended_units + sum(r.done - self._first[key] for key, r in self._reached.items())
         elapsed = time.monotonic() - self._began
         if taken > 0 and elapsed > 0:
-            rate = taken / elapsed
+            per_s = taken / elapsed
             given = {key: trial for key, (trial, _) in self._given.items()}
             unfinished = {**self._waiting, **given, **self._running}
             left = sum(reach.budget(trial) for trial in unfinished.values())
             left -= sum(self._reached[key].done if key in self._reached else self._first[key] for key in unfinished)
             unit = "epochs" if any(isinstance(t.config, SupervisedRunConfig) for t in unfinished.values()) else "steps"
-            shown = f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{60 * rate:.3g} {unit}/min"
-            parts += [shown, f"{duration(left / rate)} left"]
+            parts += [rate(per_s, unit), f"{duration(left / per_s)} left"]
         return "; ".join(parts)
 
     def _line(self, text: str) -> None:
