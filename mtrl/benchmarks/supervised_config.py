@@ -13,8 +13,7 @@ from mtrl.benchmarks.toy.section import Toy
 from mtrl.benchmarks.vision import CelebA, Cityscapes2, Cityscapes3, NYUv2
 from mtrl.runs.section import RunName
 from mtrl.supervised.benchmark_job import BenchmarkJob
-from mtrl.supervised.job import Job
-from mtrl.supervised.run_config import SINGLE_TASK, SupervisedRunConfig
+from mtrl.supervised.run_config import SINGLE_TASK, Job, SupervisedRunConfig
 
 AnyBenchmark = Annotated[
     CelebA | Cityscapes2 | Cityscapes3 | MultiMNIST | NYUv2 | QM9 | Toy, Field(discriminator="name")

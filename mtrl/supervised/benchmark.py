@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.utils import _pytree as pytree
+
+from mtrl.nested import map_leaves
 
 
 class Metric(NamedTuple):
@@ -38,7 +39,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        return Batch(*pytree.tree_map_only(Tensor, lambda x: x.to(device, non_blocking=True), tuple(self)))
+        moved: Batch = map_leaves(lambda x: x.to(device, non_blocking=True), self)
+        return moved
 
 
 class Split(Protocol):

@@ -15,9 +15,8 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Subject, Train
 from mtrl.runs.loading import copy_checked
 from mtrl.runs.method_trial import try_method
-from mtrl.supervised.benchmark import Benchmark, Data, Metric, Split
+from mtrl.supervised.benchmark import Benchmark, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.benchmark_learner import BenchmarkLearner, Measured, Taken
-from mtrl.supervised.measuring import measure
 from mtrl.supervised.run_config import SINGLE_TASK, SupervisedRunConfig
 from mtrl.supervised.selection import Selection
 from mtrl.supervised.streams import AUGMENTATION, DROPOUT, ORDER, generator, seed_of
@@ -199,3 +198,25 @@ class BenchmarkJob:
             "test": len(self.data.test),
             "is_full": self.data.is_full,
         }
+
+
+@torch.no_grad()
+def measure(
+    benchmark: Benchmark, model: MultiTaskModel, split: Split, batch_size: int, device: torch.device
+) -> dict[str, float]:
+    """Every metric of the benchmark by name, in its order; the model is left in evaluation mode.
+
+    Raises:
+        UserError: one is not finite.
+    """
+    model.eval()
+    meter = benchmark.meter(split)
+    for indices in torch.arange(len(split)).split(batch_size):
+        batch = split.batch(indices, None).to(device)
+        meter.update(model.predict(model.represent(batch.inputs)), batch)
+    result = meter.result()
+    values = {metric.name: float(result[metric.name]) for metric in benchmark.metrics}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise UserError(f"metric {name} is not finite ({value}): the model has diverged, stopped")
+    return values

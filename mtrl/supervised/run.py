@@ -18,8 +18,7 @@ from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
 from mtrl.runs.policy_only import refuse_policy_only
 from mtrl.runs.stop_signals import stop_signals
-from mtrl.supervised.job import Job
-from mtrl.supervised.run_config import SupervisedRunConfig
+from mtrl.supervised.run_config import Job, SupervisedRunConfig
 
 PROGRESS_EVERY_S = 0.5
 

@@ -1,12 +1,17 @@
-"""What a supervised run is made of, whatever the benchmark. The docstring under a field is its help text."""
+"""What a supervised run is made of and what it drives, whatever the benchmark.
+
+The docstring under a field is its help text.
+"""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import torch
 from pydantic import Field, model_validator
 
 from mtrl import aggregation
+from mtrl.runs.events import Logged, Subject
 from mtrl.runs.section import (
     Count,
     MethodConfig,
@@ -19,7 +24,6 @@ from mtrl.runs.section import (
     Section,
     Threads,
 )
-from mtrl.supervised.job import Job
 
 SINGLE_TASK = "single_task"
 
@@ -98,6 +102,40 @@ class EvaluationConfig(Section):
         if self.select == "best_validation" and self.mean_last_epochs > 1:
             raise ValueError("mean_last_epochs needs select to be 'last', got 'best_validation'")
         return self
+
+
+class Job(Protocol):
+    """Something that is trained, epoch by epoch. An epoch is counted from 1, a step within it from 0."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether training has ended before its epochs are over."""
+
+    def description(self) -> Subject:
+        """What is trained on what, for the first line of `metrics.jsonl`."""
+
+    def step(self, epoch: int, index: int) -> None:
+        """One step.
+
+        Raises:
+            UserError: it cannot be made; training stops.
+        """
+
+    def end_epoch(self, epoch: int) -> list[Logged]:
+        """What the epoch's lines in `metrics.jsonl` say, `kind` included; step and time are added to them."""
+
+    def result(self) -> dict[str, Any]:
+        """What `evaluation.json` says of the finished job."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that the next step depends on."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`."""
 
 
 class SupervisedRunConfig(RunConfig, ABC):

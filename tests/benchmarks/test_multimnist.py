@@ -20,7 +20,7 @@ from mtrl.benchmarks.multimnist.pairs import MEAN, STD, Pairs, make_pairs
 from mtrl.runs.errors import UserError
 from mtrl.supervised import train
 from mtrl.supervised.benchmark import Batch, Data
-from mtrl.supervised.measuring import measure
+from mtrl.supervised.benchmark_job import measure
 from mtrl.supervised.run_config import OptimizerConfig
 from tests.benchmarks.idx_files import idx, write_idx_folder
 from tests.existing import existing
