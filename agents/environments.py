@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from mtrl import envs
 from mtrl.agents.config import Config, EnvConfig
@@ -25,16 +26,7 @@ def training_env(section: EnvConfig, seed: int, cores: int, peers: envs.Peers | 
     Raises:
         UserError: an option does not fit the backend.
     """
-    return _make(
-        section,
-        num_envs_per_task=section.num_envs_per_task,
-        seed=seed,
-        backend=section.backend,
-        horizon=section.horizon,
-        goal_seed=section.goal_seed,
-        num_workers=training_workers(section, cores),
-        peers=peers,
-    )
+    return _make(section, seed=seed, num_workers=training_workers(section, cores), peers=peers)
 
 
 def evaluation_env(
@@ -90,34 +82,11 @@ def simulating() -> Iterator[None]:
         raise UserError(str(error)) from error
 
 
-def _make(
-    section: EnvConfig,
-    *,
-    num_envs_per_task: int,
-    seed: int,
-    backend: str,
-    horizon: int | None,
-    goal_seed: int | None,
-    num_workers: int,
-    peers: envs.Peers | None,
-    goal_order: str = "random",
-) -> envs.VectorEnv:
+def _make(section: EnvConfig, **others: Any) -> envs.VectorEnv:
+    """The section's environments; `others` are options that it does not have, or that take the place of its own."""
+    options = section.model_dump(exclude={"normalized_observations"}) | others
     try:
-        return envs.make(
-            section.tasks,
-            num_envs_per_task=num_envs_per_task,
-            seed=seed,
-            backend=backend,
-            horizon=horizon,
-            goal_order=goal_order,
-            goal_seed=goal_seed,
-            num_goals=section.num_goals,
-            goals_visible=section.goals_visible,
-            one_hot=section.one_hot,
-            reward_version=section.reward_version,
-            num_workers=num_workers,
-            peers=peers,
-        )
+        return envs.make(**options)
     except ValueError as error:
         raise UserError(str(error)) from error
 
