@@ -23,7 +23,7 @@ from mtrl import envs
 from mtrl.cores import available_cores
 from mtrl.runs.errors import UserError
 
-TIMEOUT_S = 1800.0
+TIMEOUT = timedelta(minutes=30)
 """More than a rank can be behind the others: while it writes a checkpoint, say, or compiles."""
 _VARIABLES = "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"
 
@@ -195,11 +195,8 @@ def _processes(number: int) -> str:
 
 
 @contextmanager
-def launched(timeout_s: float = TIMEOUT_S) -> Iterator[Ranks]:
+def launched() -> Iterator[Ranks]:
     """The ranks that `torchrun`, or a launcher that sets its variables, has started; else this process alone.
-
-    Args:
-        timeout_s: after which a rank that does not answer is given up.
 
     Raises:
         RankError: they do not find each other.
@@ -212,12 +209,12 @@ def launched(timeout_s: float = TIMEOUT_S) -> Iterator[Ranks]:
     ranks = Ranks(
         number, size, int(os.environ.get("LOCAL_RANK", number)), int(os.environ.get("LOCAL_WORLD_SIZE", size))
     )
-    with joined(ranks, "env://", timeout_s):
+    with joined(ranks, "env://"):
         yield ranks
 
 
 @contextmanager
-def joined(ranks: Ranks, meeting: str, timeout_s: float = TIMEOUT_S) -> Iterator[Ranks]:
+def joined(ranks: Ranks, meeting: str) -> Iterator[Ranks]:
     """This rank with the others, which it meets at an address of torch's, `env://` or `file://...`.
 
     Raises:
@@ -225,9 +222,8 @@ def joined(ranks: Ranks, meeting: str, timeout_s: float = TIMEOUT_S) -> Iterator
     """
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(ranks.cores))  # each would take one for every core
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    timeout = timedelta(seconds=timeout_s)
     with _answers():
-        dist.init_process_group(backend, meeting, timeout, rank=ranks.number, world_size=ranks.size)
+        dist.init_process_group(backend, meeting, TIMEOUT, rank=ranks.number, world_size=ranks.size)
     try:
         yield ranks
     finally:

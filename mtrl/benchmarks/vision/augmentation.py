@@ -86,10 +86,10 @@ def rotation_grid(angles: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.affine_grid(rows.view(-1, 2, 3), [len(angles), 1, height, width], align_corners=False)
 
 
-def turn(images: Tensor, angles: Tensor, mode: str, fill: float = 0.0) -> Tensor:
-    """`[B, C, H, W]`, floating point, turned about its middle; `fill` where nothing is known."""
+def turn(images: Tensor, angles: Tensor, mode: str) -> Tensor:
+    """`[B, C, H, W]`, floating point, turned about its middle; 0 where nothing is known."""
     grid = rotation_grid(angles, (images.shape[-2], images.shape[-1]))
-    return functional.grid_sample(images - fill, grid, mode=mode, align_corners=False) + fill
+    return functional.grid_sample(images, grid, mode=mode, align_corners=False)
 
 
 def turn_offsets(offsets: Tensor, angles: Tensor) -> Tensor:

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from mtrl.benchmarks.vision.losses import IGNORED, has_value
 
+THRESHOLDS = (11.25, 22.5, 30.0)
+"""Degrees."""
+
 
 class Segmentation:
     """Confusion matrix of pixels."""
@@ -86,15 +89,15 @@ class Angles:
         angles = 2 * torch.atan2((prediction - target).norm(dim=1), (prediction + target).norm(dim=1))
         self.batches.append(torch.rad2deg(angles[valid]).float().cpu())
 
-    def result(self, thresholds: tuple[float, ...] = (11.25, 22.5, 30.0)) -> tuple[float, float, list[float]]:
-        """Mean, median over all pixels, and the share of angles below each threshold in %."""
+    def result(self) -> tuple[float, float, list[float]]:
+        """Mean, median over all pixels, and the share of angles below each of `THRESHOLDS` in %."""
         angles = torch.cat(self.batches)
         if len(angles) == 0:
-            return 0.0, 0.0, [100.0] * len(thresholds)
+            return 0.0, 0.0, [100.0] * len(THRESHOLDS)
         middle = (len(angles) + 1) // 2
         low = float(angles.kthvalue(middle).values)
         high = low if len(angles) % 2 else float(angles.kthvalue(middle + 1).values)
-        shares = [100 * float((angles < t).double().mean()) for t in thresholds]
+        shares = [100 * float((angles < t).double().mean()) for t in THRESHOLDS]
         return float(angles.double().mean()), (low + high) / 2, shares
 
 
