@@ -34,12 +34,12 @@ REFERENCE = "async"
 LIMIT = "limit"
 ROWS = {
     LIMIT: Entry("C limit: 5 mj_step + mj_forward, a process per worker", "forked", "PhysicsAlone"),
-    REFERENCE: Entry("gymnasium AsyncVectorEnv", "peers", "AsyncVectorEnv", gib_per_env=0.1),
-    "stock": Entry("forked workers, shared memory, stock environments", "forked", "StockEnvironments"),
-    "exact": Entry("envs.make, exact backend", "ours", "exact"),
-    "envpool": Entry("envs.make, EnvPool backend", "ours", "envpool", "envpool"),
-    "raw": Entry("EnvPool alone: send to all, then receive from all", "peers", "RawEnvPool", "envpool"),
-    "sb3": Entry("stable-baselines3 SubprocVecEnv", "peers", "SubprocVecEnv", "stable_baselines3", 0.3),
+    REFERENCE: Entry("gymnasium AsyncVectorEnv", "vector_envs", "async_vector_env", gib_per_env=0.1),
+    "stock": Entry("forked workers, shared memory, stock environments", "forked", "stock_environments"),
+    "exact": Entry("envs.make, exact backend", "vector_envs", "exact"),
+    "envpool": Entry("envs.make, EnvPool backend", "vector_envs", "envpool", "envpool"),
+    "raw": Entry("EnvPool alone: send to all, then receive from all", "vector_envs", "raw_envpool", "envpool"),
+    "sb3": Entry("stable-baselines3 SubprocVecEnv", "vector_envs", "subproc_vec_env", "stable_baselines3", 0.3),
 }
 ONE_CORE = (LIMIT, "stock", "exact", "raw")
 """The rows that are also measured on one core."""

@@ -4,7 +4,9 @@ import mmap
 import multiprocessing
 import pickle
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -14,7 +16,7 @@ from metaworld.types import Task
 
 from mtrl.envs import MT10
 from mtrl.envs.goals import benchmark_goals
-from scripts.envs_bench.row import OneCall, Stepped, random_actions
+from scripts.envs_bench.row import OneCall, Stepped
 
 _HORIZON = 500
 _FRAME_SKIP = 5
@@ -30,44 +32,55 @@ def _stock(task: str, goal: np.ndarray) -> SawyerXYZEnv:
     return env
 
 
-def _of_workers(size: int, workers: int) -> list[np.ndarray]:
-    """Which environments each has: neighbours, so few tasks in a worker."""
-    return np.array_split(np.arange(size), min(workers, size))
+class _Workers:
+    """Processes with some of the environments each: neighbours, so few tasks in a worker.
 
+    Args:
+        serve: runs in each, with its end of a pipe, its environments and what is given.
+        size: environments.
+        workers: at most so many.
+        given: see `serve`.
+    """
 
-class StockEnvironments(OneCall):
-    """Several stock environments in each worker, actions and observations in shared memory."""
-
-    def __init__(self, size: int, workers: int) -> None:
-        self.size = size
-        self._actions = random_actions(size)
-        self._memory = np.frombuffer(mmap.mmap(-1, size * 44 * 8)).reshape(size, 44)
-        goals = benchmark_goals(MT10, 0)
+    def __init__(self, serve: Callable[..., None], size: int, workers: int, *given: Any) -> None:
         self._channels: list[Connection] = []
         self._processes = []
-        for rows in _of_workers(size, workers):
+        for rows in np.array_split(np.arange(size), min(workers, size)):
             ours, theirs = _FORK.Pipe()
-            process = _FORK.Process(target=_serve_stock, args=(theirs, rows, self._memory, goals), daemon=True)
+            process = _FORK.Process(target=serve, args=(theirs, rows, *given), daemon=True)
             process.start()
             self._channels.append(ours)
             self._processes.append(process)
         for channel in self._channels:
             channel.recv_bytes()
 
-    def step(self, number: int) -> None:
-        """See `OneCall.step`."""
-        self._memory[:, :4] = self._actions[number]
-        for channel in self._channels:
-            channel.send_bytes(b"s")
-        for channel in self._channels:
-            channel.recv_bytes()
-        self._memory[:, 4:].copy()
-
     def close(self) -> None:
         """See `Row.close`."""
         for process in self._processes:
             process.terminate()
             process.join()
+
+
+def stock_environments(size: int, workers: int) -> OneCall:
+    """Several stock environments in each worker, actions and observations in shared memory."""
+    return OneCall(_StockEnvironments(size, workers), size)
+
+
+class _StockEnvironments(_Workers):
+    def __init__(self, size: int, workers: int) -> None:
+        self._memory = np.frombuffer(mmap.mmap(-1, size * 44 * 8)).reshape(size, 44)
+        super().__init__(_serve_stock, size, workers, self._memory, benchmark_goals(MT10, 0))
+
+    def reset(self) -> None:
+        """The workers have done so."""
+
+    def step(self, actions: np.ndarray) -> None:
+        self._memory[:, :4] = actions
+        for channel in self._channels:
+            channel.send_bytes(b"s")
+        for channel in self._channels:
+            channel.recv_bytes()
+        self._memory[:, 4:].copy()
 
 
 def _serve_stock(channel: Connection, rows: np.ndarray, memory: np.ndarray, goals: tuple[np.ndarray, ...]) -> None:
@@ -83,24 +96,14 @@ def _serve_stock(channel: Connection, rows: np.ndarray, memory: np.ndarray, goal
         channel.send_bytes(b"d")
 
 
-class PhysicsAlone:
+class PhysicsAlone(_Workers):
     """The C limit: five `mj_step` and an `mj_forward` a step in independent processes, nothing gathered or awaited.
 
     The hand follows a random walk. After 500 steps the state after the reset is copied back, which costs nothing.
     """
 
     def __init__(self, size: int, workers: int) -> None:
-        goals = benchmark_goals(MT10, 0)
-        self._channels: list[Connection] = []
-        self._processes = []
-        for rows in _of_workers(size, workers):
-            ours, theirs = _FORK.Pipe()
-            process = _FORK.Process(target=_serve_physics, args=(theirs, rows // (size // 10), goals), daemon=True)
-            process.start()
-            self._channels.append(ours)
-            self._processes.append(process)
-        for channel in self._channels:
-            channel.recv()
+        super().__init__(_serve_physics, size, workers, size // 10, benchmark_goals(MT10, 0))
 
     def run(self, seconds: float) -> Stepped:
         """See `Row.run`."""
@@ -110,14 +113,9 @@ class PhysicsAlone:
         # A process that gets less of a core than the others counts with what it did.
         return Stepped(round(sum(steps / took for steps, took in done) * seconds), seconds)
 
-    def close(self) -> None:
-        """See `Row.close`."""
-        for process in self._processes:
-            process.terminate()
-            process.join()
 
-
-def _serve_physics(channel: Connection, tasks: np.ndarray, goals: tuple[np.ndarray, ...]) -> None:
+def _serve_physics(channel: Connection, rows: np.ndarray, per_task: int, goals: tuple[np.ndarray, ...]) -> None:
+    tasks = rows // per_task
     stocks = {task: _stock(MT10[task], goals[task][0]) for task in set(tasks.tolist())}
     starts = [_state(stocks[task]) for task in tasks]
     models = [stocks[task].model for task in tasks]
@@ -125,7 +123,7 @@ def _serve_physics(channel: Connection, tasks: np.ndarray, goals: tuple[np.ndarr
     walks = [_walk(stocks[task], number) for number, task in enumerate(tasks)]
     efforts = np.random.default_rng(1).uniform(-1, 1, _HORIZON)
     step = _HORIZON
-    channel.send("ready")
+    channel.send_bytes(b"d")
     while True:
         seconds, calls = channel.recv(), 0
         start = now = time.perf_counter()

@@ -1,7 +1,7 @@
 """What is measured: a way of stepping MT10, in a process of its own."""
 
 import time
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,23 +28,31 @@ class Row(Protocol):
 
 
 class OneCall:
-    """A `Row` that steps all of its environments with a call."""
+    """A `Row` that steps all of its environments with a call.
 
-    size: int
+    Args:
+        env: has `reset()`, `step(actions)` and `close()`.
+        size: environments.
+        shape: of the environments in `actions`; by default `[size]`.
+    """
 
-    def step(self, number: int) -> None:
-        """Take the `number`-th action everywhere."""
-        raise NotImplementedError
+    def __init__(self, env: Any, size: int, *shape: int) -> None:
+        self.size, self._env, self._actions = size, env, random_actions(*(shape or (size,)))
+        self._env.reset()
 
     def run(self, seconds: float) -> Stepped:
         """See `Row.run`."""
         start = now = time.perf_counter()
         calls = 0
         while calls == 0 or now - start < seconds:
-            self.step(calls % ACTIONS)
+            self._env.step(self._actions[calls % ACTIONS])
             calls += 1
             now = time.perf_counter()
         return Stepped(calls * self.size, now - start)
+
+    def close(self) -> None:
+        """See `Row.close`."""
+        self._env.close()
 
 
 def random_actions(*shape: int) -> np.ndarray:
