@@ -24,9 +24,13 @@ class Model:
     tasks: int
 
 
-def mlp() -> nn.Module:
-    """Three layers of 400."""
-    sizes = [49, 400, 400, 400]
+INPUTS = 49
+"""Numbers that an MLP reads."""
+
+
+def mlp(width: int = 400) -> nn.Sequential:
+    """Three layers."""
+    sizes = [INPUTS, width, width, width]
     return nn.Sequential(*(m for a, b in itertools.pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())))
 
 
@@ -104,7 +108,7 @@ def texts(samples: int, length: int) -> Callable[[], Tensor]:
 
 
 MODELS = [
-    *(Model("MLP 3x400, batch 128", mlp, 400, lambda: torch.randn(128, 49), tasks) for tasks in (10, 40)),
+    *(Model("MLP 3x400, batch 128", mlp, 400, lambda: torch.randn(128, INPUTS), tasks) for tasks in (10, 40)),
     *(Model("ResNet-18 half width, 32 px, batch 32", lambda: resnet18(32), 256, images, tasks) for tasks in (10, 40)),
     *(Model("ResNet-18, 32 px, batch 32", lambda: resnet18(64), 512, images, tasks) for tasks in (3, 10)),
     Model("transformer encoder, 2 layers, 4 x 32", lambda: Encoder(2, 32), 256, texts(4, 32), 10),

@@ -4,7 +4,6 @@ Axes: `T` tasks, that is samples.
 """
 
 import copy
-import itertools
 from collections.abc import Callable
 
 import torch
@@ -12,8 +11,7 @@ from torch import Tensor, nn
 
 from mtrl.aggregation import MGDA, Method, UPGrad
 from mtrl.gradients import backward
-
-INPUTS, LAYERS = 49, 3
+from scripts.gradients_bench.models import INPUTS, mlp
 
 
 class Samples:
@@ -21,9 +19,7 @@ class Samples:
 
     def __init__(self, rows: int, width: int, device: str) -> None:
         torch.manual_seed(0)
-        sizes = [INPUTS] + [width] * LAYERS
-        layers = [m for a, b in itertools.pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())]
-        self.model = nn.Sequential(*layers, nn.Linear(width, 1)).to(device)
+        self.model = nn.Sequential(*mlp(width), nn.Linear(width, 1)).to(device)
         self.x, self.y = torch.randn(rows, INPUTS, device=device), torch.randn(rows, device=device)
         self.hooked: nn.Module | None = None
         """A copy with the hooks of `autogram`."""

@@ -1,6 +1,5 @@
 """All tasks have the same rows, as in supervised learning: one forward pass, a head and a loss per task."""
 
-import itertools
 from collections.abc import Callable
 
 import torch
@@ -8,8 +7,9 @@ from torch import Tensor, nn
 
 from mtrl.aggregation import MGDA, LinearScalarization, Method, NashMTL
 from mtrl.gradients import backward, loss_gradients
+from scripts.gradients_bench.models import INPUTS, mlp
 
-INPUTS, OUTPUTS, LAYERS = 49, 10, 3
+OUTPUTS = 10
 
 
 class SharedForward:
@@ -17,9 +17,7 @@ class SharedForward:
 
     def __init__(self, tasks: int, rows: int, width: int, device: str) -> None:
         torch.manual_seed(0)
-        sizes = [INPUTS] + [width] * LAYERS
-        layers = [(nn.Linear(a, b), nn.ReLU()) for a, b in itertools.pairwise(sizes)]
-        self.trunk = nn.Sequential(*(module for layer in layers for module in layer)).to(device)
+        self.trunk = mlp(width).to(device)
         self.heads = nn.ModuleList(nn.Linear(width, OUTPUTS) for _ in range(tasks)).to(device)
         self.x = torch.randn(rows, INPUTS, device=device)
         self.y = torch.randn(tasks, rows, OUTPUTS, device=device)
