@@ -75,11 +75,7 @@ class Recent:
 
 
 class Pace:
-    """Measures each kind of work apart, and says what is left.
-
-    Args:
-        budget: of the run.
-    """
+    """Measures each kind of work apart, and says what is left."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget

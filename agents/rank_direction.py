@@ -36,11 +36,10 @@ class RankDirections:
     Args:
         ranks: that train together.
         num_tasks: `T`, of all ranks.
-        loss: as for `TaskDirections`, like what follows.
-        layouts: likewise, of the networks of all tasks.
-        method: likewise; its state is the same on every rank.
-        max_grad_norm: likewise.
-        compile: likewise; it is given what is computed between two exchanges.
+        loss: as for `TaskDirections`, like the rest.
+        layouts: of the networks of all tasks.
+        method: its state is the same on every rank.
+        compile: is given what is computed between two exchanges.
     """
 
     def __init__(

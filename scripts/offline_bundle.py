@@ -148,12 +148,7 @@ def download(
 
 
 def build_own(folder: Path, *options: str) -> None:
-    """This project's wheel, built from a copy: building leaves files behind.
-
-    Args:
-        folder: that it is written into.
-        options: of pip.
-    """
+    """Builds this project's wheel into a folder, from a copy: building leaves files behind. The options are pip's."""
     with tempfile.TemporaryDirectory() as temporary:
         ignore = shutil.ignore_patterns("__pycache__")
         for name in ("mtrl", "envs", "agents", "configs"):

@@ -47,11 +47,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def check(folder: Path, ours: Config) -> None:
-    """Refuses a seed that is not what the name promises.
-
-    Args:
-        folder: of the seed.
-        ours: the configuration of that name.
+    """Refuses a seed that is not what the name, which means our configuration, promises.
 
     Raises:
         UserError: it was made with other settings, has not come to its end, or is not evaluated there.

@@ -62,11 +62,7 @@ def run(words: list[str]) -> int:
 
 
 def read(path: Path, out: Path) -> tuple[SweepFile, list[Trial]]:
-    """A sweep and its trials.
-
-    Args:
-        path: of its file.
-        out: the folder of all sweeps.
+    """The sweep of a file, and its trials in the folder of all sweeps.
 
     Raises:
         UserError: as of `mtrl.sweep.read_sweep` and `mtrl.sweep.trials`.

@@ -80,13 +80,7 @@ def bootstrap_band(
 ) -> Band:
     """The intervals of a statistic at every point of a curve; a resample draws the same runs at all points.
 
-    Args:
-        scores: `[N, R, T]`.
-        statistic: as for `bootstrap_interval`.
-        generator: as there.
-        resamples: as there.
-        level: as there.
-        whole_runs: as there.
+    Scores are `[N, R, T]`; the other arguments are those of `bootstrap_interval`.
 
     Raises:
         ValueError: as for `bootstrap_interval`.

@@ -25,12 +25,6 @@ from mtrl.supervised.streams import AUGMENTATION, DROPOUT, ORDER, generator, see
 class BenchmarkJob:
     """A `Job`.
 
-    Args:
-        config: of the run.
-        benchmark: that of the config.
-        seed: of the run.
-        device: of the models.
-
     Raises:
         UserError: the method does not fit the tasks; the data cannot be read, or lack a split that is asked for.
     """

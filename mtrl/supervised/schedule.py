@@ -11,12 +11,7 @@ _OF_THE_CONFIG = "milestones"  # a Counter, of no plain data
 
 
 class Schedule:
-    """Sets the optimizer's step size at the end of each epoch.
-
-    Args:
-        config: what to do.
-        optimizer: at its first step size.
-    """
+    """Sets the optimizer's step size at the end of each epoch; given at its first one."""
 
     def __init__(self, config: ScheduleConfig, optimizer: Optimizer) -> None:
         self._scheduler: StepLR | MultiStepLR | ReduceLROnPlateau | None = None

@@ -46,11 +46,6 @@ class Trial:
 def trials(file: SweepFile, out: Path, load: Load) -> list[Trial]:
     """All trials: the first seeds of every run, then the next ones, so that there is something of each early.
 
-    Args:
-        file: of the sweep.
-        out: folder of all sweeps.
-        load: of its base.
-
     Raises:
         UserError: a run's configuration is not valid, or two runs are the same; the variant and the method are named.
     """

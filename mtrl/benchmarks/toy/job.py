@@ -24,12 +24,7 @@ KEPT_EVERY = 50
 
 
 class ToyJob:
-    """A `Job`: a step is `toy.steps_per_epoch` steps of Adam, and an epoch too.
-
-    Args:
-        config: of the run.
-        toy: its benchmark.
-    """
+    """A `Job`: a step is `toy.steps_per_epoch` steps of Adam, and an epoch too."""
 
     steps_per_epoch = 1
     stopped = False
