@@ -4,11 +4,10 @@ Axes: `T` tasks, `B` rows, `I` inputs, `O` outputs. The parameters of a network 
 (`[T, ...]`, one slice a task): heads, embeddings, one-hot rows, FiLM, the weights of PaCo's sets and MOORE's experts.
 """
 
-from mtrl.agents.networks.network import Network, make_network
+from mtrl.agents.networks.network import Network, TwinCritic, make_network
 from mtrl.agents.networks.network_config import ConditioningConfig, NetworkConfig
 from mtrl.agents.networks.own_trial import try_network
 from mtrl.agents.networks.parameters import Layout, NetworkParameters
-from mtrl.agents.networks.twin_critic import TwinCritic
 
 __all__ = [
     "ConditioningConfig",

@@ -1,10 +1,13 @@
-"""A trunk with heads, and what tells it the task."""
+"""A trunk with heads, and what tells it the task; two of them as twin critics."""
+
+from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
+from torch.func import vmap
 
 from mtrl.agents.networks import own_trunk
 from mtrl.agents.networks.care import Care
@@ -16,7 +19,7 @@ from mtrl.agents.networks.network_config import ConditioningConfig, NetworkConfi
 from mtrl.agents.networks.paco import PaCo
 from mtrl.agents.networks.parameters import NetworkParameters, init_all
 from mtrl.agents.networks.soft_modular import SoftModular
-from mtrl.gradients import Parameters, Tape
+from mtrl.gradients import Parameters, Tape, over_tasks
 
 
 class Trunk(Layer, Protocol):
@@ -62,6 +65,45 @@ class Network:
         if self.embedding:
             x = torch.cat([x, self.embedding(forward).expand(x.shape[0], -1)], -1)  # [B, num_inputs + embedding size]
         return self.head(forward, self.trunk(forward, x))
+
+
+@dataclass(frozen=True)
+class TwinCritic:
+    """Two networks of observation and action that differ in their first parameters alone (Fujimoto et al. 2018).
+
+    Their parameters have an axis more, `[2, ...]`, each task's own `[2, T, ...]`.
+    """
+
+    network: Network
+
+    def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
+        """First parameters of both."""
+        twins = [self.network.init(num_tasks, generator) for _ in range(2)]
+        shared, own = (
+            {name: torch.stack([group[name] for group in groups]) for name in groups[0]}
+            for groups in zip(*twins, strict=True)
+        )
+        return NetworkParameters(shared, own)
+
+    def __call__(self, tape: Tape, shared: Parameters, own: Parameters, observation: Tensor, action: Tensor) -> Tensor:
+        """Outputs of both for all tasks, `[2, T, B, num_outputs]`.
+
+        Args:
+            tape: see `mtrl.gradients.linear`.
+            shared: as `mtrl.gradients.by_task` gives them.
+            own: `[2, T, ...]`.
+            observation: `[T, B, O]`.
+            action: `[T, B, A]`.
+        """
+        x = torch.cat([observation, action], -1)  # [T, B, O + A]
+
+        def of_one_critic(shared: Parameters, own: Parameters) -> tuple[Tensor, Tape]:
+            inputs: Tape = {}
+            return over_tasks(self.network)(inputs, shared, own, x), inputs
+
+        outputs, inputs = vmap(of_one_critic)(shared, own)  # [2, T, B, N], and of each layer [2, T, B, I]
+        tape.update(inputs)
+        return outputs
 
 
 def make_network(
