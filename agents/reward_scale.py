@@ -1,6 +1,6 @@
 """Factors that rewards are multiplied with when they are sampled. Axes: `T` tasks, `E` environments."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -8,17 +8,22 @@ from mtrl.agents.config import AgentConfig
 from mtrl.runs.loading import copied_array, finite
 
 
-class RewardScale(Protocol):
-    """Learns a factor per task from the rewards that come in."""
+class RewardScale:
+    """A factor per task, learned from the rewards that come in; here 1, which leaves them as they are."""
+
+    def __init__(self, num_tasks: int) -> None:
+        self._num_tasks = num_tasks
 
     def add(self, reward: np.ndarray, done: np.ndarray) -> None:
         """Takes the rewards `[T, E]` of a vector step, and where it ended an episode."""
 
     def factor(self) -> np.ndarray:
         """`[T]`, positive."""
+        return np.ones(self._num_tasks)
 
     def state_dict(self) -> dict[str, Any]:
         """All that the factors depend on."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`."""
@@ -28,31 +33,10 @@ def make_reward_scale(config: AgentConfig, num_tasks: int, num_envs_per_task: in
     """The scale that a configuration asks for."""
     if config.reward_scaling == "return":
         return ReturnScale(num_tasks, num_envs_per_task, config.discount, config.value_limit)
-    return DeviationScale(num_tasks) if config.reward_scaling == "deviation" else NoScale(num_tasks)
+    return DeviationScale(num_tasks) if config.reward_scaling == "deviation" else RewardScale(num_tasks)
 
 
-class NoScale:
-    """Rewards as they are."""
-
-    def __init__(self, num_tasks: int) -> None:
-        self._num_tasks = num_tasks
-
-    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
-        """See `RewardScale`."""
-
-    def factor(self) -> np.ndarray:
-        """See `RewardScale`."""
-        return np.ones(self._num_tasks)
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `RewardScale`."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `RewardScale`."""
-
-
-class ReturnScale:
+class ReturnScale(RewardScale):
     """Brings the largest absolute discounted return of each task to a limit.
 
     BRC (Nauman et al. 2025) divides rewards by it when they are sampled, so that values of all tasks share the range
@@ -66,12 +50,13 @@ class ReturnScale:
     """
 
     def __init__(self, num_tasks: int, num_envs_per_task: int, discount: float, limit: float) -> None:
+        super().__init__(num_tasks)
         self.discount, self.limit = discount, limit
         self.largest = np.zeros(num_tasks)
         self._episodes: list[list[list[float]]] = [[[] for _ in range(num_envs_per_task)] for _ in range(num_tasks)]
 
     def add(self, reward: np.ndarray, done: np.ndarray) -> None:
-        """See `RewardScale`; an episode that is done closes its returns."""
+        """Takes a vector step's rewards; an episode that is done closes its returns."""
         for task, environments in enumerate(self._episodes):
             for environment, rewards in enumerate(environments):
                 rewards.append(float(reward[task, environment]))
@@ -83,7 +68,6 @@ class ReturnScale:
                     rewards.clear()
 
     def factor(self) -> np.ndarray:
-        """See `RewardScale`."""
         return np.divide(self.limit, self.largest, out=np.ones_like(self.largest), where=self.largest > 0)
 
     def state_dict(self) -> dict[str, Any]:
@@ -102,7 +86,7 @@ class ReturnScale:
         self._episodes = episodes
 
 
-class DeviationScale:
+class DeviationScale(RewardScale):
     """Divides by the running standard deviation of a task's rewards, as mtenv's exponential normalisation does.
 
     Mean and variance begin at 0 and 1 and forget at the rate of 0.001 a step. Theirs: a running deviation for each
@@ -115,15 +99,14 @@ class DeviationScale:
     RATE = 1e-3
 
     def __init__(self, num_tasks: int) -> None:
+        super().__init__(num_tasks)
         self.mean, self.variance = np.zeros(num_tasks), np.ones(num_tasks)
 
     def add(self, reward: np.ndarray, done: np.ndarray) -> None:
-        """See `RewardScale`."""
         self.mean += self.RATE * (reward.mean(1) - self.mean)
         self.variance += self.RATE * (((reward - self.mean[:, None]) ** 2).mean(1) - self.variance)
 
     def factor(self) -> np.ndarray:
-        """See `RewardScale`."""
         return 1 / (np.sqrt(self.variance) + 1e-8)
 
     def state_dict(self) -> dict[str, Any]:

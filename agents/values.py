@@ -60,11 +60,8 @@ class ScalarValue:
 
 
 @dataclass(frozen=True)
-class CategoricalValue:
-    """A distribution on a fixed support, cross-entropy, the mean of the twins.
-
-    Bellemare et al. 2017 (C51, algorithm 1). Paper: one critic; here the target is the mixture of the twins' next
-    distributions, as in BRC (Nauman et al. 2025), because their minimum is not a distribution of returns.
+class Distribution:
+    """Probabilities of returns, cross-entropy, the mean of the twins.
 
     Attributes:
         num_outputs: support points `N`, evenly spread over `[-limit, limit]`.
@@ -74,13 +71,27 @@ class CategoricalValue:
     num_outputs: int
     limit: float
 
+    @property
+    def spacing(self) -> float:
+        """Distance of two neighbours of the support."""
+        return 2 * self.limit / (self.num_outputs - 1)
+
     def support(self, like: Tensor) -> Tensor:
         """The support points `[N]`, on the device of `like`."""
-        return _support(self.limit, self.num_outputs, like)
+        return torch.linspace(-self.limit, self.limit, self.num_outputs, dtype=like.dtype, device=like.device)
 
     def value(self, outputs: Tensor) -> Tensor:
         """See `ValueHead`."""
         return _mixture(outputs) @ self.support(outputs)
+
+
+@dataclass(frozen=True)
+class CategoricalValue(Distribution):
+    """A distribution on the support.
+
+    Bellemare et al. 2017 (C51, algorithm 1). Paper: one critic; here the target is the mixture of the twins' next
+    distributions, as in BRC (Nauman et al. 2025), because their minimum is not a distribution of returns.
+    """
 
     def loss(self, outputs: Tensor, next_outputs: Tensor, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
         """See `ValueHead`."""
@@ -97,8 +108,7 @@ class CategoricalValue:
         Returns:
             Probabilities on the support, `[B, N]`; the mean is kept where no point lies outside.
         """
-        spacing = 2 * self.limit / (self.num_outputs - 1)
-        position = (points.clamp(-self.limit, self.limit) + self.limit) / spacing
+        position = (points.clamp(-self.limit, self.limit) + self.limit) / self.spacing
         below = position.long().clamp(0, self.num_outputs - 2)  # within the support even where a position is NaN
         above = (position - below) * probabilities
         # A tenth of the cost of all pairs of points; on CUDA the order of addition, and so the last bit, is not fixed.
@@ -107,25 +117,17 @@ class CategoricalValue:
 
 
 @dataclass(frozen=True)
-class GaussianHistogramValue:
-    """A distribution on a fixed support that follows a scalar target, cross-entropy, the mean of the twins.
+class GaussianHistogramValue(Distribution):
+    """A distribution on bins around the support, which follows a scalar target.
 
     Farebrother et al. 2024 (HL-Gauss): the target `y` becomes the histogram of a Gaussian around it. Paper: one critic
     or the smaller of two; here the mean of the twins, as in `CategoricalValue`.
 
     Attributes:
-        num_outputs: bins `N`, around points evenly spread over `[-limit, limit]`.
-        limit: largest return that can be told apart.
         sigma_ratio: standard deviation of the Gaussian, in bins; the paper's choice for all of its results.
     """
 
-    num_outputs: int
-    limit: float
     sigma_ratio: float = 0.75
-
-    def value(self, outputs: Tensor) -> Tensor:
-        """See `ValueHead`."""
-        return _mixture(outputs) @ _support(self.limit, self.num_outputs, outputs)
 
     def loss(self, outputs: Tensor, next_outputs: Tensor, reward: Tensor, discount: Tensor, bonus: Tensor) -> Tensor:
         """See `ValueHead`."""
@@ -140,17 +142,11 @@ class GaussianHistogramValue:
         Returns:
             `[B, N]`; the mean is the target's, but for rounding where no mass lies outside of the bins.
         """
-        spacing = 2 * self.limit / (self.num_outputs - 1)
-        edges = (
-            torch.arange(self.num_outputs + 1, dtype=target.dtype, device=target.device) - 0.5
-        ) * spacing - self.limit
-        scale = math.sqrt(2) * self.sigma_ratio * spacing
+        numbers = torch.arange(self.num_outputs + 1, dtype=target.dtype, device=target.device)
+        edges = (numbers - 0.5) * self.spacing - self.limit
+        scale = math.sqrt(2) * self.sigma_ratio * self.spacing
         below = ((edges - target.clamp(-self.limit, self.limit)[:, None]) / scale).erf()
         return below.diff(dim=-1) / (below[:, -1:] - below[:, :1])
-
-
-def _support(limit: float, num_points: int, like: Tensor) -> Tensor:
-    return torch.linspace(-limit, limit, num_points, dtype=like.dtype, device=like.device)
 
 
 def _mixture(outputs: Tensor) -> Tensor:
