@@ -118,7 +118,7 @@ def found(folder: Path, seeds: int, steps: int = 4000, name: str = "s") -> list[
 
 def driven(due: Sequence[Trial], engine: Engine, looks: Callable[[], None] = lambda: None) -> Result:
     """Has an engine carry trials out; each must be finished."""
-    root = due[0].run.parent
+    root = due[0].config.folder.parent
     root.mkdir(parents=True, exist_ok=True)
     (root / MARK).write_text("bench")
     result = drive(due, engine, [], Quiet(looks), root=root, mark="bench", retries=3, keep="all", cpus=1)

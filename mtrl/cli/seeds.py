@@ -55,7 +55,7 @@ def train_seeds(
     if arguments.print_config:
         print(dump_yaml(config.model_dump(mode="json")), end="")
         return 0
-    root, folders = Path(config.out) / config.name, folders_of(config)
+    root, folders = config.folder, config.folders
     try:
         outcome = train(config, folders, arguments.resume, console)
     except KeyboardInterrupt:
@@ -73,8 +73,3 @@ def train_seeds(
         show_report(console, report)
     print_plain(console, f"Runs:   {root}")
     return _FAILED if outcome.failures else 0
-
-
-def folders_of(config: RunConfig) -> dict[int, Path]:
-    """The folder of each seed of a run."""
-    return {seed: Path(config.out) / config.name / f"seed_{seed}" for seed in config.seeds}

@@ -236,7 +236,8 @@ def _told(
 
 def _reported(console: Console, root: Path, chosen: Sequence[Trial], is_new: bool) -> str:
     """Writes the report, if there is something new, and shows it; why that could not be done, or nothing."""
-    runs = [run for run in dict.fromkeys(trial.run for trial in chosen) if any(run.glob("seed_*/config.yaml"))]
+    folders = dict.fromkeys(trial.config.folder for trial in chosen)
+    runs = [folder for folder in folders if any(folder.glob("seed_*/config.yaml"))]
     page = root / "report" / "index.html"
     try:
         if runs and (is_new or not page.exists()):

@@ -16,7 +16,7 @@ from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.audience import Audience, End, label
 from mtrl.cli.group_process import GroupProcesses
 from mtrl.cli.progress import Progress
-from mtrl.cli.seeds import Outcome, folders_of, train_seeds
+from mtrl.cli.seeds import Outcome, train_seeds
 from mtrl.cores import available_cores
 from mtrl.runs import devices
 from mtrl.runs.errors import UserError
@@ -44,7 +44,7 @@ def _follow(ranks: Ranks, words: list[str]) -> int:
     arguments = parse_arguments(words, Config, _EXAMPLE)
     if not arguments.print_config:
         try:
-            train(arguments.config, folders_of(arguments.config), resume=arguments.resume, ranks=ranks)
+            train(arguments.config, arguments.config.folders, resume=arguments.resume, ranks=ranks)
         except UserError as error:
             raise UserError(f"rank {ranks.number}: {error}") from error
     return 0

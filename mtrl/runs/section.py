@@ -1,5 +1,6 @@
 """What configurations are made of: frozen trees of typed fields, checked where they are made."""
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -99,6 +100,16 @@ class RunConfig(Section):
 
     may_differ: ClassVar[frozenset[str]] = frozenset({"seeds", "out", "name", "device", "track"})
     """Fields that may differ between a run and its continuation: where it runs, what it is called."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that all seeds of the run lie in."""
+        return Path(self.out) / self.name
+
+    @property
+    def folders(self) -> dict[int, Path]:
+        """The folders of the seeds, by seed."""
+        return {seed: self.folder / f"seed_{seed}" for seed in self.seeds}
 
     def of_seed(self, seed: int) -> Self:
         """The run of one of its seeds."""

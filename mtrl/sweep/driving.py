@@ -120,7 +120,7 @@ class _Driver:
         try:
             reach.record_failure(trial, ended.line, ended.trace)
         except OSError as error:
-            self.result.halted = self.result.halted or f"cannot write in {trial.run}: {error.strerror}"
+            self.result.halted = self.result.halted or f"cannot write in {trial.config.folder}: {error.strerror}"
 
 
 def drive(

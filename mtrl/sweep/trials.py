@@ -35,12 +35,7 @@ class Trial:
     @property
     def folders(self) -> dict[int, Path]:
         """The folders of its runs, by seed."""
-        return {seed: self.run / f"seed_{seed}" for seed in self.config.seeds}
-
-    @property
-    def run(self) -> Path:
-        """The folder that all seeds of the run lie in."""
-        return Path(self.config.out) / self.config.name
+        return self.config.folders
 
 
 def trials(file: SweepFile, out: Path, load: Load) -> list[Trial]:

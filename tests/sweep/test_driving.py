@@ -69,7 +69,7 @@ def found(tmp_path: Path) -> list[Trial]:
 
 
 def driven(found: list[Trial], engine: Scripted, stop: Sequence[int] = (), retries: int = 3) -> tuple[Result, Heard]:
-    heard, root = Heard(), found[0].run.parent
+    heard, root = Heard(), found[0].config.folder.parent
     return drive(found, engine, stop, heard, root=root, mark="m", retries=retries, keep="all", cpus=1), heard
 
 
