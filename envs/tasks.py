@@ -7,7 +7,7 @@ from typing import Any
 from mtrl.envs.catalog import CATALOG, POINTS
 from mtrl.envs.interface import ACTION_SIZE, MAX_HORIZON, OBSERVATION_SIZE, Sizes, TaskInfo
 from mtrl.envs.registered.names import parsed, with_arguments
-from mtrl.envs.registered.registry import is_registered, look
+from mtrl.envs.registered.registry import is_registered, like, look
 
 MT10 = (
     "reach-v3",
@@ -46,14 +46,14 @@ MT25 = (
 MT50 = tuple(CATALOG)
 """All fifty tasks, in Meta-World's order."""
 
+_ONE = "MT1:"
 _BENCHMARKS = {
     "MT10": MT10,
     "MT25": MT25,
     "MT50": MT50,
     "Points": POINTS,
-    **{f"MT1:{name}": (name,) for name in CATALOG},
+    **{f"{_ONE}{name}": (name,) for name in CATALOG},
 }
-
 
 Task = str | Mapping[str, Any]
 """A name, or one with keyword arguments: `{"id": "Hopper-v5", "kwargs": {"forward_reward_weight": 2.0}}`."""
@@ -68,7 +68,8 @@ def task_names(tasks: Task | Sequence[Task]) -> tuple[str, ...]:
             `"Name-v0(key=value)"`); or a sequence of different ones of these and of Meta-World V3 names.
 
     Raises:
-        ValueError: for an unknown name (with the closest known one), a repeated name, or no name at all.
+        ValueError: for an unknown name (with the closest known one), a module that cannot be imported, a repeated name,
+            or no name at all.
         ModuleNotFoundError: a task is of the control suite, and that is not installed.
     """
     if isinstance(tasks, str) and tasks in _BENCHMARKS:
@@ -76,7 +77,7 @@ def task_names(tasks: Task | Sequence[Task]) -> tuple[str, ...]:
     if isinstance(tasks, Mapping):
         return task_names([tasks])
     if isinstance(tasks, str):
-        if tasks in CATALOG or not is_registered(tasks):
+        if tasks in CATALOG or tasks.startswith(_ONE) or not is_registered(tasks):
             raise ValueError(f"tasks: {_unknown('benchmark', tasks, _BENCHMARKS)}")
         return (tasks,)
     if not isinstance(tasks, Sequence) or not all(isinstance(task, str | Mapping) for task in tasks):
@@ -138,6 +139,6 @@ def sizes(tasks: Task | Sequence[Task], one_hot: bool = False) -> Sizes:
     return Sizes(observation, max(info.action for info in infos))
 
 
-def _unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    closest = difflib.get_close_matches(str(name), known, n=1, cutoff=0)
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    closest = difflib.get_close_matches(name, [*known, *like(name)], n=1, cutoff=0)
     return f"unknown {kind} {name!r}; the closest is {closest[0]!r}"

@@ -1,9 +1,10 @@
-"""Classes that are not ours, by name: `package.module:Class`, or what a package registers as an entry point."""
+"""Classes and modules that are not ours, by name: `package.module:Class`, or what a package registers."""
 
 import difflib
 import importlib
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 
 
 def registered(group: str) -> dict[str, EntryPoint]:
@@ -20,25 +21,39 @@ def imported(path: str, name: str, what: str) -> object:
         what: it is to be, likewise: `method`.
 
     Raises:
-        ValueError: no such module or name in it, or the module fails when it is imported; one line.
+        ValueError: as for `module_of`, or there is no such name in it; one line.
     """
     module_name, _, class_name = path.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), class_name]):
         raise ValueError(f"a {what} of one's own is package.module:Class, got {name!r}")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        missing = error.name or module_name
-        raise ValueError(f"{what} {name!r}: there is no module {missing}{_beside(missing)}") from error
-    except Exception as error:
-        why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        raise ValueError(f"{what} {name!r}: {module_name} cannot be imported: {why}") from error
+    module = module_of(module_name, name, what)
     kind = getattr(module, class_name, None)
     if kind is None:
         close = difflib.get_close_matches(class_name, vars(module), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"{what} {name!r}: {module_name} has no {class_name}{hint}")
     return kind
+
+
+def module_of(path: str, name: str, what: str) -> ModuleType:
+    """The module `package.module`, imported.
+
+    Args:
+        path: of the module.
+        name: by which it was asked for, for the message.
+        what: that name means, likewise: `method`.
+
+    Raises:
+        ValueError: no such module, or it fails when it is imported; one line.
+    """
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        missing = error.name or path
+        raise ValueError(f"{what} {name!r}: there is no module {missing}{_beside(missing)}") from error
+    except Exception as error:
+        why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise ValueError(f"{what} {name!r}: {path} cannot be imported: {why}") from error
 
 
 def _beside(module: str) -> str:

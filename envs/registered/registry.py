@@ -14,6 +14,7 @@ from mtrl.envs.catalog import POINTS
 from mtrl.envs.interface import TaskInfo
 from mtrl.envs.registered.names import parsed
 from mtrl.extras import install
+from mtrl.own_class import module_of
 
 SUITE = "dm_control/"
 """What ids of the DeepMind control suite begin with; `shimmy` registers them."""
@@ -28,6 +29,7 @@ def is_registered(name: object) -> bool:
 
     Raises:
         ModuleNotFoundError: it is of the control suite, and shimmy is not installed.
+        ValueError: as for `find`.
     """
     try:
         return isinstance(name, str) and find(name) is not None
@@ -37,12 +39,22 @@ def is_registered(name: object) -> bool:
         return False
 
 
+def like(name: str) -> list[str]:
+    """The names that Gymnasium knows, each behind the module that `name` has before its colon."""
+    try:
+        import gymnasium
+    except ModuleNotFoundError:
+        return []
+    module, colon, _ = name.rpartition(":")
+    return [f"{module}{colon}{registered}" for registered in gymnasium.registry]
+
+
 def find(name: str) -> Any:
     """The `gymnasium.envs.registration.EnvSpec` of `"Name-v0"` or `"module:Name-v0"`, with its arguments, or None.
 
     Raises:
-        ModuleNotFoundError: Gymnasium, or the module before the colon, is not installed.
-        ValueError: the arguments are not `key=value, ...`.
+        ModuleNotFoundError: Gymnasium is not installed.
+        ValueError: the arguments are not `key=value, ...`, or the module before the colon cannot be imported.
     """
     import gymnasium
 
@@ -52,11 +64,11 @@ def find(name: str) -> Any:
     if name.startswith(SUITE):
         importlib.import_module("shimmy")
         importlib.import_module("dm_control")
-    module, _, name = name.rpartition(":")
+    module, _, identifier = name.rpartition(":")
     if module:
-        importlib.import_module(module)
+        module_of(module, name, "tasks:")
     try:
-        spec = gymnasium.spec(name)
+        spec = gymnasium.spec(identifier)
     except gymnasium.error.Error:
         return None
     if kwargs:

@@ -181,6 +181,7 @@ def make(name: str, **arguments: Any) -> Method | CoordinateMethod:
 def _suggest(word: str, known: Iterable[str]) -> str:
     """`: did you mean 'a'? known: a, b` or `; known: a, b`."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
+    own = [name for name, kind in METHODS.items() if kind.__name__ == word and name in names]
+    close = own or difflib.get_close_matches(word, names, n=1)
     hint = f": did you mean {close[0]!r}?" if close else ";"
     return f"{hint} known: {', '.join(names) or 'none'}"

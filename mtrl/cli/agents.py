@@ -28,5 +28,5 @@ def run(words: list[str]) -> int:
 def _row(name: str, folder: Path) -> list[str]:
     config, result = load_config(folder, Config), read_evaluation(folder / EVALUATION_FILES[MODERN])
     (_, *measures, _), (*_, (_, *means, _)) = evaluation_rows(result)  # without names of tasks, numbers of episodes
-    reached = ", ".join(f"{measure} {mean}" for measure, mean in zip(measures, means, strict=True))
+    reached = "; ".join(f"{measure} {mean}" for measure, mean in zip(measures, means, strict=True))
     return [name, str(config.seeds[0]), config.method.name, f"{result.step:,}", reached]

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -53,7 +54,7 @@ def parse_arguments(words: list[str], kind: type[C], example: str) -> Arguments[
 
 
 def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = None) -> C:
-    """The configuration in a YAML file.
+    """The configuration in a YAML file, whose own name is the run's where the file gives none.
 
     Args:
         path: the file.
@@ -65,6 +66,7 @@ def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = 
     """
     given = given or {}
     tree = json.loads(json.dumps(read_yaml(path), default=str))  # a section under two names (`&a`, `*a`) becomes two
+    tree.setdefault("name", re.sub(r"^\W+|[^\w.-]", "_", path.stem))
     options: dict[str, Option] = {}
     chosen: dict[str, str] = {}
     for section in sections(kind):
@@ -219,8 +221,9 @@ def _key(location: tuple[int | str, ...], kind: type[BaseModel]) -> tuple[str, l
 
 
 def _suggestion(key: str, known: list[str], prefix: str = "") -> str:
-    """`; did you mean ...?`, if something is close: the same last part, or nearly the same name."""
+    """`; did you mean ...?`, if something is close: a section's name, a plural, the same last part, or nearly so."""
     last = key.rsplit(".", 1)[-1]
-    close = [other for other in known if other.rsplit(".", 1)[-1] == last][:3]
+    same = [other for other in (f"{key}.name", f"{key}s") if other in known]
+    close = same or [other for other in known if other.rsplit(".", 1)[-1] == last][:3]
     close = close or difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {' or '.join(prefix + other for other in close)}?" if close else ""

@@ -1,4 +1,4 @@
-"""`mtrl compare RUN RUN`."""
+"""`mtrl compare RUN OTHER`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,8 +26,10 @@ Tree = Mapping[str, Any]
 def run(words: list[str]) -> int:
     """Print how two runs differ."""
     parser = OneLineParser("mtrl compare", "Print how two runs differ: in configuration, in software, in results.")
-    parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
-    paths = parser.parse_args(words).runs
+    parser.add_argument("one", type=Path, metavar="RUN", help="a seed's folder, or a folder of seeds")
+    parser.add_argument("other", type=Path, metavar="OTHER", help="what it is compared with, likewise")
+    arguments = parser.parse_args(words)
+    paths = [arguments.one, arguments.other]
     folders = [_by_seed(path) for path in paths]
     configs = [read_config(next(iter(seeds.values()))) for seeds in folders]
     kinds = [is_supervised(next(iter(seeds.values()))) for seeds in folders]

@@ -54,10 +54,10 @@ class Option:
         """The value of command-line words, as YAML would have it; the configuration checks it later."""
         if not texts:
             return True  # a flag
+        if self.takes_many and len(texts) == 1 and isinstance(listed := parse_scalar(texts[0]), list):
+            return listed
         if not self.takes_many or (len(texts) == 1 and str in self.types):
             return self._scalar(texts[0], self.types)
-        if len(texts) == 1 and isinstance(listed := parse_scalar(texts[0]), list):
-            return listed
         return [self._scalar(text, self._scalars) for text in texts]
 
     def exact(self, value: Any) -> Any:

@@ -26,12 +26,12 @@ def run(words: list[str]) -> int:
     parser.add_argument("--private", action="store_true", help="if the repository is made, it is its owner's alone")
     arguments = parser.parse_args(words)
     folder, to = seed_folder(arguments.run, arguments.seed), arguments.repository
-    console, word = Console(), f"{hub.PREFIX}{to}"
+    console = Console()
     if Path(to).is_dir():
-        write_policy(folder, Path(to), word)
+        write_policy(folder, Path(to), to)
         print_plain(console, to)
         return 0
     with tempfile.TemporaryDirectory() as made:
-        write_policy(folder, Path(made), word)
+        write_policy(folder, Path(made), f"{hub.PREFIX}{to}")
         print_plain(console, hub.upload(Path(made), to, arguments.private))
     return 0

@@ -15,6 +15,7 @@ _CAPTION = (
     "So far: mean success of the recent training episodes, with the exploring policy; metrics of a supervised run. "
     "Left: at the last rate. Seen: since the run last wrote something."
 )
+_RUNS = Path("runs")
 
 
 def run(words: list[str]) -> int:
@@ -24,11 +25,14 @@ def run(words: list[str]) -> int:
         "runs",
         nargs="*",
         type=Path,
-        default=[Path("runs")],
+        default=[_RUNS],
         metavar="RUN",
         help="a seed's folder, a folder of seeds, or a folder of runs; runs by default",
     )
-    folders = all_runs(parser.parse_args(words).runs)
+    runs = parser.parse_args(words).runs
+    if runs == [_RUNS] and not _RUNS.exists():
+        raise UserError(f"there is no folder {_RUNS} here: go where the runs were trained, or name a folder")
+    folders = all_runs(runs)
     states = []
     for folder in folders:
         try:

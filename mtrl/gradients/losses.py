@@ -6,7 +6,7 @@ Axes: `T` tasks.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,7 @@ def read_losses(
         if loss is not None and edge is None:
             raise ValueError(
                 f"the loss of task {task} needs a graph, got one that depends on no trained parameter, or was computed "
-                "under torch.no_grad()"
+                "under torch.no_grad(); None stands for a task that is absent"
             )
     if check:
         _check_unscaled([losses] if isinstance(losses, Tensor) else kept)
@@ -88,10 +88,13 @@ def read_losses(
 def _as_list(losses: Tensor | Sequence[Tensor | None]) -> list[Tensor | None]:
     if isinstance(losses, Tensor):
         if losses.ndim != 1 or len(losses) == 0:
-            raise ValueError(f"losses need the shape [T] with T >= 1, got {list(losses.shape)}")
+            hint = ", one number: the tasks' losses apart are needed, not their sum" if losses.ndim == 0 else ""
+            raise ValueError(f"losses need the shape [T] with T >= 1, got {list(losses.shape)}{hint}")
         return list(losses.unbind())
     if not isinstance(losses, Sequence) or isinstance(losses, str):
-        raise TypeError(f"losses need to be a tensor [T] or a sequence of scalar tensors, got {type(losses).__name__}")
+        hint = ": list(losses.values()) is one" if isinstance(losses, Mapping) else ""
+        got = f"{type(losses).__name__}{hint}"
+        raise TypeError(f"losses need to be a tensor [T] or a sequence of scalar tensors, got {got}")
     if not losses:
         raise ValueError("losses need at least one task, got none")
     return list(losses)

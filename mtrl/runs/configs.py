@@ -37,8 +37,8 @@ def one_of_ours(name: str) -> Path:
     """
     files = shipped()
     if name not in files:
-        close = difflib.get_close_matches(name, files, n=1)
-        hint = f"did you mean {close[0]}?" if close else "`mtrl configs` lists them"
+        close = [ours for ours in files if Path(ours).name == name] or difflib.get_close_matches(name, files, n=1)
+        hint = f"did you mean {' or '.join(close)}?" if close else "`mtrl configs` lists them"
         raise UserError(f"{name} is neither a file nor a configuration that comes with mtrl; {hint}")
     return files[name]
 

@@ -23,7 +23,7 @@ def downloaded(name: str) -> Path:
     try:
         return Path(hub.snapshot_download(repository, revision=revision or None))
     except _failures(hub) as error:
-        raise UserError(f"{name}: {_line(error)}") from error
+        raise UserError(f"{name}: {_line(hub, error)}") from error
 
 
 def upload(folder: Path, repository: str, private: bool) -> str:
@@ -44,7 +44,7 @@ def upload(folder: Path, repository: str, private: bool) -> str:
             repo_id=made.repo_id, folder_path=folder, commit_message="A policy and its results, written by mtrl"
         )
     except _failures(hub) as error:
-        raise UserError(f"{repository}: {_line(error)}") from error
+        raise UserError(f"{repository}: {_line(hub, error)}") from error
     return str(commit.commit_url)
 
 
@@ -63,6 +63,9 @@ def _failures(hub: Any) -> tuple[type[Exception], ...]:
     return OSError, ValueError, transport
 
 
-def _line(error: Exception) -> str:
+def _line(hub: Any, error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    line = lines[0] if lines else type(error).__name__
+    answered = isinstance(error, hub.errors.HfHubHTTPError)
+    unreached = isinstance(error, _failures(hub)[-1]) and not answered
+    return f"the Hub cannot be reached: {line}" if unreached else line

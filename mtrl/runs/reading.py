@@ -42,10 +42,18 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
         candidates = [path] if _is_run(path) else sorted(path.glob("seed_*"), key=_seed)
         inside = [candidate for candidate in candidates if _is_run(candidate)]
         if not inside:
-            what = "holds no run: no config.yaml, no seed_<k>" if path.is_dir() else "is no folder"
-            raise UserError(f"{path} {what}")
+            raise UserError(f"{path} {_no_run(path)}")
         found |= {run.resolve(): run for run in inside}
     return list(found.values())
+
+
+def _no_run(path: Path) -> str:
+    """What a path is that no run is behind."""
+    if not path.is_dir():
+        return "is no folder"
+    runs = sorted({config.parents[1] for config in path.glob("*/seed_*/config.yaml")})
+    inside = f"; its folders do, such as {runs[0]}" if runs else ""
+    return f"holds no run: no config.yaml, no seed_<k>{inside}"
 
 
 def seed_folder(run: Path, seed: int | None) -> Path:

@@ -28,6 +28,8 @@ def test_hyperparameters_are_the_constructors() -> None:
     ("name", "arguments", "message"),
     [
         ("nash", {}, f"unknown method 'nash': did you mean 'nash_mtl'? known: {KNOWN}"),
+        ("NashMTL", {}, f"unknown method 'NashMTL': did you mean 'nash_mtl'? known: {KNOWN}"),
+        ("MGDA", {}, f"unknown method 'MGDA': did you mean 'mgda'? known: {KNOWN}"),
         ("zzz", {}, f"unknown method 'zzz'; known: {KNOWN}"),
         ("cagrad", {"cc": 1}, "cagrad has no hyper-parameter 'cc': did you mean 'c'? known: c, rescale"),
         ("cagrad", {"c": 1.5}, "CAGrad needs 0 <= c < 1, got c=1.5"),

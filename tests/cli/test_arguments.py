@@ -29,8 +29,10 @@ def parse(tmp_path: Path):
 
 
 def changed(config: Config) -> dict:
-    """What differs from the defaults; horizons of Meta-World that nobody gave are no change."""
+    """What differs from the defaults; a name and horizons of Meta-World that nobody gave are no change."""
     tree = config.model_dump(exclude_defaults=True)
+    if tree.get("name") == "x":
+        del tree["name"]
     for section, horizon in (("env", 200), ("evaluation", 500)):
         if tree.get(section, {}).get("horizon") == horizon:
             del tree[section]["horizon"]
@@ -38,7 +40,21 @@ def changed(config: Config) -> dict:
 
 
 def test_an_empty_file_gives_the_defaults(parse) -> None:
-    assert parse("") == Config()
+    assert parse("") == Config(name="x")
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "name"),
+    [
+        ("own tasks.v2.yaml", "", "own_tasks.v2"),
+        ("-a.yaml", "", "_a"),
+        ("own.yaml", "--name other", "other"),
+        ("named.yaml", "", "said"),
+    ],
+)
+def test_a_run_is_called_after_its_file_if_nothing_names_it(tmp_path: Path, file: str, words: str, name: str) -> None:
+    (tmp_path / file).write_text("name: said" if file == "named.yaml" else "steps: 5")
+    assert parse_arguments([str(tmp_path / file), *words.split()], Config, EXAMPLE).config.name == name
 
 
 def test_yaml_1_2_numbers(parse) -> None:
@@ -76,6 +92,7 @@ def test_lists(parse) -> None:
         ("--training.compile true", {"training": {"compile": True}}),
         ("--env.tasks MT1:reach-v3", {"env": {"tasks": "MT1:reach-v3"}}),
         ("--env.tasks reach-v3 push-v3", {"env": {"tasks": ("reach-v3", "push-v3")}}),
+        ("--env.tasks [reach-v3,push-v3]", {"env": {"tasks": ("reach-v3", "push-v3")}}),
         ("--env.backend envpool", {"env": {"backend": "envpool"}}),
         ("--agent.critic.width 512", {"agent": {"critic": {"width": 512}}}),
         ("--agent.target_entropy -3e-1", {"agent": {"target_entropy": -0.3}}),
@@ -151,6 +168,8 @@ def test_a_saved_configuration_is_a_valid_input(parse, name: str) -> None:
         ("zzz: 1", "", "{path}: zzz: unknown key"),
         ("1: 2", "", "{path}: 1: unknown key"),
         ("", "--stepz 1", "--stepz: unknown option; did you mean --steps?"),
+        ("", "--seed 1", "--seed: unknown option; did you mean --seeds?"),
+        ("", "--method pcgrad", "--method: unknown option; did you mean --method.name?"),
         (
             "",
             "--width 1",

@@ -63,6 +63,8 @@ def test_in_python_a_name_means_one_too(tmp_path: Path, monkeypatch: pytest.Monk
         ("train gone.yaml", "train: error: gone.yaml: No such file or directory"),
         ("configs copy mt10/quik .", "configs: error: mt10/quik is neither a file nor a configuration that comes with "
          "mtrl; did you mean mt10/quick?"),
+        ("configs copy laptop .", "configs: error: laptop is neither a file nor a configuration that comes with mtrl; "
+         "did you mean mt10/laptop or mt50/laptop?"),
         ("configs copy mt10/quick gone/x.yaml", "configs: error: gone/x.yaml: No such file or directory"),
         ("configs copy mt10/quick", "configs: error: the following arguments are required: DIR"),
     ],

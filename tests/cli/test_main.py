@@ -136,6 +136,7 @@ def test_a_file_that_is_none_is_told_before_pytorch_is_loaded(command: str, word
             "evaluate a --episodes 0",
             "mtrl evaluate: error: argument --episodes: must be a whole number above 0, got 0",
         ),
+        ("compare runs/a", "mtrl compare: error: the following arguments are required: OTHER"),
         ("report", "mtrl report: error: the following arguments are required: RUN, --out"),
         ("report nowhere --out r", "mtrl report: error: nowhere is no folder"),
         ("report a --out x.yaml", "mtrl report: error: the report needs a folder, x.yaml is a file"),

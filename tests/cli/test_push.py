@@ -147,6 +147,9 @@ def test_what_was_pushed_is_loaded_and_does_the_same(hub: Path, tmp_path: Path) 
 
     done = python(LOAD, "hub:somebody/else", "a", "b")
     assert done.stderr.splitlines()[-1].startswith("mtrl.runs.errors.UserError: hub:somebody/else: ")
+    nobody = {"HF_ENDPOINT": "http://127.0.0.1:1"}
+    done = python(COMMAND, "push", run, "somebody/else", **nobody)
+    assert done.stderr.startswith("mtrl push: error: somebody/else: the Hub cannot be reached: ")
     done = python(COMMAND, "push", run, "no such/name/at all")
     assert done.returncode == 2
     assert done.stderr.startswith("mtrl push: error: no such/name/at all: ")
@@ -166,6 +169,7 @@ def test_a_folder_is_filled_without_a_network(tmp_path: Path, capsys: pytest.Cap
         model.learn(80)
     card = (clone / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: mtrl\n")
+    assert f'MultiTaskSAC.load("{clone}")' in card
     record = json.loads((tmp_path / "a" / "seed_3" / "evaluation.json").read_text())
     assert f"{record['mean']['success_any']:.2f}" in card
     assert "960 environment steps" in card

@@ -136,7 +136,7 @@ def test_they_are_listed(filled: Path, run: Path, capsys: pytest.CaptureFixture[
     _, _, *rows = map(single_spaced, capsys.readouterr().out.splitlines())
     assert [row.split("|")[1:5] for row in rows] == [[f" {NAME} ", f" {seed} ", " mean ", " 960 "] for seed in "03"]
     mean = json.loads((run / "seed_3" / "evaluation.json").read_text())["mean"]
-    assert f"| any-step {mean['success_any']:.2f}, final-step {mean['success_final']:.2f}, " in rows[1]
+    assert f"| any-step {mean['success_any']:.2f}; final-step {mean['success_final']:.2f}; " in rows[1]
 
 
 def test_what_has_no_success_is_listed_and_told_by_its_returns(

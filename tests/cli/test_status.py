@@ -170,6 +170,13 @@ def test_it_waits_for_nothing_heavy(command: str, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_run_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["status"]) == 2
+    assert capsys.readouterr().err == (
+        "mtrl status: error: there is no folder runs here: go where the runs were trained, or name a folder\n"
+    )
     assert main(["status", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"mtrl status: error: {tmp_path} holds no run: no config.yaml, no seed_<k>\n"

@@ -1,5 +1,6 @@
 """Each block of Python on a page runs, after those before it; what it is about comes out."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from mtrl.agents import Config, train
+from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.main import main
 from mtrl.runs.yaml_file import read_yaml
 from tests.docs.pages import DOCS, PAGES, README, ROOT, code, name_of
@@ -94,3 +96,13 @@ def test_code_that_does_not_run_is_another_librarys() -> None:
 
 def test_the_shipped_example_of_a_configuration() -> None:
     assert read_yaml(ROOT / "configs/mt10/quick.yaml")["name"] == "mt10-quick"  # whose folder the pages name
+
+
+def test_the_configuration_of_own_tasks_trains_on_them(tmp_path: Path) -> None:
+    page = DOCS / "guide/environments.md"
+    (tmp_path / "reach.yaml").write_text(code(page, "yaml"))
+    config = parse_arguments([str(tmp_path / "reach.yaml")], Config, "").config
+    registered = {f"my_tasks:{name}" for name in re.findall(r'gymnasium.register\("([^"]+)"', code(page, "python"))}
+    assert set(config.env.tasks) == registered
+    assert config.steps > 2 * config.training.warmup_steps
+    assert f"mtrl train {config.name}.yaml" in page.read_text()

@@ -91,3 +91,9 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
 def test_there_are_some() -> None:
     assert {command.split()[0] for _, command in TYPED} >= {"mtrl", "bash", "python", "pip"}
     assert len(TYPED) > 30
+
+
+def test_the_page_of_installation_has_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    rows = [line.split("|")[1] for line in (ROOT / "docs/start/install.md").read_text().splitlines() if "|" in line]
+    assert {extra for row in rows for extra in re.findall(r"`(\w+)`", row)} == extras.keys()

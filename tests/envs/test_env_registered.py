@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -111,7 +112,12 @@ def test_what_does_not_fit_is_one_line() -> None:
     for tasks, change, message in (
         (["CartPole-v1"], {}, "one-dimensional Box actions, got Discrete"),
         (["CustomReach-v9"], {}, "unknown task 'CustomReach-v9'"),
-        (["no.such.module:CustomReach-v0"], {}, "unknown task"),
+        (["no.such.module:CustomReach-v0"], {}, "tasks: 'no.such.module:CustomReach-v0': there is no module no$"),
+        (
+            ["tests.envs.registered_tasks:CustomRech-v0"],
+            {},
+            "unknown task .*; the closest is 'tests.envs.registered_tasks:CustomReach-v0'",
+        ),
         (TASKS, {"backend": "envpool"}, "simulates Meta-World alone: leave it out for 'CustomReach-v0'"),
         (TASKS, {"num_goals": 1}, "num_goals is Meta-World's: .* must be 50, got 1"),
         (TASKS, {"goals_visible": False}, "goals_visible is Meta-World's"),
@@ -120,6 +126,25 @@ def test_what_does_not_fit_is_one_line() -> None:
         with pytest.raises(ValueError, match=message) as error:
             envs.make(tasks, **change)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import gymnasium", "there is no module own_tasks_here; PYTHONPATH=. finds it in this folder"),
+        ("raise OSError('no screen')", "own_tasks_here cannot be imported: OSError: no screen"),
+    ],
+)
+def test_a_module_of_ones_own_that_is_not_found_or_fails(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own_tasks_here.py").write_text(text)
+    if "raise" in text:
+        monkeypatch.syspath_prepend(tmp_path)
+    for tasks in ("own_tasks_here:A-v0", ["own_tasks_here:A-v0"]):
+        with pytest.raises(ValueError, match=f"tasks: 'own_tasks_here:A-v0': {message}$"):
+            envs.make(tasks)
 
 
 def test_failure_names_its_task(env: envs.VectorEnv) -> None:

@@ -23,6 +23,8 @@ def test_names_and_order_are_metaworlds() -> None:
         ("reach-v3", "unknown benchmark 'reach-v3'; the closest is 'MT1:reach-v3'"),
         ("MT1:reech-v3", "the closest is 'MT1:reach-v3'"),
         (["reach-v3", "push-v2"], "unknown task 'push-v2'; the closest is 'push-v3'"),
+        ("HalfCheeta-v5", "unknown benchmark 'HalfCheeta-v5'; the closest is 'HalfCheetah-v5'"),
+        (["reach-v3", "Hoper-v5"], "unknown task 'Hoper-v5'; the closest is 'Hopper-v5'"),
         (["reach-v3", "reach-v3"], "names a task once, got 'reach-v3' 2 times"),
         ([], "at least one"),
     ],

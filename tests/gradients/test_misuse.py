@@ -62,6 +62,8 @@ def test_losses_without_a_graph(model):
     with torch.no_grad():
         losses = model.losses()
     fails("the loss of task 0 needs a graph, got one that", losses, MGDA(), model.trunk)
+    here = [*model.losses()[:2], torch.zeros(())]
+    fails("under torch.no_grad(); None stands for a task that is absent", here, MGDA(), model.trunk)
     losses = model.losses()
     fails(
         "the loss of task 2 needs to be a scalar tensor, got float",
@@ -70,6 +72,13 @@ def test_losses_without_a_graph(model):
         model.trunk,
         kind=TypeError,
     )
+
+
+def test_losses_that_are_not_apart(model):
+    whole = "got [], one number: the tasks' losses apart are needed, not their sum"
+    fails(whole, sum(model.losses()), MGDA(), model.trunk)
+    named = dict(enumerate(model.losses()))
+    fails("got dict: list(losses.values()) is one", named, MGDA(), model.trunk, kind=TypeError)
 
 
 def test_losses_that_a_scaler_has_scaled():

@@ -325,6 +325,9 @@ def test_no_run_is_an_error(tmp_path: Path) -> None:
         write_report([tmp_path / "nowhere"], tmp_path / "report", pytest.fail)
     with pytest.raises(UserError, match="holds no run"):
         write_report([tmp_path], tmp_path / "report", pytest.fail)
+    write_run(tmp_path, "one")
+    with pytest.raises(UserError, match=f"{tmp_path} holds no run: .*; its folders do, such as {tmp_path / 'one'}$"):
+        write_report([tmp_path], tmp_path / "report", pytest.fail)
 
 
 def test_report_needs_a_folder(tmp_path: Path) -> None:
