@@ -66,7 +66,7 @@ class CoordinateMethod(AnyMethod, GradientMethod):
         """See `GradientMethod.direction`; weights are NaN, for there are none."""
         axes = losses.ndim
         updates = {
-            name: self(leaf.flatten(axes), losses).view(leaf.shape[: axes - 1] + leaf.shape[axes:])
+            name: self(in_columns(leaf, axes), losses).view(leaf.shape[: axes - 1] + leaf.shape[axes:])
             for name, leaf in gradients.whole().items()
         }
         return updates, torch.full_like(losses, torch.nan)
@@ -78,9 +78,14 @@ class CoordinateMethod(AnyMethod, GradientMethod):
         return list(range(number)), number
 
 
+def in_columns(leaf: Tensor, axes: int) -> Tensor:
+    """`[..., T, P]` of a leaf with so many leading axes, of a scalar parameter (`P = 1`) too."""
+    return leaf.reshape(*leaf.shape[:axes], math.prod(leaf.shape[axes:]))
+
+
 def flatten(gradients: Mapping[str, Tensor], losses: Tensor) -> Tensor:
     """All leaves side by side, `[..., T, *shape]` to `[..., T, P]`, without gradient history; losses are `[..., T]`."""
-    return torch.cat([leaf.detach().flatten(losses.ndim) for leaf in gradients.values()], -1)
+    return torch.cat([in_columns(leaf.detach(), losses.ndim) for leaf in gradients.values()], -1)
 
 
 def unflatten(flat: Tensor, like: Mapping[str, Tensor]) -> dict[str, Tensor]:

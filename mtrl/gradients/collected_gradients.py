@@ -15,14 +15,17 @@ from torch.amp import GradScaler
 from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
 from mtrl.aggregation.method import check_positive
 from mtrl.gradients.accumulation import accumulate
+from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
 from mtrl.gradients.compared import Compared, compared
 from mtrl.gradients.finite import check_gradients
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.loss_graph import LossGraph, at_parameters, loss_graph
 from mtrl.gradients.losses import read_losses
+from mtrl.gradients.own_rows import OwnRows
 from mtrl.gradients.parameters import Trainable, trained
 from mtrl.gradients.ranks import agreed, alike
+from mtrl.gradients.shared_inputs import SharedInputs
 from mtrl.gradients.step import Made, begun, certified, lengthened
 from mtrl.gradients.update_length import Scale, check_length
 
@@ -54,7 +57,10 @@ class CollectedGradients:
     """Over ranks, taken when a method is applied."""
     check: bool
     """Whether to look if a method was solved and the ranks agree."""
+    versions: Sequence[int]
+    """Of the layers' inputs, which the gradients are made of when they are read."""
 
+    @outside_autocast()
     def gram(self, group: Trainable | None = None) -> Tensor:
         """Inner products of the tasks' gradients by the parameters of a group, None for all; `[T, T]`, float64.
 
@@ -62,6 +68,7 @@ class CollectedGradients:
         """
         return self._compared(self._of(group), parted=True).gram
 
+    @outside_autocast()
     def apply(
         self,
         method: Method | CoordinateMethod,
@@ -88,8 +95,8 @@ class CollectedGradients:
 
         Raises:
             ValueError: a parameter is not among the shared ones, a loss is not positive though the method needs that,
-                the method was not solved, the ranks apply others or to others, or one that reads the gradients is to
-                compare them elsewhere.
+                the method was not solved, the ranks apply others or to others, one that reads the gradients is to
+                compare them elsewhere, or an input of a layer has changed.
         """
         parted = not isinstance(method, GradientMethod)
 
@@ -97,6 +104,7 @@ class CollectedGradients:
             if compared_at is not None and not parted:
                 raise ValueError(f"{method} reads the gradients themselves: compared_at needs to be None")
             check_length(scale, max_norm)
+            self._check_inputs()
             places = method.places(tasks, len(self.losses))
             return self._of(group), self._of(group if compared_at is None else compared_at), places
 
@@ -123,18 +131,40 @@ class CollectedGradients:
         return taken.weights.to(self.dtype)
 
     def __add__(self, other: CollectedGradients) -> CollectedGradients:
-        """The gradients of the sums of two losses per task: of two parts of a batch, say."""
+        """The gradients of the sums of two losses per task: of two parts of a batch, say.
+
+        Raises:
+            ValueError: they are by other parameters or of other tasks, or an input of a layer has changed.
+        """
+        mine, others = ([*map(id, found.parameters.values())] for found in (self, other))
+        if mine != others or len(self.losses) != len(other.losses):
+            raise ValueError(
+                "gradients that are added up need the same shared parameters, in the same order, and as many tasks, "
+                f"got {len(mine)} and {len(others)} parameters, {len(self.losses)} and {len(other.losses)} tasks"
+            )
+        self._check_inputs()
+        other._check_inputs()
         unit = torch.maximum(self.unit, other.unit)
+        gradients = self.gradients.scaled(self.unit / unit) + other.gradients.scaled(other.unit / unit)
         return replace(
             self,
             reached={name: here or other.reached[name] for name, here in self.reached.items()},
-            gradients=self.gradients.scaled(self.unit / unit) + other.gradients.scaled(other.unit / unit),
+            gradients=gradients,
             unit=unit,
             common=torch.maximum(self.common, other.common),
             losses=self.losses + other.losses,
+            versions=_versions(gradients),
         )
 
+    def _check_inputs(self) -> None:
+        if _versions(self.gradients) != self.versions:
+            raise ValueError(
+                "an input of a layer was changed in place after collect, which the gradients are still to be made of: "
+                "give each batch memory of its own, or apply before"
+            )
+
     def _compared(self, part: TaskGradients, parted: bool) -> Compared:
+        self._check_inputs()
         return compared(part, self.unit, self.common, self.average, parted)
 
     def _of(self, group: Trainable | None) -> TaskGradients:
@@ -148,6 +178,12 @@ class CollectedGradients:
         return TaskGradients({names[id(x)]: self.gradients.leaves[names[id(x)]] for x in wanted})
 
 
+def _versions(gradients: TaskGradients) -> list[int]:
+    by_rows = [leaf for leaf in gradients.leaves.values() if isinstance(leaf, SharedInputs | OwnRows)]
+    return [use.version for leaf in by_rows for use in leaf.uses]
+
+
+@outside_autocast()
 def collect(
     losses: Tensor | Sequence[Tensor],
     shared: Trainable,
@@ -166,7 +202,8 @@ def collect(
         collected.apply(PCGrad(), model.trunk.decoder)
 
     Of a batch that comes in parts, with weights of the whole: add up `collect([loss / parts for loss in losses], ...)`,
-    then `apply` once. Gradients stay factors where they can (`layer_plan`): parts add rows, not copies of the weights.
+    then `apply` once. Gradients stay factors where they can (`layer_plan`): parts add rows, not copies of the weights,
+    so that each part needs memory of its own until then.
 
     Over ranks, each keeps the gradients of its own rows, and `apply` averages those of its group: once, however many
     parts were added up. All ranks then apply the same methods to the same groups, in the same order.
@@ -213,4 +250,5 @@ def collect(
         factor=factor,
         average=average,
         check=check,
+        versions=_versions(found.gradients),
     )

@@ -52,6 +52,10 @@ class Layer(Protocol):
     def saved(self) -> Tensor:
         """What the inputs are made of; those of other samples may follow along the first axis."""
 
+    @property
+    def version(self) -> int:
+        """Of what the inputs are made of: another one after it was changed in place, by whoever owns it."""
+
     def of(self, saved: Tensor, num_outputs: int) -> Layer:
         """The same layer for other inputs, and the first outputs alone."""
 
@@ -101,6 +105,10 @@ class Linear:
 
     def saved(self) -> Tensor:
         return self.x
+
+    @property
+    def version(self) -> int:
+        return self.x._version
 
     def of(self, saved: Tensor, num_outputs: int) -> Linear:
         return replace(self, x=saved)
@@ -161,6 +169,10 @@ class Convolution:
 
     def saved(self) -> Tensor:
         return self.x
+
+    @property
+    def version(self) -> int:
+        return self.x._version
 
     def of(self, saved: Tensor, num_outputs: int) -> Convolution:
         return replace(self, x=saved, weight=self.weight[:num_outputs])
@@ -228,6 +240,10 @@ class Embedding:
     def saved(self) -> Tensor:
         return self.indices.flatten()
 
+    @property
+    def version(self) -> int:
+        return self.indices._version
+
     def of(self, saved: Tensor, num_outputs: int) -> Embedding:
         return replace(self, indices=saved)
 
@@ -262,26 +278,36 @@ def is_convolution_bias(node: Node, slot: int) -> bool:
 
 
 def _addmm(node: Any, transposed: bool) -> Layer | None:
-    return Linear(GradientEdge(node, 0), node._saved_mat1.detach(), transposed) if node._saved_alpha == 1 else None
+    return _linear(node, node._saved_mat1.detach(), transposed) if node._saved_alpha == 1 else None
 
 
 def _mm(node: Any, transposed: bool) -> Layer | None:
-    return Linear(GradientEdge(node, 0), node._saved_self.detach(), transposed)
+    return _linear(node, node._saved_self.detach(), transposed)
+
+
+def _linear(node: Node, x: Tensor, transposed: bool) -> Layer | None:
+    return Linear(GradientEdge(node, 0), x, transposed) if _makes_rows(x) else None
 
 
 def _convolution(node: Any, transposed: bool) -> Layer | None:
     if node._saved_groups != 1 or node._saved_transposed or transposed or not is_plainly_saved(node, "weight"):
         return None
     x, weight = node._saved_input.detach(), node._saved_weight.detach()
-    return Convolution(GradientEdge(node, 0), x, weight, node._saved_stride, node._saved_padding, node._saved_dilation)
+    settings = node._saved_stride, node._saved_padding, node._saved_dilation
+    return Convolution(GradientEdge(node, 0), x, weight, *settings) if _makes_rows(x) else None
 
 
 def _embedding(node: Any, transposed: bool) -> Layer | None:
-    if node._saved_scale_grad_by_freq or transposed:
+    if node._saved_scale_grad_by_freq or transposed or node._saved_weight_sym_argsize_0 == 0:
         return None
     size, padding = node._saved_weight_sym_argsize_0, node._saved_padding_idx
     padding = -1 if padding >= 2**63 else padding  # what is read has lost its sign
     return Embedding(GradientEdge(node, 0), node._saved_indices, size, padding, node._saved_sparse)
+
+
+def _makes_rows(x: Tensor) -> bool:
+    """Whether the inputs are real numbers side by side, and there are some: no sparse or complex ones."""
+    return type(x) is Tensor and x.layout == torch.strided and x.is_floating_point() and x.numel() > 0
 
 
 _KNOWN: dict[str, tuple[int, str, Callable[[Any, bool], Layer | None]]] = {

@@ -190,9 +190,14 @@ def _leaf_sum(a: Leaf, b: Leaf) -> Leaf:
         return Factors(torch.cat((a.inputs, b.inputs), -2), torch.cat((a.deltas, b.deltas), -2))
     assert not isinstance(a, Factors)
     assert not isinstance(b, Factors)
-    if type(a) is not type(b):  # parts of a batch of different sizes, say
+    if type(a) is not type(b) or _kind(a) != _kind(b):  # parts of a batch of different sizes or models, say
         a, b = (leaf if isinstance(leaf, Tensor) else leaf.product() for leaf in (a, b))
     return a + b  # type: ignore[operator]
+
+
+def _kind(leaf: Leaf) -> object:
+    """Equal for gradients by rows that can be put below each other."""
+    return leaf.uses[0].kind if isinstance(leaf, SharedInputs | OwnRows) else None
 
 
 def _leaf_scaled(leaf: Leaf, factors: Tensor) -> Leaf:

@@ -245,7 +245,10 @@ def loss_graph(
 
 @contextmanager
 def apart(features: Sequence[Tensor]) -> Iterator[None]:
-    """A block where the gradient with respect to a feature is that at fixed others, even if one is made of another."""
+    """A block where the gradient with respect to a feature is that at fixed others, even if one is made of another.
+
+    And before the feature's hooks: these see the direction, once, that is made of the tasks' gradients.
+    """
     outputs: dict[Node, set[int]] = {}
     for z in features if len(features) > 1 else ():
         node, output = get_gradient_edge(z)[:2]
@@ -256,6 +259,9 @@ def apart(features: Sequence[Tensor]) -> Iterator[None]:
         return lambda gradients: tuple(None if i in these else gradient for i, gradient in enumerate(gradients))
 
     with ExitStack() as stack:
+        for hooks in [z._backward_hooks for z in features if z._backward_hooks]:
+            stack.callback(hooks.update, {**hooks})
+            hooks.clear()
         for node, these in outputs.items():
             stack.callback(node.register_prehook(stop(these)).remove)
         yield

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from mtrl.gradients.torch_nodes import MULTIPLY, STACK, kind
+from mtrl.gradients.torch_nodes import MULTIPLY, STACK, is_hooked, kind
 
 LEAST_SCALE = 8
 """A factor of this power of two and more is taken for a `GradScaler`'s."""
@@ -48,7 +48,7 @@ def read_losses(
     """The losses that a user gives.
 
     A vector made by `torch.stack` is taken apart again: through the stack, one task's backward pass would run through
-    the heads of all the others, with gradients of zero.
+    the heads of all the others, with gradients of zero. Not so if it has a hook, which would not be met.
 
     Args:
         losses: `[T]`, or `T` scalars, None for a task that is absent.
@@ -115,8 +115,8 @@ def mask(present: Sequence[bool] | Tensor | None, number: int) -> list[bool]:
 
 
 def _edges(losses: Tensor | Sequence[Tensor | None], kept: Sequence[Tensor | None]) -> list[GradientEdge | None]:
-    stack = losses.grad_fn if isinstance(losses, Tensor) else None
-    if stack is not None and kind(stack) == STACK:
+    stack = losses.grad_fn if isinstance(losses, Tensor) and not losses._backward_hooks else None
+    if stack is not None and kind(stack) == STACK and not is_hooked(stack):
         return [
             None if loss is None or node is None else GradientEdge(node, output)
             for loss, (node, output) in zip(kept, stack.next_functions, strict=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node
 
-from mtrl.gradients.torch_nodes import CAST, TRANSPOSE, kind, leaf_at
+from mtrl.gradients.torch_nodes import CAST, TRANSPOSE, changes_gradients, is_hooked, kind, leaf_at
 
 
 class Use(NamedTuple):
@@ -26,27 +26,30 @@ def parameter_uses(roots: Sequence[GradientEdge], parameters: Mapping[str, Tenso
     """All that losses with these roots do with the parameters, by parameter name.
 
     Left out are parameters whose gradient is not told by their uses: subclasses of tensors, as shards are, complex
-    ones, and those with a hook.
+    ones, and those with a hook, on themselves or where they are used.
     """
     names = {id(x): name for name, x in parameters.items() if _plain(x)}
     found: dict[str, list[Use]] = {name: [] for name in names.values()}
-    for parameter, use in _uses(roots):
+    hooked: set[str] = set()
+    for parameter, use, way in _uses(roots):
         name = names.get(id(parameter))
         if name is not None:
             found[name].append(use)
-    return found
+            if is_hooked(use.node) or any(is_hooked(node) or changes_gradients(node) for node in way):
+                hooked.add(name)
+    return {name: uses for name, uses in found.items() if name not in hooked}
 
 
-def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use]]:
-    """Every leaf of the graph with each of its uses."""
+def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use, list[Node]]]:
+    """Every leaf of the graph with each of its uses, and the nodes on its way there."""
     met: set[Node] = set()
     waiting = []
     for root in roots:
-        leaf, transposed = _leaf(root.node)
+        leaf, way = _leaf(root.node)
         if leaf is None:
             waiting.append(root.node)
         else:
-            yield leaf, Use(root.node, -1, transposed)
+            yield leaf, Use(root.node, -1, _transposed(way)), way
     while waiting:
         node = waiting.pop()
         if node in met:
@@ -55,24 +58,29 @@ def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use]]:
         for slot, (following, _) in enumerate(node.next_functions):
             if following is None:
                 continue
-            leaf, transposed = _leaf(following)
+            leaf, way = _leaf(following)
             if leaf is None:
                 waiting.append(following)
             else:
-                yield leaf, Use(node, slot, transposed)
+                yield leaf, Use(node, slot, _transposed(way)), way
 
 
-def _leaf(node: Node) -> tuple[Tensor | None, bool]:
-    """The leaf that a node only transposes or casts, and whether it transposes; None if there is more to it."""
-    transposed = False
+def _leaf(node: Node) -> tuple[Tensor | None, list[Node]]:
+    """The leaf that a node, or several, only transpose or cast, and these; None if there is more to it."""
+    way: list[Node] = []
     while True:
         leaf = leaf_at(node)
         if leaf is not None:
-            return leaf, transposed
+            return leaf, way
         following = node.next_functions[0][0] if kind(node) in (TRANSPOSE, CAST) else None
         if following is None:
-            return None, False
-        node, transposed = following, transposed ^ (kind(node) == TRANSPOSE)
+            return None, []
+        way.append(node)
+        node = following
+
+
+def _transposed(way: Sequence[Node]) -> bool:
+    return sum(kind(node) == TRANSPOSE for node in way) % 2 == 1
 
 
 def _plain(x: Tensor) -> bool:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.autograd.graph import GradientEdge, Node
+from torch.autograd.graph import GradientEdge
 
 from mtrl.gradients.own_rows import Order
+from mtrl.gradients.parameter_uses import Use
 from mtrl.gradients.size import wide
 from mtrl.gradients.torch_nodes import ADD, ADDMM, CONVOLUTION, LAYER_NORM, is_plainly_saved, kind
 
@@ -50,10 +51,13 @@ class RowWise:
         return len(shape) < gradient.ndim and gradient.shape[gradient.ndim - len(shape) :] == shape
 
 
-def row_wise_at(node: Node, slot: int, parameter: Tensor) -> RowWise | None:
-    """What a node of the graph does with a parameter as its input `slot`; None if that is not known."""
-    function: Any = node
+def row_wise_at(use: Use, parameter: Tensor) -> RowWise | None:
+    """What a node of the graph does with a parameter; None if that is not known, or it is transposed before."""
+    function: Any = use.node
+    node, slot = use.node, use.slot
     edge, name = GradientEdge(node, 0), kind(node)
+    if use.transposed:
+        return None
     if name == CONVOLUTION and slot == 2:
         return RowWise(edge, parameter, None, channels_second=True)
     if name == ADDMM and slot == 0 and function._saved_beta == 1:

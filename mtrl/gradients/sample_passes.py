@@ -114,7 +114,7 @@ def _by_row(
         if gradient is None or (isinstance(use, RowWise) and not use.fits(gradient)):
             return None
         rows[use] = use.by_row(gradient).clone()
-        if len(rows[use]) % num_tasks:
+        if len(rows[use]) == 0 or len(rows[use]) % num_tasks:
             return None
     return rows
 
@@ -128,6 +128,8 @@ def _codes(num_tasks: int, device: torch.device) -> Iterator[Tensor]:
 
 
 def _multiplied(rows: Tensor, factors: Tensor, product: Tensor) -> bool:
-    """Whether it is the product, but for what float32 has no room for."""
+    """Whether it is the product, but for what float32 has no room for, beside entries that tell."""
+    none = 2**24 * torch.finfo(torch.float32).tiny
+    size = rows.abs().amax()
     difference = product / factors.to(product.dtype) - rows
-    return bool((difference.abs() <= 2**24 * torch.finfo(torch.float32).tiny).all())
+    return bool(((difference.abs() <= none) & ((size == 0) | (size > 2**24 * none))).all())

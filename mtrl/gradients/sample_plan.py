@@ -66,7 +66,7 @@ def plan_samples(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]
     row_wise: dict[str, Sequence[RowWise]] = {}
     for name, uses in found.items():
         layers = [layer for use in uses if (layer := layer_at(*use)) is not None]
-        rows = [row for use in uses if (row := row_wise_at(use.node, use.slot, parameters[name])) is not None]
+        rows = [row for use in uses if (row := row_wise_at(use, parameters[name])) is not None]
         if len(layers) == len(uses) and len({layer.kind for layer in layers}) == 1:
             weights[name] = layers
         elif len(rows) == len(uses) and rows:

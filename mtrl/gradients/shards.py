@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mtrl.aggregation.gradient_method import in_columns
 from mtrl.gradients.average import Average
 from mtrl.gradients.layer_shards import LayerShard, combined, layer_shards, whole
 from mtrl.gradients.leaves import ROW, Leaf, TaskGradients
@@ -78,7 +79,7 @@ def sharded(leaves: Mapping[str, Leaf], factors: Tensor, average: Average) -> Sh
     shapes = {name: ((leaf.dtype, leaf.device), leaf.shape[1:]) for name, leaf in formed.items()}
     parts: dict[Kind, Tensor] = {}
     for kind in dict.fromkeys(kind for kind, _ in shapes.values()):
-        rows = torch.cat([leaf.flatten(1) for name, leaf in formed.items() if shapes[name][0] == kind], 1)  # [T, P]
+        rows = torch.cat([in_columns(leaf, 1) for name, leaf in formed.items() if shapes[name][0] == kind], 1)  # [T, P]
         rows.mul_(by_task(factors, rows))
         parts[kind] = average.scatter(in_equal_parts(rows, average.size))
     return ShardedGradients(parts, shapes, layer_shards(layers, factors, average), [*leaves], average)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
+from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
 from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import Leaf, TaskGradients
@@ -43,6 +44,7 @@ class Passes(NamedTuple):
     its part of the graph gives, if that is watched."""
 
 
+@outside_autocast()
 def loss_gradients(
     losses: Tensor | Sequence[Tensor],
     shared: Mapping[str, Tensor],

@@ -4,7 +4,8 @@ Why. `grad_fn` and `next_functions` are public, but not what a node computes. A 
 a weight's gradients for `T` tasks cost little more than one (`layer_plan`, `sample_plan`), that a stacked vector of
 losses is taken apart again (`losses`) and that misuse is refused instead of answered wrongly (`walk`) has to be read
 off it. So a node's class is compared by its name, with the names below alone, and `layer_nodes` and `row_nodes` read
-the tensors that it saved (`_saved_*`).
+the tensors that it saved (`_saved_*`). What a node computes is not all that becomes of a gradient there if somebody put
+a hook on it (`is_hooked`, `changes_gradients`).
 
 What breaks if torch renames one:
 
@@ -23,10 +24,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch._functorch.config
 import torch.compiler.config
 from torch import Tensor
-from torch.autograd.graph import Node
+from torch.autograd.graph import GradientEdge, Node
 
 ADD = "AddBackward0"
 ADDMM = "AddmmBackward0"
@@ -64,6 +66,28 @@ def leaf_at(node: Any) -> Tensor | None:
 def is_plainly_saved(node: Any, name: str) -> bool:
     """False where reading a saved tensor would run a hook, as under checkpointing, which computes the tensor anew."""
     return getattr(getattr(node, f"_raw_saved_{name}"), "unpack_hook", True) is None
+
+
+def is_hooked(node: Node) -> bool:
+    """Whether somebody put a hook on a node, which may change what the node is given or gives."""
+    handles = [node.register_hook(_nothing), node.register_prehook(_nothing)]
+    # All hooks of a kind are in one dictionary.
+    hooks = [handle.hooks_dict_ref() for handle in handles]
+    there = any(len(of_kind) > 1 for of_kind in hooks if of_kind is not None)
+    for handle in handles:
+        handle.remove()
+    return there
+
+
+def changes_gradients(node: Any) -> bool:
+    """Whether a hook on a node's output, a tensor, changes gradients: what arrives there is given back otherwise."""
+    metadata, output = node._input_metadata[0], GradientEdge(node, 0)
+    zeros = torch.zeros((), dtype=metadata.dtype, device=metadata.device).expand(metadata.shape)
+    return torch.autograd.grad([output], [output], [zeros], retain_graph=True)[0] is not zeros
+
+
+def _nothing(*gradients: Any) -> None:
+    """A hook that changes nothing."""
 
 
 def check_node(node: Node) -> None:

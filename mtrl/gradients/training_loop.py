@@ -13,6 +13,7 @@ from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
 from mtrl.gradients.accumulation import accumulate
+from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
 from mtrl.gradients.loss_graph import LossGraph, loss_graph
 from mtrl.gradients.losses import mask, read_losses
@@ -22,6 +23,7 @@ from mtrl.gradients.step import Options, take_step
 from mtrl.gradients.update_length import Scale, check_length
 
 
+@outside_autocast()
 def backward(
     losses: Tensor | Sequence[Tensor | None],
     method: Method | CoordinateMethod,

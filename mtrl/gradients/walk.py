@@ -29,8 +29,8 @@ def reached(starts: Iterable[GradientEdge], stop: Iterable[Tensor]) -> dict[Node
 
 
 def leaves(nodes: Iterable[Node]) -> list[Tensor]:
-    """The parameters among the nodes."""
-    return [leaf for leaf in map(leaf_at, nodes) if leaf is not None]
+    """The parameters among the nodes, without those that were frozen after the forward pass."""
+    return [leaf for leaf in map(leaf_at, nodes) if leaf is not None and leaf.requires_grad]
 
 
 def has_sparse(roots: Sequence[GradientEdge | None]) -> bool:

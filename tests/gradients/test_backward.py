@@ -1,5 +1,6 @@
 """`backward` in a training loop: what it leaves in `.grad`, what it costs, and what it says of mistakes."""
 
+import copy
 import re
 from typing import Any, cast
 
@@ -144,6 +145,49 @@ def test_frozen_and_unused_parameters_are_left_alone():
     assert model.heads[1].bias.grad is None
     assert unused.grad is None  # as after a plain backward pass
     assert existing(model.trunk.get_parameter("0.bias").grad).any()
+
+
+def test_what_is_frozen_after_the_forward_pass_is_left_alone():
+    model = Model()
+    losses = model.losses()
+    model.trunk.get_parameter("0.weight").requires_grad_(False)
+    backward(losses, NashMTL(), model.trunk)
+    assert model.trunk.get_parameter("0.weight").grad is None
+    assert existing(model.trunk.get_parameter("0.bias").grad).any()
+
+
+def test_hooks_on_a_stacked_loss_are_met():
+    model = Model()
+    J = model.jacobian()
+    losses = torch.stack(model.losses())
+    losses.register_hook(lambda gradient: 2 * gradient)
+    weights = backward(losses, MGDA(), model.trunk)
+    assert_close(model.gradients()[0], 2 * weights @ J)
+    assert_close(model.gradients()[1], 2 * model.head_gradients())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_parameter_may_be_a_scalar(name):
+    """As a temperature is: the same as a vector of one entry."""
+    x, weight = torch.randn(3, 4, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
+    scalar, vector = torch.tensor(0.7, dtype=torch.float64), torch.tensor([0.7], dtype=torch.float64)
+    for parameter in (scalar, vector):
+        shared = [parameter.requires_grad_(), weight.clone().requires_grad_()]
+        torch.manual_seed(0)
+        backward((parameter.reshape(()) * (x @ shared[1])).cosh(), make(name), shared)
+    assert_close(existing(scalar.grad), existing(vector.grad)[0], equal_nan=True)
+
+
+@pytest.mark.parametrize("method", [NashMTL(), TrimmedMean(), LinearScalarization()])
+def test_inside_autocast_nothing_is_rounded(method):
+    steps = []
+    for inside in (False, True):
+        model = Model(dtype=torch.float32)
+        losses = model.losses()
+        with torch.autocast("cpu", torch.bfloat16, enabled=inside):
+            backward(losses, copy.deepcopy(method), model.trunk)
+        steps.append(model.gradients())
+    assert_close(steps[1], steps[0])
 
 
 def test_a_task_that_does_not_use_the_trunk_has_a_zero_gradient():

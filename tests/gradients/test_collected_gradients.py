@@ -99,6 +99,69 @@ def test_mistakes_are_named_and_change_nothing():
     assert all(p.grad is None for p in model.parameters())
 
 
+def square(num_tasks=40):
+    """A parameter that a layer can apply either way round, its inputs `[num_tasks, 12]`, and a head for each task."""
+    torch.manual_seed(0)
+    shapes = (12, 12), (num_tasks, 12), (12, num_tasks)
+    weight, x, head = (torch.randn(*shape, dtype=torch.float64) for shape in shapes)
+    return weight.requires_grad_(), x, head
+
+
+USES = {
+    "x W": lambda x, w: x @ w,
+    "x W^T": lambda x, w: x @ w.t(),
+    "rows of a table": lambda x, w: nn.functional.embedding(torch.arange(len(x)) % 12, w),
+    "by a function": lambda x, w: x @ w.sin(),
+}
+LOSSES = {
+    "of the same rows": lambda use, x, w, head: [*(use(x[:3], w) @ head).tanh().mean(0)],
+    "of a row each": lambda use, x, w, head: use(x, w).tanh().mean(1),
+}
+
+
+@pytest.mark.parametrize("second", USES)
+@pytest.mark.parametrize("first", USES)
+@pytest.mark.parametrize("of", LOSSES)
+def test_parts_may_use_a_parameter_in_other_ways(of, first, second):
+    weight, x, head = square()
+    losses = [LOSSES[of](USES[use], x, weight, head) for use in (first, second)]
+    rows = [torch.autograd.grad(loss, weight, retain_graph=True)[0].flatten() for part in losses for loss in part]
+    J = torch.stack(rows).unflatten(0, (2, -1)).sum(0)
+    collected = collect(losses[0], [weight]) + collect(losses[1], [weight])
+    assert_close(collected.gram(), J @ J.T)
+    weights = collected.apply(MGDA())
+    assert_close(existing(weight.grad).flatten(), weights @ J)
+
+
+def test_parts_are_of_the_same_parameters_and_tasks():
+    model, rule = Model(), "need the same shared parameters, in the same order, and as many tasks"
+    layers = [model.trunk[0], model.trunk[3]]
+    parts = [collect(model.losses(), given) for given in (layers, layers[::-1], layers[:1])]
+    for part in [*parts[1:], collect(model.losses()[:1], layers)]:
+        with pytest.raises(ValueError, match=rule):
+            _ = parts[0] + part
+        with pytest.raises(ValueError, match=rule):
+            _ = part + parts[0]
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("of", LOSSES)
+def test_inputs_that_are_overwritten_before_the_method_is_asked(of, use):
+    """By the next part of a batch in the same memory, say."""
+    weight, x, head = square()
+    losses = LOSSES[of](USES[use], x, weight, head)
+    J = torch.stack([torch.autograd.grad(loss, weight, retain_graph=True)[0].flatten() for loss in losses])
+    collected = collect(losses, [weight])
+    x.mul_(3)
+    if use.startswith("x W"):
+        for wrong in (collected.gram, lambda: collected.apply(MGDA()), lambda: collected + collected):
+            with pytest.raises(ValueError, match="an input of a layer was changed in place after collect"):
+                wrong()
+        assert weight.grad is None
+    else:
+        assert_close(collected.gram(), J @ J.T)
+
+
 def test_tables_and_convolutions_add_up():
     torch.manual_seed(0)
     table, image = nn.Embedding(30, 4), nn.Conv2d(16, 5, 3)

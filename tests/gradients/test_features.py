@@ -1,6 +1,7 @@
 """Several representations, also where one is made of another."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -93,3 +94,28 @@ def test_heads_behind_the_features_take_their_plain_gradient():
     for parameter, gradient in zip(own, plain, strict=True):
         assert_close(parameter.grad, gradient)
     assert_close(trunk.weight.grad, sum(w * g for w, g in zip(weights, of_trunk, strict=True)))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2])
+@pytest.mark.parametrize("method", [MGDA(), LinearScalarization()])
+def test_hooks_of_a_feature_are_met_once(method, chunk_size):
+    """A hook that turns the gradient round, say: met twice, it would do nothing."""
+    model = Pyramid()
+    shared = [*model.first.parameters(), *model.second.parameters()]
+    seen = []
+
+    def times(factor, gradient):
+        seen.append(gradient)
+        return factor * gradient
+
+    def turned(levels):
+        for level, factor in zip(levels, (-1.0, 3.0), strict=True):
+            level.register_hook(partial(times, factor))
+        return levels
+
+    J, levels = jacobian(lambda: model.losses(turned(model.levels())), shared), turned(model.levels())
+    seen.clear()
+    weights = backward(model.losses(levels), method, shared, features=levels, chunk_size=chunk_size)
+    assert_close(flat(shared), weights @ J)
+    assert len(seen) == 2
+    assert all(len(level._backward_hooks) == 1 for level in levels)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.testing import assert_close
 
 from mtrl import backward
@@ -42,6 +43,43 @@ class Twice(nn.Module):
         return self.two(self.one(self.change(self.one(x).tanh())))
 
 
+class Changed(nn.Module):
+    """A square parameter, transposed on its way to where rows meet it."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.weight, self.change = nn.Parameter(torch.rand(4, 4)), change
+
+    def forward(self, x):
+        return self.change(x.view(T, 4, 4), self.weight).tanh().mean((1, 2))
+
+
+class Hooked(nn.Module):
+    """Layers whose nodes, not their outputs, have a hook."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+            x.grad_fn.register_hook(lambda gradients, _: tuple(None if g is None else 2 * g for g in gradients))
+        return x.mean(1)
+
+
+class Some(nn.Module):
+    """One layer for the rows that are above a bound, another for all."""
+
+    def __init__(self, bound):
+        super().__init__()
+        self.one, self.two, self.bound = nn.Linear(6, 6), nn.Linear(6, 6), bound
+
+    def forward(self, x):
+        some = (x[:, 0] > self.bound).nonzero()[:, 0]
+        return self.two(x).index_add(0, some, self.one(x[some])).tanh().mean(1)
+
+
 def conv(*between):
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), *between, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 1)
@@ -58,6 +96,10 @@ def words():
 
 def rows():
     return torch.randn(T, 6)
+
+
+def squares():
+    return torch.randn(T, 16)
 
 
 ALONE = {
@@ -78,6 +120,17 @@ TOGETHER = {
 NOT_KNOWN = {
     "group norm": (lambda: conv(nn.GroupNorm(2, 4)), image),
     "weight used directly": (lambda: nn.Sequential(nn.Linear(6, 1), nn.PReLU()), rows),
+    "a transposed bias": (lambda: Changed(lambda x, w: x + w.t()), squares),
+    "a transposed layer norm": (lambda: Changed(lambda x, w: functional.layer_norm(x, [4, 4], w.t(), w)), squares),
+    "complex inputs": (
+        lambda: Changed(lambda x, w: torch.view_as_real(torch.complex(x, x.sin()) @ w.cdouble()).sum(-1)),
+        squares,
+    ),
+    "sparse inputs": (lambda: Changed(lambda x, w: (x.flatten(0, 1).to_sparse() @ w).view_as(x)), squares),
+    "hooked nodes": (lambda: Hooked(nn.Linear(6, 6)), rows),
+    "a hooked layer norm": (lambda: Hooked(nn.LayerNorm(6)), rows),
+    "some rows": (lambda: Some(0.0), rows),
+    "no rows": (lambda: Some(100.0), rows),
 }
 
 
@@ -137,6 +190,13 @@ def test_in_float32_and_bfloat16():
         * passes.unit[:, None]
     )
     assert_close(gram.float(), J @ J.T, rtol=0.05, atol=0.02 * float((J @ J.T).max()))
+
+
+@pytest.mark.parametrize("unit", [1e-34, 1e-36])
+def test_gradients_too_small_to_tell_have_a_pass_each(unit):
+    torch.manual_seed(0)
+    model, x = Twice(lambda z: z - z.mean(0)), torch.randn(8, 6)
+    assert from_one_pass(model, model(x)[:, 0].square() * unit) is None
 
 
 def test_heads_take_the_gradient_of_the_sum():

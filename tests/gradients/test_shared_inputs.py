@@ -66,6 +66,48 @@ def gru(x, layers):
     return layers["one"](x)[0].flatten(1)
 
 
+def complex_inputs(x, layers):
+    z = torch.complex(x, x.sin()) @ layers["one"].weight.t().to(torch.complex128)
+    return torch.view_as_real(z).flatten(1)
+
+
+def sparse_inputs(x, layers):
+    return x.relu().to_sparse() @ layers["one"].weight.t()
+
+
+def no_rows(x, layers):
+    return layers["one"](x[:0]).sum(tuple({0, *range(2, x.ndim)})) + x.flatten(1)[:, :5]
+
+
+def hooked_node(x, layers):
+    y = layers["one"](x)
+    y.grad_fn.register_hook(lambda gradients, _: tuple(None if g is None else 2 * g for g in gradients))
+    return y
+
+
+def hooked_before_node(x, layers):
+    y = layers["one"](x)
+    y.grad_fn.register_prehook(lambda gradients: tuple(2 * g for g in gradients))
+    return y
+
+
+def hooked_transposed(x, layers):
+    weight = layers["one"].weight.t()
+    weight.register_hook(lambda gradient: 2 * gradient)
+    return x @ weight
+
+
+def hooked_cast(x, layers):
+    weight = layers["one"].weight.to(torch.float32)
+    weight.register_hook(lambda gradient: 2 * gradient)
+    return (x.float() @ weight.t()).double()
+
+
+def hooked(layer):
+    layer.register_backward_hook(lambda _, found, __: tuple(None if g is None else 2 * g for g in found))
+    return layer
+
+
 def nets():
     """By name: how a net is made, and its factored parameters; None where that is torch's affair."""
     words = torch.tensor([[0, 3, 3], [7, 0, 29]])
@@ -97,6 +139,16 @@ def nets():
         "a part of it": (lambda: Net(image(12), columns, one=nn.Linear(24, 5)), set()),
         "checkpoint": (lambda: Net(image(12), recomputed, one=nn.Linear(12, 9), two=nn.Linear(9, 9)), set()),
         "weight norm": (lambda: Net(image(12), one=parametrizations.weight_norm(nn.Linear(12, 5))), set()),
+        "complex inputs": (lambda: Net(image(12), complex_inputs, one=nn.Linear(12, 5, bias=False)), set()),
+        "sparse inputs": (lambda: Net(image(12), sparse_inputs, one=nn.Linear(12, 5, bias=False)), set()),
+        "no inputs": (lambda: Net(image(0), one=nn.Linear(0, 5), two=nn.Linear(5, 30)), {"two.weight"}),
+        "no rows": (lambda: Net(image(12), no_rows, one=nn.Linear(12, 5)), set()),
+        "no images": (lambda: Net(image(16, 4, 3), no_rows, one=nn.Conv2d(16, 5, 3)), set()),
+        "hooked node": (lambda: Net(image(12), hooked_node, one=nn.Linear(12, 5)), set()),
+        "hooked before": (lambda: Net(image(12), hooked_before_node, one=nn.Linear(12, 5)), set()),
+        "hooked transposed": (lambda: Net(image(12), hooked_transposed, one=nn.Linear(12, 5, bias=False)), set()),
+        "hooked cast": (lambda: Net(image(12), hooked_cast, one=nn.Linear(12, 5, bias=False)), set()),
+        "hooked module": (lambda: Net(image(12), one=hooked(nn.Linear(12, 5))), set()),
         "recurrent": (lambda: Net(image(3, 12), gru, one=nn.GRU(12, 5, batch_first=True)), None),
         "attention": (lambda: Net(image(3, 16), one=attention(16, 2, 40, dropout=0.0, batch_first=True)), None),
     }
@@ -106,9 +158,7 @@ def made(name, dtype=torch.float64):
     torch.manual_seed(0)
     trunk = nets()[name][0]().to(dtype)
     trunk.x = trunk.x.to(dtype) if trunk.x.is_floating_point() else trunk.x
-    with torch.no_grad():
-        features = trunk().shape[-1]
-    return trunk, nn.Linear(features, T).to(dtype)
+    return trunk, nn.Linear(trunk().shape[-1], T).to(dtype)
 
 
 def losses_of(trunk, heads):

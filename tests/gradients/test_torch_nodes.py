@@ -53,6 +53,29 @@ def test_a_tensor_under_a_hook_is_not_plainly_saved(name, field):
     assert not torch_nodes.is_plainly_saved(hooked[name].grad_fn, field)
 
 
+def test_hooks_on_a_node_are_seen_and_left():
+    def same(*gradients):
+        return None
+
+    for kind in ("register_hook", "register_prehook"):
+        node = existing((X @ W).grad_fn)
+        assert not torch_nodes.is_hooked(node)
+        handle = getattr(node, kind)(same)
+        assert torch_nodes.is_hooked(node)
+        assert torch_nodes.is_hooked(node)
+        handle.remove()
+        assert not torch_nodes.is_hooked(node)
+
+
+def test_a_hook_on_a_tensor_that_changes_its_gradient_is_seen():
+    for transposed in (W.t(), W.double()):
+        assert not torch_nodes.changes_gradients(transposed.grad_fn)
+        transposed.register_hook(lambda gradient: None)
+        assert not torch_nodes.changes_gradients(transposed.grad_fn)
+        transposed.register_hook(lambda gradient: gradient.clamp(-1, 1))
+        assert torch_nodes.changes_gradients(transposed.grad_fn)
+
+
 def test_the_leaf_of_a_graph_is_the_parameter():
     ((node, _),) = existing(W.sin().grad_fn).next_functions
     assert torch_nodes.kind(node) == torch_nodes.LEAF
