@@ -23,6 +23,7 @@ from mtrl.gradients.parameters import Trainable, check_whole, trained
 from mtrl.gradients.sample_passes import sample_passes
 from mtrl.gradients.shared_forward import task_passes, vector_jacobian
 from mtrl.gradients.size import power_of_two
+from mtrl.gradients.tensor_hooks import without_hooks
 from mtrl.gradients.torch_nodes import check_node
 from mtrl.gradients.walk import check_groups, has_sparse, leaves, reached
 
@@ -259,9 +260,7 @@ def apart(features: Sequence[Tensor]) -> Iterator[None]:
         return lambda gradients: tuple(None if i in these else gradient for i, gradient in enumerate(gradients))
 
     with ExitStack() as stack:
-        for hooks in [z._backward_hooks for z in features if z._backward_hooks]:
-            stack.callback(hooks.update, {**hooks})
-            hooks.clear()
+        stack.enter_context(without_hooks(features))
         for node, these in outputs.items():
             stack.callback(node.register_prehook(stop(these)).remove)
         yield

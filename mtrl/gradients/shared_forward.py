@@ -20,6 +20,7 @@ from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.size import by_task, largest_entry
 from mtrl.gradients.stores import Stores
+from mtrl.gradients.tensor_hooks import after_hooks, without_hooks
 
 
 class Passes(NamedTuple):
@@ -120,7 +121,8 @@ def task_passes(
         keep, rows = retain_graph or chunk != chunks[-1], slice(chunk.start, chunk.stop)
         if chunk_size == 1:
             # The heads on the way: the pass through a task's own head gives its gradient as well.
-            found = vector_jacobian(roots[rows], one.expand(1), [*stores.inputs, *heads], keep)
+            with without_hooks(heads):  # which are met below, by the sum
+                found = vector_jacobian(roots[rows], one.expand(1), [*stores.inputs, *heads], keep)
             own = found[len(stores.inputs) :]
             total = [_sum(before, gradient) for before, gradient in zip(total, own, strict=True)]
             own_sizes[rows] = largest_entry(own, like=unit)
@@ -130,6 +132,8 @@ def task_passes(
                 found = _batched(roots[rows], one, stores.inputs, keep)
             own_sizes[rows] = watched.sums(unit)
         unit[rows] = stores.put(found, rows, like=unit)
+    if chunk_size == 1:
+        total = [after_hooks(head, gradient) for head, gradient in zip(heads, total, strict=True)]
     return Passes(stores.leaves(), unit, stores.dtypes, stores.sparse, total, own_sizes)
 
 

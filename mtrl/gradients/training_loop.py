@@ -58,7 +58,8 @@ def backward(
             batch: it has no part in the update, its weight is 0, and what the method remembers of it stays.
         method: its state moves on by one call.
         shared: parameters whose gradients are aggregated, a module that has them, or several modules. Frozen ones are
-            left alone; a task that does not use one has a zero gradient there.
+            left alone; a task that does not use one has a zero gradient there. A hook on one sees each task's gradient,
+            a hook on a head or on a feature the sum.
         features: the representation that the heads read, made of the shared parameters; one tensor or several, also
             where one is made of another. The tasks' gradients are then compared there instead of at the parameters
             (MGDA-UB: Sener and Koltun 2018, section 3.3).

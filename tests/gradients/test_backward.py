@@ -19,6 +19,7 @@ from mtrl.aggregation import (
     NashMTL,
     PCGrad,
     TrimmedMean,
+    UncertaintyWeighting,
     make,
 )
 from mtrl.gradients import loss_gradients
@@ -188,6 +189,24 @@ def test_inside_autocast_nothing_is_rounded(method):
             backward(losses, copy.deepcopy(method), model.trunk)
         steps.append(model.gradients())
     assert_close(steps[1], steps[0])
+
+
+@pytest.mark.parametrize("chunk_size", [1, T])
+@pytest.mark.parametrize("method", [MGDA(), UncertaintyWeighting()])
+def test_a_hook_on_a_head_of_several_tasks_sees_the_sum(method, chunk_size):
+    model, seen = Model(), []
+
+    def clamped(gradient):
+        seen.append(gradient)
+        return gradient.clamp(-0.01, 0.01)
+
+    model.heads[1] = model.heads[0]
+    head = model.heads[0]
+    expected = torch.autograd.grad(torch.stack(model.losses()).sum(), head.weight)[0].clamp(-0.01, 0.01)
+    head.weight.register_hook(clamped)
+    backward(model.losses(), method, model.trunk, chunk_size=chunk_size)
+    assert_close(head.weight.grad, expected)
+    assert len(seen) == 1
 
 
 def test_a_task_that_does_not_use_the_trunk_has_a_zero_gradient():

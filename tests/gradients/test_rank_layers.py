@@ -30,14 +30,13 @@ def made(name: str, number: int, dtype: torch.dtype = torch.float64) -> tuple[Ne
     """The same trunk and heads on every rank, with rows of its own."""
     torch.manual_seed(0)
     trunk = nets()[name][0]().to(dtype)
-    with torch.no_grad():
-        trunk.x = trunk.x.to(dtype) if trunk.x.is_floating_point() else trunk.x
-        heads = nn.Linear(trunk().shape[-1], T).to(dtype)
-        generator = torch.Generator().manual_seed(number)
-        rows = torch.randint(0, 2, (SAMPLES[number],), generator=generator)
-        trunk.x = trunk.x[rows]
-        if trunk.x.is_floating_point():
-            trunk.x = trunk.x * (1 + torch.rand(trunk.x.shape, generator=generator, dtype=dtype))
+    trunk.x = trunk.x.to(dtype) if trunk.x.is_floating_point() else trunk.x
+    heads = nn.Linear(trunk().shape[-1], T).to(dtype)
+    generator = torch.Generator().manual_seed(number)
+    rows = torch.randint(0, 2, (SAMPLES[number],), generator=generator)
+    trunk.x = trunk.x[rows]
+    if trunk.x.is_floating_point():
+        trunk.x = trunk.x * (1 + torch.rand(trunk.x.shape, generator=generator, dtype=dtype))
     return trunk, heads
 
 
