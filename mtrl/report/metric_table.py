@@ -15,7 +15,7 @@ from mtrl.report.baseline import Baseline, find_baseline
 from mtrl.report.latex import latex
 from mtrl.report.metric_runs import MetricGroup, MetricKind, metric_values, results
 from mtrl.report.success_table import BOOTSTRAP_SEED, no_interval
-from mtrl.report.table import NOTHING, Cell, Column, Table, markdown, rate, signed
+from mtrl.report.table import NOTHING, Cell, Column, Table, markdown, rate, shown, signed
 from mtrl.runs.reading import Warn
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Interval, bootstrap_interval, delta_m, delta_p, mean_rank
 
@@ -86,13 +86,13 @@ def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
         label = _metric_label(MetricKind("mean", "", table.kinds[0].higher_is_better, table.kinds[0].unit))
         rows.append([label, *(_number(own.mean()) for own in values)])
     if table.baseline.values is not None:
-        rows.append(["delta_m, % ↓", *blank, *(_signed(c.delta_m) for c in table.columns)])
+        rows.append(["delta_m, % ↓", *blank, *(shown(c.delta_m, signed) for c in table.columns)])
         if any(c.delta_m_interval for c in table.columns):
-            rows.append(["95% interval of delta_m", *blank, *(_interval(c.delta_m_interval) for c in table.columns)])
-        rows.append(["delta_p (LibMTL), % ↑", *blank, *(_signed(c.delta_p) for c in table.columns)])
+            intervals = [shown(c.delta_m_interval, signed) for c in table.columns]
+            rows.append(["95% interval of delta_m", *blank, *intervals])
+        rows.append(["delta_p (LibMTL), % ↑", *blank, *(shown(c.delta_p, signed) for c in table.columns)])
     if any(column.rank is not None for column in table.columns):
-        ranks = [NOTHING if c.rank is None else f"{c.rank:.2f}" for c in table.columns]
-        rows.append(["mean rank ↓", *blank, *ranks])
+        rows.append(["mean rank ↓", *blank, *(shown(c.rank, rate) for c in table.columns)])
     return header, rows
 
 
@@ -188,11 +188,3 @@ def _metric_label(kind: MetricKind) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-
-
-def _signed(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:+.2f}"
-
-
-def _interval(interval: Interval | None) -> str:
-    return NOTHING if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"

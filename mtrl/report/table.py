@@ -54,6 +54,15 @@ def number(value: Cell) -> str:
     return f"{value:.3g}"
 
 
+def shown(cell: Cell, text: Callable[[Cell], str]) -> str:
+    """A cell as people read it, by what writes a value, or each end of an interval."""
+    if cell is None:
+        return NOTHING
+    if isinstance(cell, Interval):
+        return f"{text(cell.low)} to {text(cell.high)}"
+    return text(cell)
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its names in the CSV and for people, and how its cells are written."""
@@ -89,7 +98,7 @@ class Table:
     @property
     def texts(self) -> list[list[str]]:
         """The cells as people read them."""
-        return [[_text(cell, column) for cell, column in zip(row, self.columns, strict=True)] for row in self.rows]
+        return [[shown(cell, column.text) for cell, column in zip(row, self.columns, strict=True)] for row in self.rows]
 
     def markdown(self) -> str:
         """The table as Markdown, with its title and notes."""
@@ -109,14 +118,6 @@ class Table:
             cells = (_values(cell, column) for cell, column in zip(row, self.columns, strict=True))
             writer.writerow([value for of_cell in cells for value in of_cell])
         return text.getvalue()
-
-
-def _text(cell: Cell, column: Column) -> str:
-    if cell is None:
-        return NOTHING
-    if isinstance(cell, Interval):
-        return f"{column.text(cell.low)} to {column.text(cell.high)}"
-    return column.text(cell)
 
 
 def _values(cell: Cell, column: Column) -> list[Cell]:
