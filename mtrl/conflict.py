@@ -1,14 +1,18 @@
 """How much tasks conflict, read off the Gram matrix of their gradients alone.
 
-Axes: `T` tasks; leading batch axes are written `...`. No function synchronises; a NaN stays a NaN.
+Axes: `T` tasks; leading batch axes are written `...`. No function synchronises; a NaN stays a NaN. What is no Gram
+matrix by its shape, such as the gradients themselves, is a ValueError.
 """
 
 import torch
 from torch import Tensor
 
+from mtrl.aggregation.method import check_shapes
+
 
 def norms(gram: Tensor) -> Tensor:
     """Gradient norms `|g_i|`, `[..., T, T]` -> `[..., T]`."""
+    check_shapes(gram.shape, gram.dtype, None)
     return gram.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
 
 
@@ -33,6 +37,7 @@ def conflict_rate(gram: Tensor) -> Tensor:
         >>> conflict_rate(gradients @ gradients.T)  # one of three pairs
         tensor(0.3333)
     """
+    check_shapes(gram.shape, gram.dtype, None)
     T = gram.shape[-1]
     row, column = torch.triu_indices(T, T, offset=1, device=gram.device)
     pairs = gram[..., row, column]

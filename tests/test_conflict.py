@@ -1,5 +1,6 @@
 """Measures of conflict, from the Gram matrix alone."""
 
+import pytest
 import torch
 
 from mtrl import conflict
@@ -42,3 +43,9 @@ def test_batch_equals_loop_and_nan_stays_in_its_matrix() -> None:
         assert torch.equal(values[1], measure(2 * G))
         assert values[2].isnan().any()
         assert measure(torch.empty(3, 4, 4, device="meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("measure", [conflict.norms, conflict.cosines, conflict.conflict_rate])
+def test_gradients_are_no_gram_matrix(measure) -> None:
+    with pytest.raises(ValueError, match=r"gram needs the shape \[..., T, T\] with T >= 1, got \[4, 2\]"):
+        measure(J)
