@@ -201,11 +201,11 @@ def test_a_hook_on_a_head_of_several_tasks_sees_the_sum(method, chunk_size):
         return gradient.clamp(-0.01, 0.01)
 
     model.heads[1] = model.heads[0]
-    head = model.heads[0]
-    expected = torch.autograd.grad(torch.stack(model.losses()).sum(), head.weight)[0].clamp(-0.01, 0.01)
-    head.weight.register_hook(clamped)
+    weight = model.heads.get_parameter("0.weight")
+    expected = torch.autograd.grad(torch.stack(model.losses()).sum(), weight)[0].clamp(-0.01, 0.01)
+    weight.register_hook(clamped)
     backward(model.losses(), method, model.trunk, chunk_size=chunk_size)
-    assert_close(head.weight.grad, expected)
+    assert_close(weight.grad, expected)
     assert len(seen) == 1
 
 
