@@ -84,13 +84,15 @@ def _shares(options: Options) -> list[Share]:
 
 
 def _packages(task: str) -> list[str]:
-    """What a task is made of, beside Gymnasium."""
+    """What a task is made of, beside Gymnasium and this package."""
     if task.startswith(SUITE):
         return ["dm_control", "mujoco", "shimmy"]
     entry = find(task).entry_point
     module = entry if isinstance(entry, str) else getattr(entry, "__module__", "")
     own = module.split(".")[0].split(":")[0]
-    return [own, "mujoco"] if module.startswith("gymnasium.envs.mujoco") else [own]
+    if module.startswith("gymnasium.envs.mujoco"):
+        return [own, "mujoco"]
+    return [own] if own != "mtrl" else []
 
 
 def _simulator_info(options: Options) -> SimulatorInfo:

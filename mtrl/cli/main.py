@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import Any
 
+from mtrl import __version__
 from mtrl.cli.failures import reason
 
 COMMANDS = {
@@ -31,7 +32,7 @@ _HELP = "\n".join(
     [
         "usage: mtrl COMMAND ...\n\nMulti-task learning with gradient aggregation.\n",
         *(f"  {name:<12}{what}" for name, what in COMMANDS.items()),
-        "\n`mtrl COMMAND --help` tells more.",
+        "\n`mtrl COMMAND --help` tells more, `mtrl --version` which this is.",
     ]
 )
 _OF_A_FILE = ("train", "supervised")
@@ -55,6 +56,9 @@ def main(argv: list[str] | None = None) -> int:
         print(_HELP)
         return 0 if words else _FAILED
     name, *rest = words
+    if name == "--version":
+        print(f"mtrl {__version__}")
+        return 0
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"

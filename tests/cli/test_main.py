@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+import mtrl
 from mtrl.cli.failures import reason
 from mtrl.cli.main import main
 from mtrl.runs.errors import UserError
@@ -21,6 +22,9 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert "mtrl COMMAND --help" in capsys.readouterr().out
     assert main([]) == 2
+    capsys.readouterr()
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"mtrl {mtrl.__version__}\n"
     assert main(["train", "--help"]) == 0
     assert "--agent.critic.width INT" in capsys.readouterr().out
 
