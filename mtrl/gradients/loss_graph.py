@@ -67,6 +67,8 @@ class LossGraph:
     """Ids of the heads that the features are made of, a task's own mask say."""
     reached: list[bool]
     """Whether a loss depends on it, of the shared parameters and then of the heads; with ranks, on any of them."""
+    named: bool
+    """Whether the user gave the heads; else they are those that the losses of this rank reach, in that order."""
 
     def collect(
         self,
@@ -241,7 +243,8 @@ def loss_graph(
         )
     check_groups(roots, known, None if own is not None else {id(p) for p in found}, again)
     there = [id(p) in met for p in (*common, *found)]
-    return LossGraph(losses, common, found, points, average, losses.present, frozenset(own_behind), there)
+    named = own is not None
+    return LossGraph(losses, common, found, points, average, losses.present, frozenset(own_behind), there, named)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from torch import Tensor
 from mtrl.aggregation.method import AnyMethod
 from mtrl.gradients.average import Average
 from mtrl.gradients.loss_graph import LossGraph
+from mtrl.gradients.walk import leaves, reached
 
 Made = TypeVar("Made")
 Plan = tuple[LossGraph, list[int], int]
@@ -35,7 +36,10 @@ def agreed(plan: Callable[[], Plan], method: AnyMethod | None, average: Average,
     if check:
         _check_parameters(graph, average)
     tasks = len(graph.present)
-    bits = anywhere([*graph.present, *graph.reached], average, graph.shared[0].device)
+    of_ranks = average.everyone([*graph.present, *graph.reached], graph.shared[0].device)
+    if check and not graph.named:
+        _check_found([of_rank[:tasks] for of_rank in of_ranks], graph, average)
+    bits = [any(of_all) for of_all in zip(*of_ranks, strict=True)]
     return replace(graph, present=bits[:tasks], reached=bits[tasks:]), rows, total
 
 
@@ -95,6 +99,25 @@ def _check_parameters(graph: LossGraph, average: Average) -> None:
     if of_heads:
         raise ValueError(
             "the ranks reach different heads, or their parameters have drifted apart: "
+            "give heads, so that each parameter is known by its place"
+        )
+
+
+def _check_found(present: Sequence[Sequence[int]], graph: LossGraph, average: Average) -> None:
+    """Whether heads that each rank found are the same, where ranks lack tasks: by the tasks of all that reach them.
+
+    Their values may not tell: copies of one head begin with the same.
+    """
+    if len({tuple(of_rank) for of_rank in present}) == 1 or not graph.heads:
+        return
+    of_all = [task for task, bits in enumerate(zip(*present, strict=True)) if all(bits)]
+    reached_by = [{id(leaf) for leaf in leaves(reached([root], ()))} for root in graph.losses.of(of_all).roots if root]
+    marks = [int(id(head) in there) for head in graph.heads for there in reached_by]
+    everyone = average.everyone(marks, graph.shared[0].device)
+    unknown = any(not any(marks[i : i + len(of_all)]) for i in range(0, len(marks), max(1, len(of_all))))
+    if not of_all or unknown or any(of_rank != everyone[0] for of_rank in everyone):
+        raise ValueError(
+            "the ranks have losses of other tasks, so that the heads which each reaches may be others: "
             "give heads, so that each parameter is known by its place"
         )
 

@@ -76,11 +76,24 @@ def said(number: int) -> dict[str, object]:
     z = wrapped(x)
     losses = plain.losses()
     losses[1] = losses[1] * (torch.nan if number else 1)
+    copied = Model()
+    for head in copied.heads:
+        head.load_state_dict(copied.heads[0].state_dict())
+
+    def some(tasks: list[int]) -> list[torch.Tensor | None]:
+        return [loss if task in tasks else None for task, loss in enumerate(copied.losses())]
+
     trunk_or_row = plain.trunk if number else plain.trunk.get_parameter("0.weight")[0]
     return {
         "other heads": message(lambda: backward(model.losses(number), MGDA(), model.trunk, average=average)),
         "other numbers": message(
             lambda: backward(plain.losses()[number:], MGDA(), plain.trunk, heads=plain.heads, average=average)
+        ),
+        "one task each, of copied heads": message(
+            lambda: backward(some([number]), MGDA(), copied.trunk, average=average)
+        ),
+        "one task in common": message(
+            lambda: backward(some([number, number + 1]), MGDA(), copied.trunk, average=average)
         ),
         "one mistaken": message(lambda: backward(plain.losses(), MGDA(), trunk_or_row, average=average)),
         "other counts": message(lambda: backward(plain.losses(), held, plain.trunk, update_every=2, average=average)),
@@ -101,6 +114,13 @@ def absent(number: int) -> dict[str, object]:
     some = [losses[0], losses[1] if number else None, None]
     weights = backward(some, MGDA(), model.trunk, heads=model.heads, average=RankAverage())
     results: dict[str, object] = {"weights": weights, "gradients": [p.grad for p in model.parameters()]}
+    torch.manual_seed(0)
+    trunk, head, mine = nn.Linear(4, 6).double(), nn.Linear(6, 3).double(), [number, number + 1]
+    outputs = head(trunk(model.x)).pow(2).mean(0)
+    results["plain"] = torch.autograd.grad(outputs[mine].sum(), [*head.parameters()], retain_graph=True)
+    some = [loss if task in mine else None for task, loss in enumerate(outputs)]
+    backward(some, MGDA(), trunk, average=RankAverage())
+    results["one head of all"] = [p.grad for p in head.parameters()]
     for method in (MGDA(), LinearScalarization()):
         model.zero_grad()
         all_or_none = model.losses() if number else [None] * 3
@@ -180,6 +200,9 @@ def test_a_task_may_be_absent_on_a_rank(two_ranks: dict[str, list[dict]]) -> Non
     for results in ranks:
         assert_close(results["weights"], weights)
         assert_close(results["gradients"], [p.grad for p in whole.parameters()])
+    plain = [[g / 2 for g in results["plain"]] for results in ranks]
+    for results in ranks:
+        assert_close(results["one head of all"], [a + b for a, b in zip(*plain, strict=True)])
     for method in (MGDA(), LinearScalarization()):
         whole.zero_grad()
         backward([loss / 2 for loss in whole.losses()], method, whole.trunk)
@@ -191,6 +214,8 @@ def test_a_task_may_be_absent_on_a_rank(two_ranks: dict[str, list[dict]]) -> Non
 def test_what_ranks_disagree_in_is_an_error_on_each(two_ranks: dict[str, list[dict]]) -> None:
     parts = {
         "other heads": "the ranks reach different heads",
+        "one task each, of copied heads": "the ranks have losses of other tasks",
+        "one task in common": "the ranks have losses of other tasks",
         "other numbers": "the ranks need to do the same in backward, got rank 0: ",
         "one mistaken": "rank 0: TypeError: shared needs to be a module",
         "other counts": "weights kept for None calls",
