@@ -12,7 +12,7 @@ part.
 
 from __future__ import annotations  # evaluated annotations of inner functions break compiled graphs
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -87,19 +87,23 @@ class RankDirections:
         measure: bool,
     ) -> tuple[Direction, Tensor]:
         asks, by_gram = weights is None, not isinstance(self.method, LossMethod | CoordinateMethod)
+        reads = asks and isinstance(self.method, GradientMethod)
         compares = measure or (asks and by_gram)
         leaves, of_tasks = collect(vector, frozen, data, compares)
-        told = self.ranks.gather(of_tasks, self.num_tasks)  # [S, T, 2 + own parameters of a task]
+        factors = [leaf for leaf in leaves.values() if isinstance(leaf, Factors)] if compares and not reads else []
+        told, *rows = self._of_all([of_tasks, *(x.movedim(-3, 1) for leaf in factors for x in leaf.wide())])
         losses, values, own = told[..., 0].contiguous(), told[..., 1].contiguous(), told[..., 2:]
-        gradients = TaskGradients(leaves, leading=1)
-        if asks and isinstance(self.method, GradientMethod):
+        gradients, gram = TaskGradients(leaves, leading=1), None
+        if reads:
             part = self._part(gradients.whole().values())
             gram = self._gram_of_parts(part) if compares else None
             shared, weights = self._of_gradients(part, losses)
         else:
-            gram = self._gram(gradients) if compares else None
+            if compares:
+                gram = self._gram([leaf for leaf in leaves.values() if isinstance(leaf, Tensor)], factors, rows)
             weights = weigh(gram if by_gram else None, losses) if weights is None else weights
-            shared = self._sum(gradients.combine(weights[:, self.own]))
+            combined = gradients.combine(weights[:, self.own]).values()
+            shared = self.ranks.sum(torch.cat([gradient.flatten(1) for gradient in combined], -1))
         gradient = torch.cat([shared, *self.layouts[0].own_parts(own)], -1)  # [S, P]
         return Direction(clipped(gradient, self.max_grad_norm), losses, weights, gram), values
 
@@ -123,15 +127,25 @@ class RankDirections:
         """`[S, T]` of own `[S, own tasks]`."""
         return self.ranks.gather(losses[..., None], self.num_tasks)[..., 0]
 
-    def _gram(self, gradients: TaskGradients) -> Tensor:
-        """Inner products of the gradients of all tasks, `[S, T, T]`, the same on every rank."""
-        factors = [leaf for leaf in gradients.leaves.values() if isinstance(leaf, Factors)]
-        formed = [leaf for leaf in gradients.leaves.values() if isinstance(leaf, Tensor)]
+    def _of_all(self, own: Sequence[Tensor]) -> list[Tensor]:
+        """All ranks' tasks of some tensors `[S, own tasks, ...]`, in one message."""
+        flat = [x.flatten(2) for x in own]
+        whole = self.ranks.gather(torch.cat(flat, -1), self.num_tasks).split([x.shape[-1] for x in flat], -1)
+        return [of_all.unflatten(-1, x.shape[2:]) for of_all, x in zip(whole, own, strict=True)]
+
+    def _gram(self, formed: Sequence[Tensor], factors: Sequence[Factors], rows: Sequence[Tensor]) -> Tensor:
+        """Inner products of the gradients of all tasks, `[S, T, T]`, the same on every rank.
+
+        Args:
+            formed: gradients of own tasks, `[S, own tasks, ...]`.
+            factors: the others.
+            rows: inputs and deltas of the factors of all tasks, one after the other, `[S, T, ...]`.
+        """
         grams = []
         if factors:
-            pairs = zip(factors, self._of_all(factors), strict=True)
-            products = torch.stack([mine.gram(1, everyone) for mine, everyone in pairs]).sum(0)  # [S, own tasks, T]
-            grams.append(self.ranks.gather(products, self.num_tasks))
+            of_all = [Factors(x.movedim(1, -3), d.movedim(1, -3)) for x, d in zip(rows[::2], rows[1::2], strict=True)]
+            products = [mine.gram(1, whole) for mine, whole in zip(factors, of_all, strict=True)]
+            grams.append(self.ranks.gather(torch.stack(products).sum(0), self.num_tasks))  # of [S, own tasks, T]
         if formed:
             grams.append(self._gram_of_parts(self._part(formed)))
         gram = torch.stack(grams).sum(0)
@@ -141,24 +155,10 @@ class RankDirections:
         own = TaskGradients({"part": in_rows(part)}, leading=1).gram()
         return self.ranks.all(own.double()).sum(0).to(own.dtype)
 
-    def _of_all(self, leaves: Sequence[Factors]) -> Iterator[Factors]:
-        """The factors of all tasks in place of those of own ones."""
-        tensors = [x.movedim(-3, 1) for leaf in leaves for x in leaf.wide()]  # [S, own tasks, ...]
-        rows = [x.flatten(2) for x in tensors]
-        whole = self.ranks.gather(torch.cat(rows, -1), self.num_tasks).split([row.shape[-1] for row in rows], -1)
-        found = [x.unflatten(-1, own.shape[2:]).movedim(1, -3) for x, own in zip(whole, tensors, strict=True)]
-        return map(Factors, found[::2], found[1::2])
-
     def _part(self, formed: Iterable[Tensor]) -> Tensor:
         """This rank's part `[S, T, C]` of the entries of all tasks' gradients; of own ones `[S, own tasks, ...]`."""
         rows = torch.cat([leaf.flatten(2) for leaf in formed], -1)
         return self.ranks.exchange(in_equal_parts(rows, self.ranks.size), self.num_tasks)
-
-    def _sum(self, own: Mapping[str, Tensor]) -> Tensor:
-        """The sum `[S, P]` over the ranks of a gradient by parameter name, each entry added up by one of them."""
-        flat = torch.cat([gradient.flatten(1) for gradient in own.values()], -1)
-        parts = self.ranks.exchange(in_equal_parts(flat[:, None], self.ranks.size), self.ranks.size)  # [S, R, C]
-        return self._whole(parts.sum(1, keepdim=True))[:, 0]
 
     def _of_gradients(self, part: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
         """The direction `[S, P]` of the shared parameters by a rule that reads the gradients, and weights `[S, T]`."""

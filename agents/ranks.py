@@ -115,6 +115,13 @@ class Ranks:
             dist.all_gather([*found.unbind()], tensor.contiguous())
         return found
 
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of every rank's tensor, which it may stand in; the same everywhere: a rank adds up each entry."""
+        if self.size > 1:
+            with _answers():
+                dist.all_reduce(tensor)
+        return tensor
+
     def to_leader(self, own: Tensor, num_tasks: int) -> Tensor:
         """All ranks' tasks on the rank that leads, `[own tasks, ...]` to `[T, ...]`; on the others their own."""
         if self.size == 1:

@@ -41,6 +41,11 @@ class Counted(Ranks):
         self.sent.append(gradients.nbytes // self.size * (self.size - 1))
         return super().exchange(gradients, num_tasks)
 
+    def sum(self, tensor: Tensor) -> Tensor:
+        """See `Ranks.sum`."""
+        self.sent.append(2 * tensor.nbytes // self.size * (self.size - 1))
+        return super().sum(tensor)
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure on all ranks, and print the table on the first."""
