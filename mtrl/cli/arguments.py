@@ -66,6 +66,8 @@ def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = 
     """
     given = given or {}
     tree = json.loads(json.dumps(read_yaml(path), default=str))  # a section under two names (`&a`, `*a`) becomes two
+    if "base" in tree:
+        raise UserError(f"{path} has a base, as the file of a sweep: `mtrl sweep {path}` carries it out")
     tree.setdefault("name", re.sub(r"^\W+|[^\w.-]", "_", path.stem))
     options: dict[str, Option] = {}
     chosen: dict[str, str] = {}

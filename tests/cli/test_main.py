@@ -131,6 +131,10 @@ def test_a_file_that_is_none_is_told_before_pytorch_is_loaded(command: str, word
         ("sttus runs", "mtrl: error: unknown command 'sttus'; did you mean status?"),
         ("train", "mtrl train: error: one configuration file is needed, e.g. mt10/quick"),
         ("train none.yaml", "mtrl train: error: none.yaml: No such file or directory"),
+        (
+            "train sweep.yaml",
+            "mtrl train: error: sweep.yaml has a base, as the file of a sweep: `mtrl sweep sweep.yaml` carries it out",
+        ),
         ("train x.yaml --stepz 3", "mtrl train: error: --stepz: unknown option; did you mean --steps?"),
         ("train x.yaml --steps 0", "mtrl train: error: --steps must be greater than 0, got 0"),
         ("evaluate", "mtrl evaluate: error: the following arguments are required: RUN"),
@@ -155,6 +159,7 @@ def test_failures_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("x.yaml").write_text("")
+    Path("sweep.yaml").write_text("{name: a, base: mt10/quick, seeds: 2}")
     write_run(Path("runs"))
     assert main(words.split()) == 2
     captured = capsys.readouterr()
