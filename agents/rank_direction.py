@@ -89,8 +89,9 @@ class RankDirections:
         asks, by_gram = weights is None, not isinstance(self.method, LossMethod | CoordinateMethod)
         reads = asks and isinstance(self.method, GradientMethod)
         compares = measure or (asks and by_gram)
-        leaves, of_tasks = collect(vector, frozen, data, compares)
-        factors = [leaf for leaf in leaves.values() if isinstance(leaf, Factors)] if compares and not reads else []
+        by_leaf = compares and not reads  # whoever reads the gradients compares the parts that it is given
+        leaves, of_tasks = collect(vector, frozen, data, by_leaf)
+        factors = [leaf for leaf in leaves.values() if isinstance(leaf, Factors)] if by_leaf else []
         told, *rows = self._of_all([of_tasks, *(x.movedim(-3, 1) for leaf in factors for x in leaf.wide())])
         losses, values, own = told[..., 0].contiguous(), told[..., 1].contiguous(), told[..., 2:]
         gradients, gram = TaskGradients(leaves, leading=1), None
@@ -99,7 +100,7 @@ class RankDirections:
             gram = self._gram_of_parts(part) if compares else None
             shared, weights = self._of_gradients(part, losses)
         else:
-            if compares:
+            if by_leaf:
                 gram = self._gram([leaf for leaf in leaves.values() if isinstance(leaf, Tensor)], factors, rows)
             weights = weigh(gram if by_gram else None, losses) if weights is None else weights
             combined = gradients.combine(weights[:, self.own]).values()
@@ -108,12 +109,12 @@ class RankDirections:
         return Direction(clipped(gradient, self.max_grad_norm), losses, weights, gram), values
 
     def _collect(
-        self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], compares: bool
+        self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], by_leaf: bool
     ) -> tuple[Mapping[str, Leaf], Tensor]:
-        """Of own tasks: gradients of shared parameters, as they are compared or not; losses, what is told, own ones."""
+        """Of own tasks: gradients of shared parameters, kept if `by_leaf`; losses, what is told, and own gradients."""
         leaves, own, losses, told = task_gradients(self.loss, *self._networks(vector, frozen), self._own_data(data))
         of_tasks = torch.cat([losses[..., None], told[..., None], *self.layouts[0].own_rows(own)], -1)
-        return TaskGradients(leaves, leading=1).kept().leaves if compares else leaves, of_tasks
+        return TaskGradients(leaves, leading=1).kept().leaves if by_leaf else leaves, of_tasks
 
     def _weigh(self, gram: Tensor | None, losses: Tensor) -> Tensor:
         weights: Tensor = self.method(gram, losses)

@@ -66,7 +66,9 @@ class CollectedGradients:
 
         With ranks, of the averages, the same on every rank; all of them need to ask.
         """
-        return self._compared(self._of(group), parted=True).gram
+        part = self._of(group)
+        self._check_inputs()
+        return self._compared(part, parted=True).gram
 
     @outside_autocast()
     def apply(
@@ -164,7 +166,6 @@ class CollectedGradients:
             )
 
     def _compared(self, part: TaskGradients, parted: bool) -> Compared:
-        self._check_inputs()
         return compared(part, self.unit, self.common, self.average, parted)
 
     def _of(self, group: Trainable | None) -> TaskGradients:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod, Method
+from mtrl.aggregation.gradient_method import in_columns
 from mtrl.gradients.own_rows import OwnRows
 from mtrl.gradients.shared_inputs import SharedInputs, TableRows
 from mtrl.gradients.size import by_task, wide
@@ -213,5 +214,5 @@ def _leaf_combine(leaf: Leaf, weights: Tensor) -> Tensor:
         return leaf.combine(weights)
     axes = weights.ndim
     leaf = wide(leaf)  # weights may be outside the range of 16 bits
-    combined = weights.to(leaf.dtype).unsqueeze(-2) @ leaf.reshape(*leaf.shape[:axes], math.prod(leaf.shape[axes:]))
+    combined = weights.to(leaf.dtype).unsqueeze(-2) @ in_columns(leaf, axes)
     return combined.view(leaf.shape[: axes - 1] + leaf.shape[axes:])

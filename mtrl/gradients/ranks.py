@@ -112,10 +112,9 @@ def _check_found(present: Sequence[Sequence[int]], graph: LossGraph, average: Av
         return
     of_all = [task for task, bits in enumerate(zip(*present, strict=True)) if all(bits)]
     reached_by = [{id(leaf) for leaf in leaves(reached([root], ()))} for root in graph.losses.of(of_all).roots if root]
-    marks = [int(id(head) in there) for head in graph.heads for there in reached_by]
-    everyone = average.everyone(marks, graph.shared[0].device)
-    unknown = any(not any(marks[i : i + len(of_all)]) for i in range(0, len(marks), max(1, len(of_all))))
-    if not of_all or unknown or any(of_rank != everyone[0] for of_rank in everyone):
+    marks = [[int(id(head) in there) for there in reached_by] for head in graph.heads]
+    everyone = average.everyone([mark for of_head in marks for mark in of_head], graph.shared[0].device)
+    if not all(map(any, marks)) or any(of_rank != everyone[0] for of_rank in everyone):
         raise ValueError(
             "the ranks have losses of other tasks, so that the heads which each reaches may be others: "
             "give heads, so that each parameter is known by its place"
