@@ -121,7 +121,8 @@ def driven(due: Sequence[Trial], engine: Engine, looks: Callable[[], None] = lam
     root = due[0].config.folder.parent
     root.mkdir(parents=True, exist_ok=True)
     (root / MARK).write_text("bench")
-    result = drive(due, engine, [], Quiet(looks), root=root, mark="bench", retries=3, keep="all", cpus=1)
+    orders = [Order(trial, "all", cpus=1, root=root, mark="bench") for trial in due]
+    result = drive(orders, engine, [], Quiet(looks), retries=3)
     assert not result.failed, result.failed[0]
     assert not result.halted, result.halted
     return result

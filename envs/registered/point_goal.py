@@ -6,7 +6,7 @@ stay; that is for the heads of a multi-task policy to tell apart. A step takes m
     position += STEP * action, clipped;  reward = 1 - |goal - position|_1 / 2;  success: |goal - position|_1 < STEP
 
 The coordinates do not interact, so the optimal policy moves each one by min(STEP, its distance) and its rewards are
-known: `optimal_return`.
+known.
 """
 
 from typing import Any, final
@@ -46,13 +46,6 @@ class PointGoal(gymnasium.Env[np.ndarray, np.ndarray]):
         self._position = np.clip(self._position + STEP * np.clip(action, -1.0, 1.0), -_WALL, _WALL)
         distance = float(np.abs(self._goal - self._position).sum())
         return self._position.copy(), 1.0 - distance / 2.0, False, False, {"success": distance < STEP}
-
-
-def optimal_return(task: str, start: np.ndarray) -> float:
-    """The largest undiscounted return from a first observation `[2]`."""
-    steps = np.arange(1, MAX_STEPS + 1)[:, None]
-    distance = np.maximum(np.abs(np.array(GOALS[task]) - start) - STEP * steps, 0.0).sum(-1)
-    return float((1.0 - distance / 2.0).sum())
 
 
 for _name, _goal in GOALS.items():

@@ -7,7 +7,7 @@ from torch import Tensor
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import EPS
 from mtrl.aggregation.solvers.nash_bargaining import ITERATIONS, nash_bargaining, nash_residual
-from mtrl.aggregation.solvers.nash_ccp import nash_ccp
+from mtrl.aggregation.solvers.nash_ccp import ROUNDS, nash_ccp
 
 
 class NashMTL(Method):
@@ -43,7 +43,7 @@ class NashMTL(Method):
         if solver not in ("newton", "ccp"):
             raise ValueError(f"NashMTL needs solver 'newton' or 'ccp', got solver={solver!r}")
         self.solver = solver
-        self.iterations = ITERATIONS if solver == "newton" else 20
+        self.iterations = ITERATIONS if solver == "newton" else ROUNDS
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         return nash_bargaining(gram, eps, self.noted(gram)) if self.solver == "newton" else nash_ccp(gram)

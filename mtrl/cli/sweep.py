@@ -31,7 +31,7 @@ from mtrl.runs.lock import BusyError, locked
 from mtrl.runs.section import RunConfig
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.runs.yaml_file import dump_yaml, read_yaml
-from mtrl.sweep import Engine, Resources, Result, SweepFile, Trial, drive, reach, read_sweep, trials
+from mtrl.sweep import Engine, Order, Resources, Result, SweepFile, Trial, drive, reach, read_sweep, trials
 from mtrl.sweep.local import LocalEngine, gpu_slots
 
 _DONE, _FAILED, _INTERRUPTED = 0, 1, 130
@@ -162,6 +162,7 @@ def _driven(
 ) -> tuple[Result, bool]:
     """The result, and whether it was interrupted."""
     root, mark = (options.out / file.name).absolute(), secrets.token_hex(8)
+    orders = [Order(trial, file.keep, file.resources.cpus, root, mark, file.resources.ranks) for trial in due]
     with replacing(root / "sweep.yaml") as copy:
         copy.write(options.file.read_bytes())
     with replacing(root / MARK) as marked:
@@ -170,18 +171,7 @@ def _driven(
     try:
         with stop_signals() as stop, SweepTable(console, file.name, due, done, failed) as table:
             table.note(f"{len(due)} trials to do, {engine.describe()}")
-            result = drive(
-                due,
-                engine,
-                stop,
-                table,
-                root=root,
-                mark=mark,
-                retries=file.retries,
-                keep=file.keep,
-                cpus=file.resources.cpus,
-                ranks=file.resources.ranks,
-            )
+            result = drive(orders, engine, stop, table, file.retries)
             return result, bool(stop)
     except KeyboardInterrupt:  # the second Ctrl-C
         return Result(waiting=len(due)), True

@@ -4,8 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from mtrl.sweep import reach
 from mtrl.sweep.engine import Ended, Engine, How, Order
@@ -47,12 +46,7 @@ class Result:
 
 class _Driver:
     def __init__(
-        self,
-        orders: Sequence[Order],
-        engine: Engine,
-        retries: int,
-        stop: Sequence[int],
-        listener: Listener,
+        self, orders: Sequence[Order], engine: Engine, stop: Sequence[int], listener: Listener, retries: int
     ) -> None:
         self.engine, self.retries, self.stop, self.listener = engine, retries, stop, listener
         self.waiting = deque(orders)
@@ -123,36 +117,17 @@ class _Driver:
             self.result.halted = self.result.halted or f"cannot write in {trial.config.folder}: {error.strerror}"
 
 
-def drive(
-    trials: Sequence[Trial],
-    engine: Engine,
-    stop: Sequence[int],
-    listener: Listener,
-    *,
-    root: Path,
-    mark: str,
-    retries: int,
-    keep: Literal["all", "policy"],
-    cpus: int,
-    ranks: int = 1,
-) -> Result:
-    """Has trials carried out, in order, until all are finished or have failed.
+def drive(orders: Sequence[Order], engine: Engine, stop: Sequence[int], listener: Listener, retries: int) -> Result:
+    """Has orders carried out, in their order, until the trials of all are finished or have failed.
 
     Once `stop` holds a signal, none is begun, and those that run write checkpoints. An attempt that was lost with its
-    process is made again, at most `retries` times. The disk full, say, no more trials are begun either, and those that
-    run go on.
+    process is made again. The disk full, say, no more trials are begun either, and those that run go on.
 
     Args:
-        trials: that are not finished.
+        orders: of trials that are not finished.
         engine: carries them out; it is not closed here.
         stop: signals that have come.
         listener: told of everything.
-        root: the folder of the sweep.
-        mark: what stands in its file `driver`.
-        retries: of a trial.
-        keep: what stays of a finished run's checkpoints.
-        cpus: of a trial.
-        ranks: likewise.
+        retries: attempts at a trial after the first, at most.
     """
-    orders = [Order(trial, keep, cpus, root, mark, ranks) for trial in trials]
-    return _Driver(orders, engine, retries, stop, listener).run()
+    return _Driver(orders, engine, stop, listener, retries).run()

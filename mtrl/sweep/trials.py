@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,3 @@ def _within(config: RunConfig, resources: Resources) -> RunConfig:
     if resources.ranks > 1:
         raise UserError(f"resources.ranks must be 1 in supervised learning, got {resources.ranks}")
     return config.model_copy(update={"threads": config.threads or resources.cpus})
-
-
-def labels(found: Sequence[Trial]) -> list[str]:
-    """The names of the runs, each once."""
-    return list(dict.fromkeys(trial.config.name for trial in found))

@@ -18,6 +18,8 @@ from mtrl.runs.events import Event
 from mtrl.runs.section import MethodConfig
 
 ROOT = Path(__file__).parents[2]
+VECTOR_STEPS = 300
+"""Of environments alone."""
 Row = dict[str, Any]
 
 
@@ -60,15 +62,15 @@ def training(config_file: str, method: str, num_seeds: int, device: str, vector_
     }
 
 
-def simulation_ms(config: Config, vector_steps: int = 300) -> float:
+def simulation_ms(config: Config) -> float:
     """Milliseconds of a vector step of the run's environments with nothing beside them."""
     with training_env(config.env, 0, available_cores()) as env:
         env.reset()
-        actions = [env_actions(env, step) for step in range(vector_steps)]
+        actions = [env_actions(env, step) for step in range(VECTOR_STEPS)]
         start = time.perf_counter()
         for action in actions:
             env.step(action)
-        return 1000 * (time.perf_counter() - start) / vector_steps
+        return 1000 * (time.perf_counter() - start) / VECTOR_STEPS
 
 
 def env_actions(env: envs.VectorEnv, seed: int) -> np.ndarray:

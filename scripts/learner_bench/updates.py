@@ -104,12 +104,12 @@ def _warm_up(learner: Learner, batch: Batch) -> float:
     return time.perf_counter() - start
 
 
-def _seconds(learner: Learner, batch: Batch, setting: Setting, at_least_s: float = 0.25) -> float:
+def _seconds(learner: Learner, batch: Batch, setting: Setting) -> float:
     """Seconds of an update, over as many as take a quarter of a second."""
     # On a CPU its own time: what else runs there is not the update's.
     clock = time.process_time if setting.device == "cpu" else time.perf_counter
     count, start = 0, clock()
-    while clock() - start < at_least_s:
+    while clock() - start < 0.25:
         for _ in range(4):
             learner.update(batch)
         synchronise(learner.device.type)

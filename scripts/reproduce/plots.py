@@ -43,14 +43,14 @@ def points(methods: Points, x: str, y: str, path: Path, front: Points, front_lab
     save(figure, path)
 
 
-def dots(groups: Mapping[str, Sequence[float]], x: str, path: Path, log: bool = False) -> None:
+def dots(groups: Mapping[str, Sequence[float]], x: str, path: Path) -> None:
     """A line per method, a dot per seed, the mean a bar."""
     figure = Figure(figsize=(6.5, 0.32 * len(groups) + 1), layout="constrained")
     axes = figure.subplots()
     for row, values in enumerate(groups.values()):
         axes.plot(values, [row] * len(values), "o", color="#3b528b", alpha=0.7, markersize=5)
         axes.plot([sum(values) / len(values)] * 2, [row - 0.3, row + 0.3], color="black")
-    axes.set(xlabel=x, xscale="log" if log else "linear")
+    axes.set(xlabel=x)
     axes.set_yticks(range(len(groups)), list(groups))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

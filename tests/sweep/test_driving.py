@@ -70,7 +70,8 @@ def found(tmp_path: Path) -> list[Trial]:
 
 def driven(found: list[Trial], engine: Scripted, stop: Sequence[int] = (), retries: int = 3) -> tuple[Result, Heard]:
     heard, root = Heard(), found[0].config.folder.parent
-    return drive(found, engine, stop, heard, root=root, mark="m", retries=retries, keep="all", cpus=1), heard
+    orders = [Order(trial, "all", cpus=1, root=root, mark="m") for trial in found]
+    return drive(orders, engine, stop, heard, retries), heard
 
 
 def keys(result: Result) -> list[tuple[str, str]]:

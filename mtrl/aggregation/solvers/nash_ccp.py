@@ -6,8 +6,11 @@ from torch import Tensor
 
 from mtrl.extras import install
 
+ROUNDS = 20
+"""Of linearisation, at most; as in the paper's code."""
 
-def nash_ccp(gram: Tensor, rounds: int = 20) -> Tensor:
+
+def nash_ccp(gram: Tensor) -> Tensor:
     """Solve `G a = 1/a` as the paper does (Navon et al. 2022, section 3.2).
 
     Minimises `sum_i log(a_i) + log((G a)_i)` linearised at the last iterate, plus the convex `sum_i (G a)_i`,
@@ -15,7 +18,6 @@ def nash_ccp(gram: Tensor, rounds: int = 20) -> Tensor:
 
     Args:
         gram: `[T, T]`, float64, one matrix, on any device.
-        rounds: most rounds of linearisation (the paper's code: 20).
 
     Returns:
         Weights, `[T]`.
@@ -39,7 +41,7 @@ def nash_ccp(gram: Tensor, rounds: int = 20) -> Tensor:
     a = np.full(len(norms), 1.0)
     a /= np.sqrt((a @ cosines @ a) / len(a))
     a *= max(1.0, float((1 / (a * (cosines @ a)).min()) ** 0.5)) if (cosines @ a).min() > 0 else 1.0
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         gains = cosines @ a
         variable = cp.Variable(len(a), nonneg=True)
         linear = (1 / a + (1 / gains) @ cosines) @ (variable - a) + cp.sum(cosines @ variable)
