@@ -12,15 +12,16 @@ import numpy as np
 from mtrl.agents.config import Config, EvaluationConfig
 from mtrl.agents.environments import evaluation_env, plays_unseen_goals, shown_horizon, simulating
 from mtrl.agents.evaluation import EvaluationResult, evaluate_policy
-from mtrl.agents.phases import EVALUATING, LOADING, PROGRESS_EVERY_S, STARTING, phase_event
+from mtrl.agents.phases import EVALUATING, LOADING, STARTING, phase_event
 from mtrl.agents.required_fields import legacy_differences
 from mtrl.agents.saved_policy import load_policy
 from mtrl.envs import MAX_HORIZON, is_metaworld
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import versions
 from mtrl.runs.errors import UserError
-from mtrl.runs.events import Evaluation, Logged, Told
-from mtrl.runs.folder import load_config, write_atomically
+from mtrl.runs.events import PROGRESS_EVERY_S, Evaluation, Logged, Told
+from mtrl.runs.files import write_atomically
+from mtrl.runs.folder import load_config
 from mtrl.runs.metrics_file import read_events
 
 _GOALS, _REWARD = 50, "v2"  # of protocol modern

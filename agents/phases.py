@@ -7,9 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from mtrl.agents.pace import Budget, Pace
-from mtrl.runs.events import Phase, Progress
-
-PROGRESS_EVERY_S = 0.5
+from mtrl.runs.events import PROGRESS_EVERY_S, Phase, Progress
 
 STARTING, LOADING = "starting the simulators", "reading the checkpoint"
 WARMUP, COMPILING, TRAINING = "warm-up with random actions", "compiling the update", "training"

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mtrl import envs
 from mtrl.cores import available_cores
+from mtrl.runs import devices
 from mtrl.runs.errors import UserError
 
 TIMEOUT = timedelta(minutes=30)
@@ -227,7 +228,7 @@ def joined(ranks: Ranks, meeting: str) -> Iterator[Ranks]:
     Raises:
         RankError: they do not come.
     """
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(ranks.cores))  # each would take one for every core
+    devices.limit_compilers(ranks.cores)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with _answers():
         dist.init_process_group(backend, meeting, TIMEOUT, rank=ranks.number, world_size=ranks.size)

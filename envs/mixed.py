@@ -14,6 +14,7 @@ from mtrl.cores import available_cores
 from mtrl.envs.calls import checked_actions
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import SimulatorInfo, Step, VectorEnv
+from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
 from mtrl.envs.tasks import is_metaworld, sizes
 
@@ -71,11 +72,13 @@ class MixedEnv(Closing):
         self.tasks, self.infos = options.names, options.infos
         self.num_envs_per_task, self.seed = options.num_envs_per_task, options.seed
         self.horizon = max(options.horizons)
-        self.observation_size, self.action_size = sizes(options.names, options.one_hot)
+        longest = sizes(options.names)
+        self.action_size = longest.action
         self.simulator = _simulator_info([env for _, env in parts])
         self._parts = [(list(tasks), env) for tasks, env in parts]
-        one_hot = np.eye(len(self.tasks)) if options.one_hot else np.zeros((len(self.tasks), 0))
-        self._one_hot = np.repeat(one_hot[:, None], options.num_envs_per_task, axis=1)
+        # Meta-World's own hide its goals.
+        self._observations = Observations(replace(options, goals_visible=True), longest.observation)
+        self.observation_size = self._observations.size
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         """See `VectorEnv.reset`."""
@@ -153,7 +156,7 @@ class MixedEnv(Closing):
         return joined
 
     def _shown(self, obs: Sequence[np.ndarray]) -> np.ndarray:
-        return np.concatenate([self._joined(obs), self._one_hot], axis=-1)
+        return self._observations.show(self._joined(obs))
 
 
 def _simulator_info(parts: Sequence[VectorEnv]) -> SimulatorInfo:

@@ -117,8 +117,13 @@ def _fetch(file: RemoteFile, path: Path) -> None:
 def _is_whole(path: Path, file: RemoteFile) -> bool:
     if file.size is not None and path.stat().st_size != file.size:
         return False
+    return md5_of(path) == file.md5
+
+
+def md5_of(path: Path) -> str:
+    """MD5 of a file, in hexadecimal digits."""
     with path.open("rb") as content:
-        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == file.md5
+        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def main(words: Sequence[str] | None = None) -> int:

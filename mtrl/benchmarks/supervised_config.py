@@ -11,9 +11,10 @@ from mtrl.benchmarks.qm9 import QM9
 from mtrl.benchmarks.toy.job import ToyJob
 from mtrl.benchmarks.toy.section import Toy
 from mtrl.benchmarks.vision import CelebA, Cityscapes2, Cityscapes3, NYUv2
+from mtrl.runs.reading import SINGLE_TASK
 from mtrl.runs.section import RunName
 from mtrl.supervised.benchmark_job import BenchmarkJob
-from mtrl.supervised.run_config import SINGLE_TASK, Job, SupervisedRunConfig
+from mtrl.supervised.run_config import Job, SupervisedRunConfig
 
 AnyBenchmark = Annotated[
     CelebA | Cityscapes2 | Cityscapes3 | MultiMNIST | NYUv2 | QM9 | Toy, Field(discriminator="name")

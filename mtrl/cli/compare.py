@@ -10,12 +10,11 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import print_plain, show_table, warn
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
-from mtrl.report.metric_runs import is_supervised
 from mtrl.report.paired_results import compare_results, metrics_by_seed, success_by_seed
 from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
 from mtrl.runs.metrics_file import read_events
-from mtrl.runs.reading import find_runs, read_config
+from mtrl.runs.reading import find_runs, is_supervised, read_config
 
 _PLACE = ("name", "out", "seeds", "device", "track", "data")  # where a run is, not what
 _MADE_WITH = ("git_commit", "hardware", "device", "threads", "versions", "simulator", "data")

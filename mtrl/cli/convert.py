@@ -9,10 +9,10 @@ from mtrl.agents.metrics import ComponentMetrics
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import print_plain
-from mtrl.report.metric_runs import is_supervised
 from mtrl.runs import old_checkpoint
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import Identity, identity
+from mtrl.runs.reading import is_supervised
 from mtrl.runs.section import RunConfig
 from mtrl.supervised.benchmark_learner import Measured
 

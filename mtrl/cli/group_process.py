@@ -1,7 +1,6 @@
 """Groups of seeds in processes of their own: events come over pipes, a stop goes to all, and none is left behind."""
 
 import multiprocessing
-import os
 import traceback
 import warnings
 from collections import deque
@@ -16,6 +15,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.groups import Layout, Seeds, train_and_evaluate
 from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
+from mtrl.runs import devices
 from mtrl.runs.child_process import follow_parent, how_it_ended, start_child
 from mtrl.runs.events import Event
 
@@ -105,7 +105,7 @@ def _death(exit_code: int | None, asked: bool) -> End:
 def _run_group(connection: Connection, config: Config, folders: Mapping[int, Path], resume: bool, cores: int) -> None:
     """Train and evaluate a group in a process of its own; what it has to tell goes through the connection."""
     follow_parent()
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(cores))  # each would take one for every core
+    devices.limit_compilers(cores)
 
     def tell(event: Event, seed: int | None) -> None:
         connection.send((event, seed))

@@ -7,7 +7,7 @@ from mtrl.agents.config import Config
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report import caption, evaluation_rows, markdown, read_evaluation
 from mtrl.runs import checkpoint
-from mtrl.runs.files import replacing
+from mtrl.runs.files import write_atomically
 from mtrl.runs.folder import load_config, save_config
 from mtrl.runs.identity import identity
 from mtrl.runs.metrics_file import read_events
@@ -48,8 +48,7 @@ def write_policy(folder: Path, out: Path, word: str) -> None:
         (out / file).unlink(missing_ok=True)
         if (folder / file).is_file():
             shutil.copyfile(folder / file, out / file)
-    with replacing(out / "README.md") as card:
-        card.write(_model_card(folder, config, word).encode())
+    write_atomically(out / "README.md", _model_card(folder, config, word))
 
 
 def _model_card(folder: Path, config: Config, word: str) -> str:

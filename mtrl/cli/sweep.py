@@ -25,7 +25,7 @@ from mtrl.report import write_report
 from mtrl.runs import devices
 from mtrl.runs.configs import find
 from mtrl.runs.errors import UserError
-from mtrl.runs.files import replacing
+from mtrl.runs.files import replacing, write_atomically
 from mtrl.runs.folder import disk_errors
 from mtrl.runs.lock import BusyError, locked
 from mtrl.runs.section import RunConfig
@@ -165,8 +165,7 @@ def _driven(
     orders = [Order(trial, file.keep, file.resources.cpus, root, mark, file.resources.ranks) for trial in due]
     with replacing(root / "sweep.yaml") as copy:
         copy.write(options.file.read_bytes())
-    with replacing(root / MARK) as marked:
-        marked.write(mark.encode())
+    write_atomically(root / MARK, mark)
     engine = _engine(options, file.resources, due)
     try:
         with stop_signals() as stop, SweepTable(console, file.name, due, done, failed) as table:

@@ -94,7 +94,7 @@ def _wait_until_free(folder: Path, came_before: bool) -> None:
 
 def _trained(order: Order, log: "_Log") -> bool:
     """Whether all is trained and evaluated; else it was interrupted."""
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(order.cpus))  # each would take one for every core
+    devices.limit_compilers(order.cpus)
     config, folders = order.trial.config, order.trial.folders
     with ExitStack() as stack:
         trackers = {s: stack.enter_context(Tracker(config, s, f)) for s, f in folders.items() if config.track}

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Record = Mapping[str, Any]
+from mtrl.runs.reading import Record
+
 Array = NDArray[np.float64]
 Counted = Literal["step", "epoch"]
 

@@ -16,7 +16,6 @@ from mtrl.runs.reading import (
     Record,
     Warn,
     as_written,
-    read_config,
     read_evaluation_record,
     read_run_files,
 )
@@ -70,14 +69,6 @@ def results(group: MetricGroup) -> tuple[MetricResult, ...]:
 def metric_values(group: MetricGroup) -> NDArray[np.float64]:
     """Metrics of the evaluated seeds, `[R, K]`."""
     return np.array([result.values for result in results(group)])
-
-
-def is_supervised(folder: Path) -> bool:
-    """Whether a run folder is one of supervised learning; False if its configuration cannot be read."""
-    try:
-        return "benchmark" in read_config(folder)
-    except UserError:
-        return False
 
 
 def read_metric_groups(folders: Iterable[Path], warn: Warn) -> tuple[MetricGroup, ...]:

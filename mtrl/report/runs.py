@@ -8,12 +8,10 @@ from typing import Generic, TypeVar
 from mtrl.nested import flat
 from mtrl.report.history import Counted, History, read_history
 from mtrl.runs.errors import UserError
-from mtrl.runs.reading import Record, RunFiles, Warn
+from mtrl.runs.reading import SINGLE_TASK, Record, RunFiles, Warn
 
 OWN_TO_A_SEED = ("seeds", "out", "device", "track", "data", "threads")
 """Settings that the seeds of a group need not share."""
-SINGLE_TASK = "single_task"
-"""In place of a method: a supervised model for each task."""
 
 Outcome = TypeVar("Outcome")
 """`Success` of a run of reinforcement learning, `Metrics` of a supervised one."""

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from mtrl.report.contents import LATEX, Contents, Shown
 from mtrl.report.metric_report import metric_report
-from mtrl.report.metric_runs import is_supervised
 from mtrl.report.success_report import success_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import disk_errors
-from mtrl.runs.reading import Warn, find_runs
+from mtrl.runs.reading import Warn, find_runs, is_supervised
 
 
 @dataclass(frozen=True)

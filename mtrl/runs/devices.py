@@ -57,6 +57,11 @@ def threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def limit_compilers(number: int) -> None:
+    """Torch compiles in so many processes, where nobody has said how many; else in one for every core."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(number))
+
+
 def keep_freed_memory() -> None:
     """Memory that this process frees stays its own, for the next step's tensors.
 

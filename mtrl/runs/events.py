@@ -141,6 +141,9 @@ class Note(TypedDict):
     text: str
 
 
+PROGRESS_EVERY_S = 0.5
+
+
 class Progress(ScoreMeans, total=False):
     """How far it is, twice a second: a share of what there is to do, or steps and what goes with them."""
 

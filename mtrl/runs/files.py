@@ -32,6 +32,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces a file by a complete new one, see `replacing`."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
 MOST_BYTES = 1 << 32
 """Of a file of data."""
 

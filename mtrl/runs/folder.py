@@ -14,19 +14,13 @@ from mtrl.runs import checkpoint
 from mtrl.runs.claim import check_claim
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Told
-from mtrl.runs.files import replacing
+from mtrl.runs.files import write_atomically
 from mtrl.runs.identity import differences, invalid
 from mtrl.runs.metrics_file import read_events, read_lines
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import dump_yaml, read_yaml
 
 C = TypeVar("C", bound=RunConfig)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces a file by a complete new one."""
-    with replacing(path) as file:
-        file.write(text.encode())
 
 
 def save_config(folder: Path, config: RunConfig, seed: int) -> None:

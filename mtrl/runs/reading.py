@@ -16,6 +16,8 @@ from mtrl.runs.yaml_file import MOST_BYTES, parse_yaml
 
 Record = Mapping[str, Any]
 
+SINGLE_TASK = "single_task"
+"""In place of a method in a supervised run: a model of its own for each task."""
 _MOST_BYTES = 1 << 24
 """Of an evaluation."""
 
@@ -64,8 +66,7 @@ def seed_folder(run: Path, seed: int | None) -> Path:
         seed: which; the first by default.
 
     Raises:
-        UserError: there is no run.
-        UserError: there is no such seed.
+        UserError: there is no run, or no such seed.
     """
     folders = find_runs([run])
     if seed is None:
@@ -133,6 +134,14 @@ def read_evaluation_record(path: Path) -> Record:
     record = parse_file(path, parse_json)
     with as_written(path):
         return check_evaluation(record)
+
+
+def is_supervised(folder: Path) -> bool:
+    """Whether a run folder is one of supervised learning; False if its configuration cannot be read."""
+    try:
+        return "benchmark" in read_config(folder)
+    except UserError:
+        return False
 
 
 @contextmanager

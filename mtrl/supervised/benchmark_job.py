@@ -15,9 +15,10 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Subject, Train
 from mtrl.runs.loading import copy_checked
 from mtrl.runs.method_trial import try_method
+from mtrl.runs.reading import SINGLE_TASK
 from mtrl.supervised.benchmark import Benchmark, Data, Metric, MultiTaskModel, Split
 from mtrl.supervised.benchmark_learner import BenchmarkLearner, Measured, Taken
-from mtrl.supervised.run_config import SINGLE_TASK, SupervisedRunConfig
+from mtrl.supervised.run_config import SupervisedRunConfig
 from mtrl.supervised.selection import Selection
 from mtrl.supervised.streams import AUGMENTATION, DROPOUT, ORDER, generator, seed_of
 

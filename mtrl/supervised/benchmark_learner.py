@@ -14,8 +14,9 @@ from mtrl.conflict import conflict_rate, norms
 from mtrl.gradients import backward, loss_gradients
 from mtrl.runs.errors import UserError
 from mtrl.runs.loading import check_finite, load_optimizer
+from mtrl.runs.reading import SINGLE_TASK
 from mtrl.supervised.benchmark import Batch, Benchmark
-from mtrl.supervised.run_config import SINGLE_TASK, SupervisedRunConfig
+from mtrl.supervised.run_config import SupervisedRunConfig
 from mtrl.supervised.schedule import Schedule
 from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
 

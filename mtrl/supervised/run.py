@@ -11,16 +11,15 @@ import torch
 
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices, versions
-from mtrl.runs.events import Logged, Start, Told
-from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config, write_atomically
+from mtrl.runs.events import PROGRESS_EVERY_S, Logged, Start, Told
+from mtrl.runs.files import write_atomically
+from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config
 from mtrl.runs.identity import identity
 from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
 from mtrl.runs.policy_only import refuse_policy_only
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.supervised.run_config import Job, SupervisedRunConfig
-
-PROGRESS_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)

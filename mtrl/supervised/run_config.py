@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from mtrl import aggregation
 from mtrl.runs.events import Logged, Subject
+from mtrl.runs.reading import SINGLE_TASK
 from mtrl.runs.section import (
     Count,
     MethodConfig,
@@ -24,8 +25,6 @@ from mtrl.runs.section import (
     Section,
     Threads,
 )
-
-SINGLE_TASK = "single_task"
 
 
 class SupervisedMethodConfig(MethodConfig):

@@ -28,7 +28,7 @@ class Schedule:
     def end_epoch(self, score: float | None) -> None:
         """Takes the validation score of the epoch, lower is better; only `plateau` asks for it."""
         if isinstance(self._scheduler, ReduceLROnPlateau):
-            assert score is not None  # `SupervisedRun` sees to it
+            assert score is not None  # `BenchmarkJob` sees to it
             self._scheduler.step(score)
         elif self._scheduler is not None:
             self._scheduler.step()

@@ -12,9 +12,10 @@ from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import SCORE_NAMES
-from mtrl.runs.files import replacing
+from mtrl.runs.files import write_atomically
 from mtrl.runs.folder import check_same
 from mtrl.runs.policy_only import has_policy_only
+from mtrl.runs.reading import read_evaluation_record
 from mtrl.runs.section import RunConfig
 from mtrl.supervised import SupervisedRunConfig
 from mtrl.sweep.trials import Trial
@@ -80,8 +81,7 @@ def record_failure(trial: Trial, line: str, trace: str) -> None:
     """Writes that it has failed, for `failure`."""
     for folder in trial.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / _FAILURE) as file:
-            file.write(json.dumps({"reason": line, "trace": trace}, indent=2).encode() + b"\n")
+        write_atomically(folder / _FAILURE, json.dumps({"reason": line, "trace": trace}, indent=2) + "\n")
 
 
 def forget_failure(trial: Trial) -> None:
@@ -94,22 +94,17 @@ def _is_evaluated(config: RunConfig, folder: Path) -> bool:
     """Whether there is an evaluation of the whole run, with the episodes and the horizon asked for."""
     try:
         if isinstance(config, SupervisedRunConfig):
-            record = _record(folder, MODERN)
+            record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
             is_whole: bool = record["checkpoint"]["epoch"] >= config.epochs
             return is_whole or record["protocol"].get("epochs") == config.epochs  # stopped before, by its own rule
         assert isinstance(config, Config)
         wanted = config.evaluation
-        record = _record(folder, wanted.protocol)
+        record = read_evaluation_record(folder / EVALUATION_FILES[wanted.protocol])
         if wanted.protocol == LEGACY:
             return max(checkpoint.steps(folder / "checkpoints"), default=0) >= config.steps
         return bool(record["checkpoint"]["step"] >= config.steps and is_as_asked(record["protocol"], config))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (UserError, KeyError):
         return False
-
-
-def _record(folder: Path, protocol: str) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((folder / EVALUATION_FILES[protocol]).read_text())
-    return record
 
 
 def _is_tidy(folder: Path, keep: Keep) -> bool:

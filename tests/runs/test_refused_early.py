@@ -38,6 +38,12 @@ def test_more_than_the_memory(what: str, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_replay_too_small_for_one_step_of_all_environments() -> None:
+    rule = "training.replay_capacity_per_task must be at least env.num_envs_per_task=2, got 1"
+    with pytest.raises(ValueError, match=rule):
+        small(training={"replay_capacity_per_task": 1})
+
+
 @pytest.mark.parametrize("told", METHODS)
 def test_methods_that_do_not_fit_the_tasks(told: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"method: .*({told})"):

@@ -3,7 +3,6 @@
 Axes: `N` images.
 """
 
-import hashlib
 import math
 import struct
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mtrl.benchmarks.download import md5_of
 from mtrl.runs.errors import UserError
 from mtrl.runs.files import unpacked
 
@@ -81,10 +81,8 @@ def _read_idx(path: Path, axes: int) -> tuple[Tensor, str]:
     if len(raw) - header != expected:
         got = f"{len(raw) - header:,}" if len(raw) - header < expected else "more"
         raise UserError(f"{path}: expected {expected:,} bytes for its {_times(shape)}, got {got}")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     values = torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=header) if expected else torch.empty(0)
-    return values.view(shape), digest
+    return values.view(shape), md5_of(path)
 
 
 def _unpacked(path: Path, most: int) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtrl.runs.claim import check_claim
 from mtrl.runs.events import Start
-from mtrl.runs.files import replacing
+from mtrl.runs.files import write_atomically
 from mtrl.runs.section import RunConfig
 
 FILE = "track.csv"
@@ -23,8 +23,7 @@ class CsvFile:
 
     def begin(self, start: Start) -> None:
         kept = _until(self._path, start.get("resumed_at_step", 0)) if self._path.exists() else ""
-        with replacing(self._path) as file:
-            file.write((_HEADER + kept).encode())
+        write_atomically(self._path, _HEADER + kept)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         text = io.StringIO()

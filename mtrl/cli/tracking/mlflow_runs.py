@@ -12,7 +12,7 @@ from mtrl.extras import install
 from mtrl.nested import flat
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Start
-from mtrl.runs.folder import write_atomically
+from mtrl.runs.files import write_atomically
 from mtrl.runs.lock import taking_turns
 from mtrl.runs.section import RunConfig
 
