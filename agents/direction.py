@@ -97,9 +97,9 @@ def task_gradients(
     fixed: Sequence[NetworkParameters],
     data: Sequence[Any],
 ) -> Any:
-    """Of all replicas the gradients of shared parameters and of own ones, losses `[S, T]` and what the loss tells.
+    """Gradients of shared parameters and of own ones, losses `[S, T]` and what the loss tells, of all replicas.
 
-    Gradients of shared parameters are `[S, T, ...]`, or factors of them; of own ones `[S, T, ...]` or `[S, 2, T, ...]`.
+    Those of shared parameters are `[S, T, ...]`, or factors of them; of own ones `[S, T, ...]` or `[S, 2, T, ...]`.
     """
     num_tasks, num_rows = data[-1].shape[1:3]
 
@@ -116,7 +116,7 @@ def task_losses(
     fixed: Sequence[NetworkParameters],
     data: Sequence[Any],
 ) -> Tensor:
-    """Of all replicas, `[S, T]`."""
+    """The tasks' losses of all replicas, `[S, T]`."""
 
     def of_one_replica(moved: NetworkParameters, *given: Any) -> Tensor:
         return loss({}, *moved, *given)[0]

@@ -22,7 +22,7 @@ class Conflict(NamedTuple):
 
     @classmethod
     def none(cls, num_replicas: int, num_tasks: int, device: torch.device) -> Self:
-        """Nothing measured."""
+        """Metrics before the first measurement."""
         shapes = (), (num_tasks,), (), (num_tasks, num_tasks)
         return cls(*(torch.zeros(num_replicas, *shape, device=device) for shape in shapes))
 

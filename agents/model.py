@@ -237,7 +237,7 @@ class MultiTaskSAC(Closing):
         self._on_event(event, seed)
 
     def _by_task(self, observation: np.ndarray) -> np.ndarray:
-        """The same observations as `[T, E, O]`."""
+        """Observations of any of the shapes that are allowed, as `[T, E, O]`."""
         num_tasks, size, shape = len(self.tasks), self.sizes.observation, observation.shape
         fits = len(shape) in (1, 2, 3) and shape[-1] == size and np.prod(shape[:-1]) % num_tasks == 0
         if not fits or (len(shape) == 3 and shape[0] != num_tasks):

@@ -15,7 +15,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Choice(NamedTuple):
-    """A number format."""
+    """The number format that is trained in, and what is said of it."""
 
     precision: Precision
     line: str | None = None

@@ -111,7 +111,10 @@ class RankDirections:
     def _collect(
         self, vector: Tensor, frozen: Sequence[Tensor], data: Sequence[Any], by_leaf: bool
     ) -> tuple[Mapping[str, Leaf], Tensor]:
-        """Of own tasks: gradients of shared parameters, kept if `by_leaf`; losses, what is told, and own gradients."""
+        """Gradients of shared parameters by this rank's tasks, kept if `by_leaf`; and a row for each of these tasks.
+
+        The rows: the loss, what the loss tells, and the gradient of the task's own parameters.
+        """
         leaves, own, losses, told = task_gradients(self.loss, *self._networks(vector, frozen), self._own_data(data))
         of_tasks = torch.cat([losses[..., None], told[..., None], *self.layouts[0].own_rows(own)], -1)
         return TaskGradients(leaves, leading=1).kept().leaves if by_leaf else leaves, of_tasks

@@ -95,7 +95,7 @@ class Ranks:
         return torch.cat([b[:, : self._count(rank, num_tasks)] for rank, b in enumerate(blocks)], 1)
 
     def exchange(self, gradients: Tensor, num_tasks: int) -> Tensor:
-        """From whole gradients of own tasks to this rank's part of all tasks': `[S, own tasks, R C]` to `[S, T, C]`."""
+        """Trades whole gradients of own tasks for a part of all tasks': `[S, own tasks, R C]` to `[S, T, C]`."""
         if self.size == 1:
             return gradients
         replicas, tasks, length = gradients.shape

@@ -18,7 +18,7 @@ class RewardScale:
         """Takes the rewards `[T, E]` of a vector step, and where it ended an episode."""
 
     def factor(self) -> np.ndarray:
-        """`[T]`, positive."""
+        """What rewards are multiplied by, `[T]`, positive."""
         return np.ones(self._num_tasks)
 
     def state_dict(self) -> dict[str, Any]:

@@ -38,9 +38,9 @@ def find(word: str | Path) -> Path:
 
 
 def at_hand(word: str | Path) -> Path:
-    """As `find` with all seeds of an agent, for what writes beside them: ours are copied to `trained/` in this folder.
+    """The folder that a word names, of all seeds or of one, for what writes into it; see `find`.
 
-    The copies are run folders like any other, and stay.
+    Agents that come with mtrl are copied to `trained/` in this folder; the copies are run folders like any other.
 
     Raises:
         UserError: as for `find`; or another policy lies where the copy is to be.
@@ -76,7 +76,7 @@ def _place(folder: Path) -> Path:
 
 
 def _copy(folder: Path, copy: Path) -> None:
-    """One seed's; whole or not at all."""
+    """Copies the folder of one seed, whole or not at all."""
     if not copy.exists():
         partial = copy.with_name(f".{copy.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)

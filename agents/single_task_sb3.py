@@ -144,7 +144,7 @@ class StableBaselines3Learner:
                 _log_temperature(model).copy_(saved["log_ent_coef"])
 
     def _widened(self, module: torch.nn.Module, seen: Sequence[int]) -> dict[str, Tensor]:
-        """Its parameters as of a network that sees all numbers and heeds its own."""
+        """The parameters of a network for one task, for one that is shown all numbers: the others have weight 0."""
         parameters = {name: tensor.detach() for name, tensor in module.named_parameters()}
         narrow = parameters[_FIRST]
         parameters[_FIRST] = narrow.new_zeros(len(narrow), self._observation_size)

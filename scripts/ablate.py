@@ -81,7 +81,7 @@ def result(run: Path) -> tuple[float, float, int, float]:
 
 
 def _shown(changes: Mapping[str, Any]) -> str:
-    """As options of a command; nothing for no changes."""
+    """Changes as the options of a command; nothing for no changes."""
     values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat(changes).items()}
     return f"`{' '.join(f'--{name} {value}' for name, value in values.items())}`" if values else ""
 

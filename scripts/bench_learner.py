@@ -101,7 +101,7 @@ def line(row: Row) -> str:
 
 
 def tables(rows: list[Row]) -> str:
-    """Markdown."""
+    """The measurements as tables in Markdown: of updates, and of whole runs."""
     updates, runs = ([row for row in rows if ("network" in row) == flag] for flag in (True, False))
     lines = [
         "| network | device, precision | seeds | method | updates/s | ms | times plain | compiling, s |",

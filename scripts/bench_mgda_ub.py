@@ -39,7 +39,7 @@ class Workload:
         self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-6)
 
     def variants(self) -> dict[str, Callable[[], None]]:
-        """By name, the mean first."""
+        """What is timed, by name; the mean first."""
         return {
             "mean": lambda: self.step(LinearScalarization()),
             "MGDA-UB": lambda: self.step(MGDA(), at_features=True, chunk_size=self.tasks),

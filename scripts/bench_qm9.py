@@ -94,13 +94,13 @@ def _growth(data: Path | None, batch: int, variant: str) -> float:
 
 
 def _peak_kib() -> int:
-    """Of this process's resident memory."""
+    """The most resident memory that this process has had."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown."""
+    """The measurements as a table in Markdown."""
     lines = ["| | ms | times plain | molecules/s | peak MiB |", "|---|---:|---:|---:|---:|"]
     lines += [
         f"| {row['variant']} | {row['ms']:.0f} | {row['times_plain']:.2f} "

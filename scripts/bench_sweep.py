@@ -41,7 +41,7 @@ _TREE = {
 
 
 class Figures(NamedTuple):
-    """Of an engine."""
+    """What an engine costs."""
 
     start_s: float
     """Until it takes orders."""

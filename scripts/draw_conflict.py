@@ -56,7 +56,7 @@ def draw(axes: plt.Axes, title: str, direction: Tensor) -> None:
 
 
 def arrow(axes: plt.Axes, to: Tensor, colour: str, width: float) -> None:
-    """From the origin."""
+    """Draws an arrow from the origin."""
     style = {"arrowstyle": "-|>,head_width=0.32,head_length=0.6", "color": colour, "lw": width}
     axes.annotate("", (float(to[0]), float(to[1])), (0, 0), arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
 

@@ -103,7 +103,7 @@ def main() -> int:
 
 
 def tests(check: Check) -> None:
-    """The device's tests."""
+    """Runs the tests that need the device."""
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/device"]
     words += ["-k", "mean or nash"] if check.smoke else []
     check.run("tests on the device", words, "tests.txt", check.left() / 4, MTRL_TEST_DEVICE=check.device)

@@ -152,12 +152,12 @@ class Installation:
             raise InstallError(f"torch {torch} was replaced by {now}: remove {self.venv} and report this")
 
     def torch_version(self) -> str:
-        """Of what is installed, with its build: `2.13.0+cpu`."""
+        """The version of torch that is installed, with its build: `2.13.0+cpu`."""
         words = [str(self.python), "-c", "import importlib.metadata as m; print(m.version('torch'))"]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
     def pip(self) -> list[str]:
-        """Its command to install."""
+        """Pip's command to install."""
         words = [str(self.python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         return words + ([] if compiles() else ["--no-compile"])
 

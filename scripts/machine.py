@@ -15,7 +15,7 @@ VECTORS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
 
 
 def machine_line(packages: Iterable[str], devices: Iterable[str]) -> str:
-    """Of this process, which ran the script that it was started with on those devices."""
+    """The processor, packages and date of this process, and the command that it was started with."""
     cpuinfo = Path("/proc/cpuinfo")
     said = [line.partition(":") for line in (cpuinfo.read_text() if cpuinfo.exists() else "").splitlines()]
     models = [value.strip() for name, _, value in said if name.startswith("model name")]
@@ -30,7 +30,7 @@ def machine_line(packages: Iterable[str], devices: Iterable[str]) -> str:
 
 
 def _command() -> str:
-    """As it was typed: `python -m scripts.bench_envs ...`."""
+    """The command as it was typed: `python -m scripts.bench_envs ...`."""
     spec = sys.modules["__main__"].__spec__
     program = [sys.argv[0]] if spec is None else ["-m", spec.name]
     return shlex.join(["python", *program, *sys.argv[1:]])

@@ -34,7 +34,7 @@ def prune_wheel(wheel: Path, edit: Callable[[str, bytes], bytes | None]) -> None
 
 
 def _digest(content: bytes) -> str:
-    """As RECORD has it (PEP 376)."""
+    """The checksum as a wheel's RECORD has it (PEP 376)."""
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 

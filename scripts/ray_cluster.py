@@ -70,7 +70,7 @@ def begin_node(cluster: Any, **settings: Any) -> Any:
 
 
 def _free_ports() -> dict[str, int]:
-    """Of a node's agents, which it need not wait for then."""
+    """Free ports for a node's agents, which it need not wait for then."""
     with ExitStack() as stack:
         sockets = {name: stack.enter_context(socket.socket()) for name in _PORTS}
         for one in sockets.values():

@@ -116,7 +116,7 @@ def compared(one: Path, other: Path) -> list[list[str]]:
 
 
 def parameters(run: Path) -> list[torch.Tensor]:
-    """Of the networks in the last checkpoint."""
+    """The parameters of the networks in the last checkpoint."""
     groups = checkpoint.load_newest(run / "checkpoints")["agent"]["parameters"].values()
     return [tensor for group in groups for tensor in group]
 

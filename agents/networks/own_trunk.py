@@ -21,7 +21,7 @@ OPTIONAL = ("num_experts", "encoder_width")
 
 
 def names() -> list[str]:
-    """Those that installed packages register."""
+    """The names of the trunks that installed packages register."""
     return sorted(own_class.registered(GROUP))
 
 

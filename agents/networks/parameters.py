@@ -22,7 +22,7 @@ class NetworkParameters(NamedTuple):
         return [*self.shared.values(), *self.own.values()]
 
     def of_tasks(self, num_tasks: int) -> "NetworkParameters":
-        """The same parameters, the shared ones as `mtrl.gradients.over_tasks` takes them."""
+        """These parameters, the shared ones as `mtrl.gradients.over_tasks` takes them."""
         return NetworkParameters(by_task(self.shared, num_tasks), self.own)
 
 

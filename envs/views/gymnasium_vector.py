@@ -79,7 +79,7 @@ class GymnasiumVector(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.ndar
     def _step_or_begin(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Those that have ended show the first observation of the next episode; the others step."""
+        """Steps the environments; those whose episode has ended show the first observation of the next instead."""
         begins, goes_on = self._ended, ~self._ended
         reward, ends = np.zeros(self.num_envs), np.zeros(self.num_envs, dtype=bool)
         terminated, truncated, success, shown = ends, ends, ends, self._first.copy()

@@ -47,7 +47,7 @@ def _known(command: str) -> Known:
 
 
 def _names(command: str) -> tuple[str, ...]:
-    """Those of the configurations that come with mtrl which a command takes."""
+    """The configurations that come with mtrl and that a command takes."""
     if command not in _NAMED:
         return ()
     is_sweep = command == "sweep"

@@ -48,7 +48,7 @@ class Contents:
         return found | self.whole
 
     def tables(self) -> Files:
-        """Of these, the tables."""
+        """The files of the tables alone."""
         found: Files = {}
         for block in self._blocks():
             if isinstance(block, Table):
@@ -69,7 +69,7 @@ def _table_files(table: Table) -> Files:
 
 
 def renamed(blocks: Sequence[Block], suffix: str) -> list[Block]:
-    """The same with other file names, where a report has several such chapters."""
+    """Blocks whose files have a suffix in their names, where a report has several chapters of the kind."""
     return [
         replace(block, name=f"{block.name}{suffix}")
         if isinstance(block, Table | Plot)

@@ -96,7 +96,7 @@ def _cosine_plot(groups: Sequence[Group[Any]]) -> Plot | None:
 
 
 def _cosines(run: History, name: str) -> Array | None:
-    """Those that are known, `[N, T, T]`."""
+    """The cosines between a component's task gradients, at every event that has all of them: `[N, T, T]`."""
     component = run.components.get(name)
     if component is None or component.cosines is None:
         return None

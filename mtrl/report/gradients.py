@@ -21,7 +21,7 @@ def components_of(groups: Sequence[Group[Any]]) -> list[str]:
 
 
 def gradient_table(groups: Sequence[Group[Any]]) -> Table | None:
-    """The same, as one line per method and component."""
+    """Conflicts, norms and weights: one line per method and component."""
     columns = [
         Column("run", "method"),
         Column("component", "component"),

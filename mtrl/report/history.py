@@ -72,7 +72,7 @@ def read_history(records: Sequence[Record], tasks: tuple[str, ...], step: Counte
 
 
 def _component_names(records: Sequence[Record]) -> list[str]:
-    """Those that the first event with gradients names; one if its values are the tasks' own."""
+    """The components that the first event with gradients names; a single one if the event's values are of tasks."""
     of_components = next((record["gradient_norm"] for record in records if record.get("gradient_norm")), None)
     if of_components is None:
         return []

@@ -145,7 +145,7 @@ def parse_metric_result(record: Record) -> MetricResult:
 
 
 def _comparable(runs: list[MetricRun], warn: Warn) -> list[MetricRun]:
-    """The same runs; an evaluation that differs from the first in how it was made is taken away."""
+    """The runs, without those evaluations that were made in another way than the first."""
     first: MetricRun | None = None
     kept = []
     for run in runs:

@@ -68,7 +68,7 @@ class Group(Generic[Outcome]):
 
     @property
     def histories(self) -> tuple[History, ...]:
-        """Of the runs, in their order."""
+        """The histories of the runs, in their order."""
         return tuple(run.history for run in self.runs)
 
     @property

@@ -47,7 +47,7 @@ class Evaluation:
     """0 for random actions and 1 for a good agent, `[T]`; NaN of a task with success, or without such references."""
 
     def only(self, tasks: tuple[str, ...]) -> "Evaluation":
-        """That of these tasks, if it has all of them; else this one."""
+        """The part of this evaluation that is of some tasks; all of it, if it lacks one of them."""
         if not set(tasks) <= set(self.tasks):
             return self
         places = [self.tasks.index(task) for task in tasks]

@@ -106,7 +106,7 @@ class MetricsLog:
                 on_event({"kind": "note", "text": text})
 
     def write(self, event: Logged) -> None:
-        """Appends one event."""
+        """Adds a line to the file, and tells of it."""
         check_claim(self.path)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")

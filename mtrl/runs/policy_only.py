@@ -88,7 +88,7 @@ def refuse_policy_only(state: Mapping[str, Any], place: Path) -> None:
 
 
 def _without_training(tree: Any) -> Any:
-    """The same without what only training needs."""
+    """A tree without what only training needs."""
     if isinstance(tree, Mapping):
         acting = (name for name in tree if name.partition(".")[0] not in _OF_TRAINING)
         return {name: _without_training(tree[name]) for name in acting}
@@ -96,7 +96,7 @@ def _without_training(tree: Any) -> Any:
 
 
 def _over(new: Any, kept: Any) -> Any:
-    """What was kept, in the place of what is new."""
+    """A tree of new values, with those that were kept in their places."""
     if isinstance(new, Mapping) and isinstance(kept, Mapping):
         return {**new, **{name: _over(new.get(name), value) for name, value in kept.items()}}
     if isinstance(new, list) and isinstance(kept, list) and len(new) == len(kept):
@@ -105,7 +105,7 @@ def _over(new: Any, kept: Any) -> Any:
 
 
 def _without_gathered(tree: Any) -> Any:
-    """The same with the state dicts of optimizers as new ones have them."""
+    """A tree whose optimizers are as new."""
     if isinstance(tree, Mapping):
         if set(tree) == {"state", "param_groups"}:
             return {"state": {}, "param_groups": tree["param_groups"]}

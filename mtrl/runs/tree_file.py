@@ -166,7 +166,7 @@ def _fill(file: BinaryIO, value: Tensor | np.ndarray, crc: int) -> int:
 
 
 def _bytes(value: Tensor | np.ndarray) -> memoryview:
-    """Its memory; a contiguous copy's where it is not contiguous or not on the CPU."""
+    """The memory of a tensor or an array, or of a contiguous copy on the CPU."""
     if isinstance(value, Tensor):
         return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
     return np.ascontiguousarray(value).reshape(-1).view(np.uint8).data

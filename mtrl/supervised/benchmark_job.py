@@ -143,7 +143,7 @@ class BenchmarkJob:
             raise UserError(f"{asking} need a validation split, and {self.benchmark.name} has none here")
 
     def _metrics(self, learner: BenchmarkLearner) -> list[Metric]:
-        """Those of the tasks that the model learns."""
+        """The metrics of the tasks that a model learns."""
         tasks = {self.benchmark.tasks[task] for task in learner.tasks}
         return [metric for metric in self.benchmark.metrics if metric.task in tasks]
 

@@ -70,9 +70,9 @@ class RayEngine:
         return f"{where}, {self._fitting()} at once"
 
     def room(self) -> int:
-        """As of `Engine`.
+        """Orders that can be submitted now: what fits, and as much again.
 
-        What fits, and as much again: no node waits for this process, and a cluster that can grow sees what is wanted.
+        No node waits for this process, and a cluster that can grow sees what is wanted.
         """
         most = 2 * max(1, self._fitting())
         return min(most, self._at_once or most) - len(self._running)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 def floor(trunk: nn.Module, batch: Tensor, tasks: int) -> float:
-    """In plain steps."""
+    """The least that all tasks' gradients can cost, in plain steps."""
     plain = least = 0
     for rows, inputs, outputs, differentiated in layers(trunk, batch):
         product = rows * inputs * outputs

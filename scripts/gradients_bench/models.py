@@ -29,7 +29,7 @@ INPUTS = 49
 
 
 def mlp(width: int = 400) -> nn.Sequential:
-    """Three layers."""
+    """A network of three layers."""
     sizes = [INPUTS, width, width, width]
     return nn.Sequential(*(m for a, b in itertools.pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())))
 
@@ -49,12 +49,12 @@ class Residual(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Module:
-    """With batch normalisation."""
+    """A convolution and batch normalisation."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs))
 
 
 def resnet18(width: int) -> nn.Module:
-    """`width` channels in the first stage; 64 in the paper."""
+    """ResNet-18 with `width` channels in its first stage; 64 in the paper."""
     stem = [convolution(3, width, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
     blocks, channels = [], width
     for stage in range(4):

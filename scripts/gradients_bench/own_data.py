@@ -36,7 +36,7 @@ class OwnData:
         self.method = NashMTL()
 
     def variants(self) -> dict[str, Callable[[], object]]:
-        """By name, the plain backward pass first."""
+        """What is timed, by name; the plain backward pass first."""
         return {
             "plain backward": self.plain,
             "autograd.grad in a loop": self.loop,

@@ -27,7 +27,7 @@ class Price:
         """A copy of the trunk with the hooks of `autogram`."""
 
     def variants(self) -> dict[str, Callable[[], object]]:
-        """By name, the plain step first."""
+        """What is timed, by name; the plain step first."""
         return {
             "plain": self.plain,
             "backward": self.ours,

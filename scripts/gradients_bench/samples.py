@@ -27,7 +27,7 @@ class Samples:
         self.jacobian_mib = rows * sum(p.numel() for p in self.model.parameters()) * 4 / 2**20
 
     def variants(self) -> dict[str, Callable[[], object]]:
-        """By name, the plain step first."""
+        """What is timed, by name; the plain step first."""
         return {
             "plain step": self.plain,
             "backward, UPGrad": lambda: self.step(self.upgrad),

@@ -25,7 +25,7 @@ class SharedForward:
         self.nash, self.mgda, self.mean = NashMTL(), MGDA(), LinearScalarization()
 
     def variants(self) -> dict[str, Callable[[], object]]:
-        """By name, the plain backward pass first."""
+        """What is timed, by name; the plain backward pass first."""
         return {
             "plain backward": self.plain,
             "loss_gradients": lambda: self.collect(1),

@@ -37,7 +37,7 @@ class Work:
         self.network = self.benchmark.model()
 
     def variants(self, peer: Peer) -> dict[str, Callable[[], object]]:
-        """By name; the first is the measure of the others."""
+        """What is timed, by name; the first is the measure of the others."""
         mean, nash, mgda = LinearScalarization(), NashMTL(), MGDA()
         return {
             "plain step": lambda: self.step(mean),

@@ -24,7 +24,7 @@ from scripts.reproduce.sweep import INTERRUPTED, Changes
 
 
 class Dense(NamedTuple):
-    """A table."""
+    """What a table of dense prediction is made of."""
 
     study: Study
     tiny: Changes

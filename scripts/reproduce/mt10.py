@@ -263,7 +263,7 @@ def claims(success: Mapping[str, Sequence[float]], spent: Mapping[str, float]) -
 
 
 def _published(label: str) -> str:
-    """Their plain training is MTL SAC's."""
+    """The label under which the paper has a variant: its plain training is MTL SAC's."""
     return "MTL SAC" if label == PLAIN else label
 
 

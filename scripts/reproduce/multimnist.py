@@ -104,7 +104,7 @@ def write(
 
 
 def accuracies(found: Sequence[Result], label: str) -> list[tuple[float, float]]:
-    """Of both digits, per seed."""
+    """The accuracies of both digits, per seed."""
     top_left, bottom_right = (supervised.of(found, label, [metric]) for metric in METRICS)
     return list(zip(top_left, bottom_right, strict=True))
 

@@ -10,10 +10,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def parser(doc: str | None, *, seeds: Sequence[int] = (0, 1, 2), jobs: int = 1) -> argparse.ArgumentParser:
-    """Of a script with this docstring.
+    """The options that all these scripts have.
 
     Args:
-        doc: its first line is the help.
+        doc: the script's docstring; its first line is the help.
         seeds: by default; fixed before the first run.
         jobs: by default.
     """

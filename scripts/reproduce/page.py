@@ -140,7 +140,7 @@ def compare(better: Sequence[float], worse: Sequence[float], higher: bool = True
 
 
 def _plain(page: Reproduction) -> dict[str, Any]:
-    """As JSON has it; tables as the arguments of `text_table`."""
+    """The page as JSON; tables as the arguments of `text_table`."""
     tables = [{"title": table.title, "header": table.header, "rows": table.texts} for table in page.tables]
     return dataclasses.asdict(page) | {"tables": tables}
 

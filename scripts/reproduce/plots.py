@@ -70,7 +70,7 @@ def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, p
 
 
 def save(figure: Figure, path: Path, dpi: int = 120) -> None:
-    """As a PNG of few colours, which is small."""
+    """Writes a PNG of few colours, which is small."""
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=dpi)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def claims(study: Study, found: Sequence[Result]) -> list[Claim]:
-    """Of the paper's table and text, by delta_m."""
+    """What the paper's table and text claim by delta_m, and how it fared."""
     relative, ranks = supervised.relative(study, found), supervised.ranks(study, found)
     if not relative:
         return []

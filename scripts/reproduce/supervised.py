@@ -110,7 +110,7 @@ def run_folder(study: Study, options: argparse.Namespace, variant: Variant, seed
 
 
 def results(study: Study, options: argparse.Namespace) -> list[Result]:
-    """Of all runs that are finished."""
+    """The results of all runs that are finished."""
     found = []
     for variant in study.variants:
         for seed in options.seeds:
@@ -198,7 +198,7 @@ def cell(values: Sequence[float], interval: bool, form: str = ".4g") -> str:
 
 
 def published_table(study: Study) -> Table:
-    """As printed, by itself."""
+    """The paper's table as printed."""
     rows, source = page.published(study.name)
     header = list(next(iter(rows.values())))
     cells = tuple(tuple(row[name] or NOTHING for name in header) for row in rows.values())

@@ -155,7 +155,7 @@ def positive_only(found: Iterable[str]) -> list[str]:
 
 
 def ends(run: Descended, scale: int) -> list[tuple[float, float]]:
-    """Of each start, distance to the front and x1."""
+    """Where the runs of a scale ended, a start each: the distance to the front, and x1."""
     rows = run.metrics[scale * len(STARTS) : (scale + 1) * len(STARTS)]
     return [(row["value"], row["end"][0]) for row in rows]
 

@@ -40,7 +40,7 @@ class View(NamedTuple):
     """The number of the body or site."""
 
     def of(self, data: mujoco.MjData) -> np.ndarray:
-        """The same window on this data, `[3]`."""
+        """This window on the memory of another simulator, `[3]`."""
         return getattr(data, self.field)[self.row]
 
 

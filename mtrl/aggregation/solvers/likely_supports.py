@@ -1,4 +1,4 @@
-"""Where the solutions of many quadratic programs that share a matrix are likely positive: a first guess for all."""
+"""A guess for all of many quadratic programs that share a matrix: where their solutions are positive."""
 
 from typing import Any
 

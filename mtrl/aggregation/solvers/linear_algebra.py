@@ -15,7 +15,7 @@ EPS = torch.finfo(torch.float64).eps
 
 
 def library(x: Tensor) -> Any:
-    """Where the functions for `x` are: torch, or numpy for an array."""
+    """The library whose functions take `x`: torch, or numpy for an array."""
     return torch if isinstance(x, Tensor) else np
 
 

@@ -57,7 +57,7 @@ def _certified(matrix: Any, linear: Any) -> Any:
 
 
 def _large(matrix: Any, linear: Any) -> Any:
-    """The same for `[T, T]` and `[K, T]`."""
+    """As `_certified`, for `K` large programs that share a matrix: `[T, T]`, `[K, T]` to `[K, T]`."""
     starts = likely_supports(matrix, linear) if len(linear) > 1 else linear > 0
     y = np.stack([_pivot_large(matrix, one, start) for one, start in zip(linear, starts, strict=True)])
     for k in (~_sure(matrix[None], linear, y)).nonzero()[0]:
@@ -71,13 +71,13 @@ def _sure(matrix: Any, linear: Any, y: Any) -> Any:
 
 
 def _violation(matrix: Any, linear: Any, y: Any) -> Any:
-    """Of the optimality conditions, the largest of each program."""
+    """How far each program's solution is from the conditions of optimality: the largest violation."""
     slack = multiply(matrix, y) - linear
     return np.maximum(-slack, y * slack).max(-1)
 
 
 def _interior_point(matrix: Any, linear: Any) -> Any:
-    """Where rounding stops the method short of the solution, pivoting goes on from the support that it found."""
+    """Solutions by the interior-point method; where rounding stopped it short, by pivoting from its support."""
     y = interior_point(torch.from_numpy(matrix), torch.from_numpy(linear)).numpy()
     left = ~_sure(matrix, linear, y)
     if left.any():
@@ -113,7 +113,7 @@ def _pivot(matrix: Any, linear: Any, support: Any, guesses: int) -> Any:
 
 
 def _pivot_large(matrix: Any, linear: Any, support: Any) -> Any:
-    """The same for one program, `[T, T]` and `[T]`: the equations of the support alone, a tenth of the work."""
+    """As `_pivot`, for one large program, `[T, T]` and `[T]`: by the support's equations alone, a tenth of the work."""
     for _ in range(GUESSES):
         inside = support.nonzero()[0]
         y = np.zeros_like(linear)

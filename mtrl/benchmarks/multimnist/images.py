@@ -1,4 +1,4 @@
-"""Where the single images come from: the user's idx files, or the digits that scikit-learn brings along."""
+"""The single images: the user's idx files, or the digits that scikit-learn brings along."""
 
 from pathlib import Path
 from typing import Literal

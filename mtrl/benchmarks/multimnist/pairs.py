@@ -34,7 +34,7 @@ class Pairs:
         return Batch(pictures.sub_(MEAN).div_(STD), self.labels[indices])
 
     def cut(self, at: int) -> tuple["Pairs", "Pairs"]:
-        """Those before a place, and the others."""
+        """The pairs before a place, and the pairs from it on."""
         return Pairs(self.pictures[:at], self.labels[:at]), Pairs(self.pictures[at:], self.labels[at:])
 
 

@@ -1,4 +1,4 @@
-"""Where does a method end on the Pareto front of the toy problem, and from which starts?
+"""Runs of the toy problem: where on its Pareto front a method ends, from each of the starts.
 
 Axes: `S` loss scales, `N` starts; 2 is the two tasks, or the two coordinates of a point (last axis).
 """

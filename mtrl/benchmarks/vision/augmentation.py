@@ -61,12 +61,12 @@ def draw_flips(batch: int, generator: Generator) -> Tensor:
 
 
 def flip(images: Tensor, which: Tensor) -> Tensor:
-    """Some of `[B, C, H, W]` with left and right exchanged."""
+    """Images `[B, C, H, W]`, some of them with left and right exchanged."""
     return torch.where(which[:, None, None, None], images.flip(-1), images)
 
 
 def flip_vectors(vectors: Tensor, which: Tensor, channel: int) -> Tensor:
-    """The same of vectors whose component `channel` points along the rows of pixels: it changes its sign."""
+    """Images of vectors, some of them mirrored: component `channel`, which points along the rows, changes its sign."""
     sign = torch.ones(vectors.shape[1])
     sign[channel] = -1
     return torch.where(which[:, None, None, None], vectors.flip(-1) * sign[:, None, None], vectors)
@@ -87,7 +87,7 @@ def rotation_grid(angles: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def turn(images: Tensor, angles: Tensor, mode: str) -> Tensor:
-    """`[B, C, H, W]`, floating point, turned about its middle; 0 where nothing is known."""
+    """Images `[B, C, H, W]` turned about their middles; 0 where nothing is known."""
     grid = rotation_grid(angles, (images.shape[-2], images.shape[-1]))
     return functional.grid_sample(images, grid, mode=mode, align_corners=False)
 

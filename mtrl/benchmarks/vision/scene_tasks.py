@@ -168,7 +168,7 @@ class SceneBenchmark(Section):
 
     @abstractmethod
     def depth_of_zoom(self, zoom: Tensor) -> Tensor:
-        """By what an enlargement `[B]` changes depth."""
+        """What depth is multiplied by where an image is enlarged, `[B]`."""
 
     def data(self, folder: Path | None, seed: int) -> Data:
         kinds = ("image", self.label, *self.tasks[1:])  # the files of depths and normals are called like the tasks

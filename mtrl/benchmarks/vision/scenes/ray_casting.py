@@ -86,7 +86,7 @@ def _rays(camera: Camera, size: tuple[int, int]) -> tuple[Floats, Floats]:
 
 
 def _meet(origin: Floats, rays: Floats, box: Box) -> tuple[Floats, Floats]:
-    """Few `[P]`, infinite where the box is missed, and normal `[P, 3]` of the first surface in front."""
+    """Distances `[P]`, infinite where the box is missed, and normal `[P, 3]` of the first surface in front."""
     cos, sin = np.cos(box.turn), np.sin(box.turn)
     to_box = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], np.float32)  # columns: the box's axes in the world
     start = (origin - np.asarray(box.middle, np.float32)) @ to_box
