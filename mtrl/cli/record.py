@@ -13,13 +13,11 @@ from rich.console import Console
 from mtrl import agents, envs
 from mtrl.agents import shipped
 from mtrl.agents.config import Config
-from mtrl.cli.minari_data import write_data
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
-from mtrl.cli.run_all import run_all
+from mtrl.cli.replays import shoot_all, write_data
 from mtrl.cli.screen import print_plain, warn
 from mtrl.cli.tracking import track_films
-from mtrl.envs.catalog import CATALOG
 from mtrl.envs.metaworld import graphics
 from mtrl.envs.metaworld.graphics import CAMERAS
 from mtrl.extras import install
@@ -29,11 +27,9 @@ from mtrl.runs.folder import load_config
 from mtrl.runs.reading import seed_folder
 
 if TYPE_CHECKING:  # imports mujoco, which must not happen before MUJOCO_GL is chosen
-    from mtrl.envs.metaworld.film import Film
     from mtrl.envs.metaworld.recorded_episode import Episode
 
 _SMALLEST, _LARGEST = 16, 2048
-_STILLS = 7
 _SHEET = "contact_sheet.png"
 
 
@@ -64,7 +60,7 @@ def run(words: list[str]) -> int:
         return 0
     _check_new([*(episode.path for episode in episodes), out / _SHEET])
     out.mkdir(parents=True, exist_ok=True)
-    films = _shoot_all(episodes, arguments.camera, arguments.size)
+    films = shoot_all(episodes, arguments.camera, arguments.size)
 
     from mtrl.envs.metaworld.contact_sheet import contact_sheet_png, outcome
 
@@ -130,7 +126,7 @@ def _graphics() -> str:
 
 def _check_config(folder: Path, episodes: int) -> None:
     section = load_config(folder, Config).env
-    foreign = [task for task in envs.task_names(section.tasks) if task not in CATALOG]
+    foreign = [task for task in envs.task_names(section.tasks) if not envs.is_metaworld(task)]
     if foreign:
         raise UserError(f"mtrl record draws Meta-World's tasks, {foreign[0]} is none")
     if episodes > section.num_goals:
@@ -168,10 +164,3 @@ def _check_new(paths: Sequence[Path]) -> None:
     for path in paths:
         if path.exists():
             raise UserError(f"{path} exists: --out chooses another folder")
-
-
-def _shoot_all(episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
-    """All films, in the order of the episodes."""
-    from mtrl.envs.metaworld.film import shoot
-
-    return run_all("film", shoot, [(episode, camera, size, _STILLS) for episode in episodes])
