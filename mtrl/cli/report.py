@@ -8,8 +8,8 @@ from rich.console import Console
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import print_plain, show_report, show_table, warn
 from mtrl.report import write_report
-from mtrl.report.legacy import TITLE, bias_table, explanation, legacy_contents
-from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
+from mtrl.report.legacy import bias_table, legacy_contents
+from mtrl.report.published import PROTOCOLS, published_table
 from mtrl.runs.files import replacing
 
 
@@ -43,18 +43,18 @@ def run(words: list[str]) -> int:
 
 def show_published(console: Console, protocol: str) -> None:
     """The published numbers under one protocol."""
-    show_table(
-        console, "Published MT10 numbers", published_table(published_rows(protocol)), published_caption(protocol)
-    )
+    table = published_table(protocol)
+    show_table(console, "Published MT10 numbers", (table.header, table.texts), *table.notes)
 
 
 def explain_legacy(console: Console, out: Path | None) -> None:
     """Print the simulation; write it as Markdown, CSV, PNG and SVG if there is a folder to write to."""
-    show_table(console, TITLE, bias_table(), explanation())
+    table = bias_table()
+    show_table(console, table.title, (table.header, table.texts), *table.notes)
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
-    for name, content in legacy_contents().items():
+    for name, content in legacy_contents(table).items():
         with replacing(out / name) as file:
             file.write(content)
         print_plain(console, str(out / name))

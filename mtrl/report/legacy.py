@@ -4,7 +4,6 @@ The policy does not change: all that its score rises above its success rate is t
 Axes: `R` repetitions, `S` seeds, `N` evaluations, `T` tasks.
 """
 
-import csv
 import io
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mtrl.report.palette import COLOURS, STYLES
-from mtrl.report.table import markdown
+from mtrl.report.table import Table, text_table
 
 TITLE = "What the best of many evaluations makes of a true success"
 EVALUATIONS, EPISODES, SEEDS = 150, 1, 10
@@ -91,7 +90,7 @@ def best_over_evaluations(
     return Scores(float(curves.max(axis=-1).mean()), float(curves.mean(axis=1).max(axis=-1).mean()))
 
 
-def explanation() -> str:
+def _explanation() -> str:
     """What the table shows, a paragraph."""
     return (
         f"Each agent has a fixed true success. Protocol modern evaluates the last policy once, {MODERN_EPISODES} "
@@ -102,8 +101,8 @@ def explanation() -> str:
     )
 
 
-def bias_table() -> tuple[list[str], list[list[str]]]:
-    """True means, and what the rules of the old tables and of protocol `modern` make of them; text cells."""
+def bias_table() -> Table:
+    """True means, and what the rules of the old tables and of protocol `modern` make of them."""
     header = ["success of ten tasks", "true mean", "modern", *(f"best of {EVALUATIONS}, q={q:g}" for q in REDRAWS)]
     header += ["best of mean curve, q=1", f"best of {EVALUATIONS}, {MODERN_EPISODES} episodes, q=1"]
     generator = np.random.default_rng(_GENERATOR_SEED)
@@ -115,18 +114,15 @@ def bias_table() -> tuple[list[str], list[list[str]]]:
         values = [truth.mean, modern.mean_of_best, *(scores.mean_of_best for scores in by_redraw)]
         values += [by_redraw[0].best_of_mean, many.mean_of_best]
         rows.append([truth.name, *(f"{value:.2f}" for value in values)])
-    return header, rows
+    return text_table(TITLE, header, rows, "legacy", [_explanation()])
 
 
-def legacy_contents() -> dict[str, bytes]:
-    """The explanation as files, by name: table and paragraph, table, plot."""
-    header, rows = bias_table()
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+def legacy_contents(table: Table) -> dict[str, bytes]:
+    """The files of the explanation, by name: the table with its paragraph, the table as CSV, the plot."""
     figure = _plot()
     return {
-        "legacy.md": f"# {TITLE}\n\n{markdown(header, rows)}\n\n{explanation()}\n".encode(),
-        "legacy.csv": text.getvalue().encode(),
+        "legacy.md": table.markdown().encode(),
+        "legacy.csv": table.csv().encode(),
         **{f"legacy.{kind}": _saved(figure, kind) for kind in ("png", "svg")},
     }
 

@@ -1,13 +1,12 @@
 """Published MT10 numbers, read from `published.csv`; the protocol that made a number is told with it, always."""
 
 import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from mtrl.protocols import BIAS, LEGACY, MODERN
-from mtrl.report.table import NOTHING
+from mtrl.report.table import NOTHING, Table, text_table
 
 OTHER = "other"
 PROTOCOLS = (MODERN, LEGACY, OTHER)
@@ -63,8 +62,8 @@ def published_caption(protocol: str) -> str:
     return f"Published, protocol {protocol}: {_MEANING[protocol]}."
 
 
-def published_table(rows: Iterable[Published]) -> tuple[list[str], list[list[str]]]:
-    """Published numbers as a table: its header, and text cells."""
+def published_table(protocol: str) -> Table:
+    """The numbers under one protocol as a table; see `published_rows`."""
     header = ["method", "success", "protocol", "seeds", "steps per task", "source", "read in", "note"]
     cells = [
         [
@@ -77,9 +76,9 @@ def published_table(rows: Iterable[Published]) -> tuple[list[str], list[list[str
             row.read_in,
             row.note,
         ]
-        for row in rows
+        for row in published_rows(protocol)
     ]
-    return header, cells
+    return text_table("Published numbers", header, cells, "published", [published_caption(protocol)])
 
 
 @cache

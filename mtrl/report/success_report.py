@@ -13,7 +13,7 @@ from mtrl.report.measure import SUCCESS
 from mtrl.report.page import Block, Chapter, Folded, Page
 from mtrl.report.parts import Division, Part, read_parts
 from mtrl.report.plot import Plot
-from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
+from mtrl.report.published import PROTOCOLS, published_table
 from mtrl.report.run_chapter import config_table, run_chapter, runs_table
 from mtrl.report.success_plots import headline_plot, heat_map, profile_plot
 from mtrl.report.success_table import (
@@ -24,7 +24,7 @@ from mtrl.report.success_table import (
     success_markdown,
     success_table,
 )
-from mtrl.report.table import Column, Table
+from mtrl.report.table import Table
 from mtrl.runs.reading import Warn
 
 _APART = "Numbers under different protocols or simulators are not comparable: each has tables of its own."
@@ -94,10 +94,7 @@ def _success(division: Division, part: Part, table: SuccessTable, shaded: Sequen
     if len(division.scores) > 1:
         yield Folded("Two methods at a time, paired over seeds", [pairs(division)])
     config = part.groups[0].runs[0].config
-    if protocol in PROTOCOLS and config["env"].get("tasks") == "MT10" and (rows := published_rows(protocol)):
-        header, cells = published_table(rows)
-        columns = [Column(name, name) for name in header]
-        published = Table("published", "Published numbers", columns, cells, [published_caption(protocol)])
+    if protocol in PROTOCOLS and config["env"].get("tasks") == "MT10" and (published := published_table(protocol)).rows:
         yield Folded(f"Published numbers, protocol {protocol}", [published])
 
 

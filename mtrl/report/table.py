@@ -120,6 +120,13 @@ class Table:
         return text.getvalue()
 
 
+def text_table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], name: str = "", notes: Sequence[str] = ()
+) -> Table:
+    """A table whose cells are text."""
+    return Table(name, title, [Column(one, one) for one in header], rows, notes)
+
+
 def _values(cell: Cell, column: Column) -> list[Cell]:
     if isinstance(cell, Interval):
         return [cell.low, cell.high]

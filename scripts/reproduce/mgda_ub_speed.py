@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mtrl.report.table import text_table
 from scripts.reproduce import page, plots
 from scripts.reproduce.options import parse, parser
-from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.page import Claim, Reproduction
 
 SHOWN = ("mean", "MGDA-UB", "MGDA")
 

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtrl.cores import available_cores
-from mtrl.report.table import NOTHING, Table
+from mtrl.report.table import NOTHING, Table, text_table
 from mtrl.runs.metrics_file import read_events
 from scripts.reproduce import page, plots, sweep
 from scripts.reproduce.options import parse, parser
-from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.page import Claim, Reproduction
 from scripts.reproduce.supervised import cell
 from scripts.reproduce.sweep import Changes, Runs, slug
 

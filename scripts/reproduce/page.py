@@ -14,16 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from mtrl.report.table import Column, Table, markdown
+from mtrl.report.table import Table, markdown
 from scripts.machine import machine_line
 from scripts.reproduce.options import ROOT
 
 PUBLISHED = Path(__file__).parent / "published"
-
-
-def text_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table whose cells are text."""
-    return Table("", title, [Column(name, name) for name in header], rows)
 
 
 @dataclass(frozen=True)

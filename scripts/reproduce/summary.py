@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mtrl.report import markdown
+from mtrl.report.table import text_table
 from scripts.reproduce import page
 from scripts.reproduce.options import ROOT
-from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.page import Claim, Reproduction
 
 HEAD = """# Results
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtrl.report.table import NOTHING, Table
+from mtrl.report.table import NOTHING, Table, text_table
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, delta_m, mean_rank
 from scripts.reproduce import page, sweep
-from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.page import Claim, Reproduction
 from scripts.reproduce.sweep import Changes, Runs, slug
 
 

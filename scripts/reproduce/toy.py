@@ -19,10 +19,11 @@ from torch import Tensor
 
 from mtrl.aggregation import METHODS
 from mtrl.benchmarks.toy import STARTS, pareto_set, toy_losses
+from mtrl.report.table import text_table
 from mtrl.runs import checkpoint
 from scripts.reproduce import page, plots, supervised
 from scripts.reproduce.options import parse, parser
-from scripts.reproduce.page import Claim, Reproduction, text_table
+from scripts.reproduce.page import Claim, Reproduction
 from scripts.reproduce.supervised import Study, Variant
 from scripts.reproduce.sweep import Changes, Runs
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mtrl.cli.main import main
-from mtrl.report.legacy import TRUTHS, best_over_evaluations, legacy_contents
+from mtrl.report.legacy import TRUTHS, best_over_evaluations, bias_table, legacy_contents
 
 MIXED_60, SOLVED_60, MIXED_79, SOLVED_80 = (truth.rates for truth in TRUTHS)
 
@@ -63,7 +63,7 @@ def test_one_evaluation_has_no_bias() -> None:
 def test_files_are_the_same_always_and_say_what_they_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--explain-legacy", "--out", str(tmp_path)]) == 0
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert written == legacy_contents()
+    assert written == legacy_contents(bias_table())
     assert set(written) == {"legacy.md", "legacy.csv", "legacy.png", "legacy.svg"}
     assert written["legacy.png"].startswith(b"\x89PNG")
     rows = list(csv.reader(io.StringIO(written["legacy.csv"].decode())))

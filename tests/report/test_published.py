@@ -7,7 +7,7 @@ import pytest
 
 from mtrl.cli.main import main
 from mtrl.protocols import BIAS
-from mtrl.report.published import PROTOCOLS, published_caption, published_rows, published_table
+from mtrl.report.published import PROTOCOLS, published_rows, published_table
 
 
 def test_every_row_is_read_once_and_under_one_protocol() -> None:
@@ -44,10 +44,10 @@ def test_the_best_comes_first() -> None:
 
 
 def test_the_protocol_is_in_every_row_and_the_bias_in_the_caption() -> None:
-    header, cells = published_table(published_rows("legacy"))
-    assert {row[header.index("protocol")] for row in cells} == {"legacy"}
-    assert BIAS in published_caption("legacy")
-    assert BIAS not in published_caption("modern")
+    table = published_table("legacy")
+    assert {row[table.header.index("protocol")] for row in table.texts} == {"legacy"}
+    assert BIAS in table.notes[0]
+    assert BIAS not in published_table("modern").notes[0]
 
 
 def test_unknown_protocol() -> None:

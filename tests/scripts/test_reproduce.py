@@ -16,10 +16,11 @@ import pytest
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.cli.sweep import read
+from mtrl.report.table import text_table
 from mtrl.statistics import delta_m
 from scripts.reproduce import dense, mgda_ub_speed, mt10, multimnist, qm9, supervised, sweep
 from scripts.reproduce.multimnist import STUDY, equal
-from scripts.reproduce.page import Claim, Reproduction, compare, text, text_table, write
+from scripts.reproduce.page import Claim, Reproduction, compare, text, write
 from scripts.reproduce.summary import main
 from scripts.reproduce.sweep import Runs
 from tests.benchmarks.benchmark_of import benchmark_of
