@@ -14,11 +14,11 @@ from mtrl.agents import Config, UserError, evaluate, train
 from mtrl.agents.environments import evaluation_env, training_env
 from mtrl.agents.evaluation import evaluate_policy
 from mtrl.envs.goals import benchmark_goals
-from mtrl.envs.registered.point_goal import GOALS, MAX_STEPS, STEP
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import load_config
 from tests.envs import registered_tasks
 from tests.envs.options_of import options_of
+from tests.envs.points import optimal_return
 
 NETWORK = {"kind": "mlp", "width": 32, "depth": 2}
 REGISTERED = ("tests.envs.registered_tasks:CustomReach-v0", "tests.envs.registered_tasks:CustomPush-v0")
@@ -61,9 +61,7 @@ def test_points_are_learned(tmp_path):
     assert result["mean"]["success_any"] > 0.9
     with evaluation_env(config, 0, 10) as env:
         starts = np.concatenate([env.reset(), env.reset()], axis=1)
-        goals = np.array([GOALS[task] for task in env.tasks])[:, None]
-        left = [np.maximum(np.abs(goals - starts) - STEP * n, 0.0).sum(-1) for n in range(1, MAX_STEPS + 1)]
-        best = sum(1.0 - distance / 2.0 for distance in left)  # [T, E], with each coordinate moved as far as it can be
+        best = [[optimal_return(task, start) for start in row] for task, row in zip(env.tasks, starts, strict=True)]
         aimless = evaluate_policy(np.zeros_like, env, 10)
     share = (result["mean"]["mean_return"] - aimless.returns.mean()) / (np.mean(best) - aimless.returns.mean())
     assert 0.85 < share < 1.0

@@ -135,7 +135,14 @@ def test_before_reset_and_after_close(backend: str) -> None:
             call()
     env.close()
     env.close()
-    calls: list[Callable[[], object]] = [env.reset, env.recv, env.state_dict, lambda: env.step(np.zeros((1, 1, 4)))]
+    calls: list[Callable[[], object]] = [
+        env.reset,
+        env.recv,
+        env.state_dict,
+        lambda: env.send(np.zeros((1, 1, 4))),
+        lambda: env.step(np.zeros((1, 1, 4))),
+        lambda: env.load_state_dict({}),
+    ]
     for forbidden in calls:
         with pytest.raises(RuntimeError, match=r"after close\(\)"):
             forbidden()

@@ -12,8 +12,9 @@ import pytest
 
 from mtrl import envs
 from mtrl.envs.registered.backend import reset_seed
-from mtrl.envs.registered.point_goal import GOALS, optimal_return
+from mtrl.envs.registered.point_goal import GOALS
 from tests.envs.options_of import options_of
+from tests.envs.points import optimal_return
 from tests.envs.registered_tasks import CustomReach
 
 TASKS = ["CustomReach-v0", "CustomPush-v0"]
