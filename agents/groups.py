@@ -23,7 +23,7 @@ Seeds = tuple[int, ...]
 _PROCESS_BYTES = 2**30  # measured with quick.yaml: 0.85 GB while it compiles, and 0.18 GB of its simulators
 
 
-class Layout(NamedTuple):
+class Grouping(NamedTuple):
     """How the seeds of a run are trained."""
 
     groups: tuple[Seeds, ...]
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
     """Of each process; None if all are the one's."""
 
 
-def layout(config: Config, device: torch.device, cores: int, memory: int | None = None) -> Layout:
+def grouping(config: Config, device: torch.device, cores: int, memory: int | None = None) -> Grouping:
     """Processes of one learning thread each while cores and memory last, on a CPU; all side by side in one on a GPU.
 
     `training.seeds_at_once` decides where it is set: groups of that many in one process, one group after the other.
@@ -48,10 +48,10 @@ def layout(config: Config, device: torch.device, cores: int, memory: int | None 
     seeds, size = config.seeds, seeds_per_process(config, device, len(config.seeds))
     groups = tuple(seeds[i : i + size] for i in range(0, len(seeds), size))
     if device.type != "cpu" or config.training.seeds_at_once or len(seeds) == 1:
-        return Layout(groups, 1, None)
+        return Grouping(groups, 1, None)
     fitting = len(seeds) if memory is None else memory // needed_memory(config)
     at_once = max(1, min(len(seeds), cores // max(1, config.training.threads), fitting))
-    return Layout(groups, at_once, cores // at_once)
+    return Grouping(groups, at_once, cores // at_once)
 
 
 def needed_memory(config: Config) -> int:

@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 
 from mtrl.envs import TaskInfo
-from mtrl.runs.events import SCORE_NAMES, ScoreMeans
+from mtrl.runs.events import SCORES, ScoreMeans
 
 _SUITE = ("dm_control/", 0.0, 1000.0)  # rewards in [0, 1], 1,000 steps (Tassa et al. 2018, section 2)
 
@@ -43,7 +43,7 @@ def score_means(
 def mean_of_replicas(means: Sequence[ScoreMeans]) -> ScoreMeans:
     """The mean over runs of the same tasks; what is not known of one is left out."""
     found: ScoreMeans = {}
-    for name in SCORE_NAMES:
+    for name in SCORES:
         if name in means[0]:
             found[name] = _mean(own[name] for own in means)
     return found

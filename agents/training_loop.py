@@ -28,6 +28,7 @@ from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.replay import Replay
 from mtrl.agents.replica import Replica, stack_noise
 from mtrl.agents.scores import mean_of_replicas
+from mtrl.closing import Closing
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
@@ -37,7 +38,7 @@ from mtrl.runs.loading import whole
 from mtrl.runs.policy_only import refuse_policy_only
 
 
-class Training:
+class Training(Closing):
     """Runs in progress, in lock step; `begin` comes first, and closing it ends the simulators.
 
     Args:
@@ -126,10 +127,8 @@ class Training:
         self.saved_at = time.monotonic()
         self.logged = (self.step, self.learner.num_updates, wall_s)
 
-    def __enter__(self) -> "Training":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
+        """End the simulators."""
         self._stack.close()
 
     def run(self, until_step: int, goes_on: Callable[[], bool]) -> None:

@@ -1,9 +1,11 @@
-"""What a call may be: which one comes next, and with what actions. Alike for every backend."""
+"""What a call may be: which one comes next, with what actions, with what state. Alike for every backend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 
 import numpy as np
+
+from mtrl.envs.options import Options
 
 
 class Phase(Enum):
@@ -36,3 +38,15 @@ def checked_actions(actions: np.ndarray, tasks: Sequence[str], num_envs_per_task
         value = array[task, environment, number]
         raise ValueError(f"actions must be finite, got {value} for {tasks[task]} (environment {environment})")
     return array
+
+
+def check_state(state: Mapping[str, np.ndarray], entries: Set[str], options: Options) -> None:
+    """Checks that a state is of an environment that was made with these options.
+
+    Raises:
+        ValueError: it has other entries, or was saved by a differently made one.
+    """
+    if set(state) != entries:
+        raise ValueError(f"state must have the entries {sorted(entries)}, got {sorted(state)}")
+    if int(state["make"]) != int(options.fingerprint()):
+        raise ValueError("state was saved by another make(): all options but num_workers must be the same")

@@ -15,7 +15,7 @@ from typing import Any, final
 import numpy as np
 
 from mtrl.closing import Closing
-from mtrl.envs.calls import Phase, checked_actions
+from mtrl.envs.calls import Phase, check_state, checked_actions
 from mtrl.envs.episodes import Episodes
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import ACTION_SIZE, OBSERVATION_SIZE, SimulatorInfo, Step
@@ -134,11 +134,7 @@ class EnvPoolEnv(Closing):
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
         """Begin new episodes, drawn from the saved state. See `VectorEnv.load_state_dict`."""
         self._phase.require("load_state_dict()", Phase.NEW, Phase.READY)
-        expected = {"make", "episode"}
-        if set(state) != expected:
-            raise ValueError(f"state must have the entries {sorted(expected)}, got {sorted(state)}")
-        if int(state["make"]) != int(self._options.fingerprint()):
-            raise ValueError("state was saved by another make(): all options must be the same")
+        check_state(state, {"make", "episode"}, self._options)
         episode = int(state["episode"]) + 1
         self._pools = self._make_pools(episode)
         self._episodes.start(episode - 1)

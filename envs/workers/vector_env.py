@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from mtrl.closing import Closing
-from mtrl.envs.calls import Phase, checked_actions
+from mtrl.envs.calls import Phase, check_state, checked_actions
 from mtrl.envs.episodes import Episodes
 from mtrl.envs.interface import Step
 from mtrl.envs.observations import Observations
@@ -126,11 +126,7 @@ class WorkerEnv(Closing):
         simulator is another version or runs on another processor.
         """
         self._phase.require("load_state_dict()", Phase.NEW, Phase.READY)
-        expected = {"make", "episode", "length", "actions", "obs"}
-        if set(state) != expected:
-            raise ValueError(f"state must have the entries {sorted(expected)}, got {sorted(state)}")
-        if int(state["make"]) != int(self._options.fingerprint()):
-            raise ValueError("state was saved by another make(): all options but num_workers must be the same")
+        check_state(state, {"make", "episode", "length", "actions", "obs"}, self._options)
         self._reset(state["episode"])
         for number, actions in enumerate(state["actions"]):
             self._send(actions, active=number < state["length"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrl.agents.config import Config
-from mtrl.agents.groups import Layout, Seeds, train_and_evaluate
+from mtrl.agents.groups import Grouping, Seeds, train_and_evaluate
 from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
 from mtrl.runs import devices
@@ -31,21 +31,21 @@ class _Running:
 
 
 class GroupProcesses:
-    """The groups of a layout as processes.
+    """The groups of a run, as processes.
 
     Args:
         config: of the run.
         folders: by seed.
         resume: go on with what is there.
-        layout: groups, and how many at once.
+        grouping: groups, and how many at once.
         audience: told of everything.
     """
 
     def __init__(
-        self, config: Config, folders: Mapping[int, Path], resume: bool, layout: Layout, audience: Audience
+        self, config: Config, folders: Mapping[int, Path], resume: bool, grouping: Grouping, audience: Audience
     ) -> None:
         self._config, self._folders, self._resume = config, folders, resume
-        self._layout, self._audience = layout, audience
+        self._grouping, self._audience = grouping, audience
         self._running: dict[Connection, _Running] = {}
 
     def run(self, stop: Sequence[int]) -> None:
@@ -54,10 +54,10 @@ class GroupProcesses:
         Once `stop` holds a signal, no group is begun, and those that run finish their step and write checkpoints.
         However it is left, no process stays behind.
         """
-        waiting, asked = deque(self._layout.groups), False
+        waiting, asked = deque(self._grouping.groups), False
         try:
             while self._running or (waiting and not stop):
-                while waiting and not stop and len(self._running) < self._layout.at_once:
+                while waiting and not stop and len(self._running) < self._grouping.at_once:
                     self._start(waiting.popleft())
                 if stop and not asked:
                     asked = True
@@ -74,7 +74,7 @@ class GroupProcesses:
         ours, theirs = multiprocessing.Pipe(duplex=False)
         folders = {seed: self._folders[seed] for seed in seeds}
         self._audience.begin(seeds)
-        process = start_child(_run_group, theirs, self._config, folders, self._resume, self._layout.cores)
+        process = start_child(_run_group, theirs, self._config, folders, self._resume, self._grouping.cores)
         theirs.close()
         self._running[ours] = _Running(seeds, process)
 

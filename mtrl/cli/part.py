@@ -1,18 +1,12 @@
 """One of the things that go on at once, a process with its seeds say: its phase, and the last that it told."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from mtrl.cli.screen import duration
-from mtrl.runs.events import Progress, ScoreMeans, ScoreName
+from mtrl.runs.events import SCORES, Progress, ScoreMeans, ScoreName, score_texts
 
-SCORES: Mapping[ScoreName, tuple[str, Callable[[float], str]]] = {
-    "success_mean": ("success", "{:.2f}".format),
-    "normalized_return_mean": ("normalized return", "{:.2f}".format),
-    "return_mean": ("return", "{:,.1f}".format),
-}
-"""How well it goes: what an event calls it, what people do, and how it is written."""
 _STARTING = "starting"
 _UNSAID = ("training", "")  # go without saying where it is said how far they are
 _STALE_S = 10.0
@@ -112,10 +106,7 @@ def detail(event: Progress, num_parts: int = 1, later_s: float = 0.0) -> str:
         parts.append(f"{steps_per_s:,.0f} steps/s{each}")
     if updates_per_s := event.get("updates_per_s"):
         parts.append(f"{_rate(updates_per_s)} updates/s{each}")
-    known = [
-        f"{words} {form(value)}" for kind, (words, form) in SCORES.items() if (value := event.get(kind)) is not None
-    ]
-    parts += known or ["no episode yet"]
+    parts += score_texts(event) or ["no episode yet"]
     if left is not None:
         parts.append(f"{duration(left + later_s)} left")
     return ", ".join(parts)

@@ -13,9 +13,9 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from mtrl.cli.live_table import RETURN, SUCCESS, task_table
-from mtrl.cli.part import SCORES, Part, detail, text
+from mtrl.cli.part import Part, detail, text
 from mtrl.cli.screen import print_plain
-from mtrl.runs.events import Evaluation, Event
+from mtrl.runs.events import SCORES, Evaluation, Event
 from mtrl.runs.events import Progress as Told
 from mtrl.runs.stop_signals import is_asked_to_stop
 

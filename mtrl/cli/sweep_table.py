@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from mtrl.cli.part import SCORES
 from mtrl.cli.progress import QUIET_S
 from mtrl.cli.screen import duration, print_plain, rate
 from mtrl.report.table import NOTHING
 from mtrl.runs.claim import attempts
+from mtrl.runs.events import score_texts
 from mtrl.supervised import SupervisedRunConfig
 from mtrl.sweep import Ended, How, Trial, reach
 
@@ -136,7 +136,7 @@ class SweepTable:
 
 def _words(so_far: Mapping[str, float]) -> str:
     """`success 0.40`, or what there is in its place."""
-    parts = [f"{words} {form(so_far[name])}" for name, (words, form) in SCORES.items() if name in so_far]
+    parts = score_texts(so_far)
     return ", ".join([*parts, *([f"loss {so_far['loss']:.3g}"] if "loss" in so_far else [])])
 
 

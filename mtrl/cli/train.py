@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from mtrl.agents.config import Config
-from mtrl.agents.groups import Layout, layout, train_and_evaluate
+from mtrl.agents.groups import Grouping, grouping, train_and_evaluate
 from mtrl.agents.ranks import Ranks, launched
 from mtrl.agents.run_precision import settle_precision
 from mtrl.agents.training import check, train
@@ -54,9 +54,9 @@ def _train(ranks: Ranks, config: Config, folders: Mapping[int, Path], resume: bo
     """Train and evaluate all seeds."""
     device = check(config, folders, resume, ranks)
     if ranks.size > 1:
-        how = Layout((config.seeds,), 1, None)
+        how = Grouping((config.seeds,), 1, None)
     else:
-        how = layout(config, device, available_cores(), devices.available_memory())
+        how = grouping(config, device, available_cores(), devices.available_memory())
     with Progress(console, label(config, config.seeds), config.steps) as progress:
         progress.waiting, progress.at_once = len(how.groups), how.at_once
         with Audience(config, folders, progress) as audience:
@@ -70,7 +70,7 @@ def _train(ranks: Ranks, config: Config, folders: Mapping[int, Path], resume: bo
 
 
 def _train_in_processes(
-    config: Config, folders: Mapping[int, Path], resume: bool, how: Layout, audience: Audience, device: torch.device
+    config: Config, folders: Mapping[int, Path], resume: bool, how: Grouping, audience: Audience, device: torch.device
 ) -> None:
     """Train several groups at once, each in a process of its own, that have the same of what the machine decides."""
     threads = config.training.threads or 1
@@ -84,7 +84,7 @@ def _train_in_processes(
 
 
 def _train_here(
-    config: Config, folders: Mapping[int, Path], resume: bool, how: Layout, audience: Audience, ranks: Ranks
+    config: Config, folders: Mapping[int, Path], resume: bool, how: Grouping, audience: Audience, ranks: Ranks
 ) -> None:
     """Train one group after the other in this process; of several, those after one that fails go on."""
     for seeds in how.groups:

@@ -10,8 +10,8 @@ Steps are environment transitions summed over tasks; per-task values have the ta
 nothing is known yet.
 """
 
-from collections.abc import Callable
-from typing import Any, Literal, Required, TypedDict, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Required, TypedDict
 
 PerTask = dict[str, float | None]
 _Return = TypedDict("_Return", {"return": PerTask}, total=False)  # a keyword of Python
@@ -28,7 +28,12 @@ class ScoreMeans(TypedDict, total=False):
 
 
 ScoreName = Literal["success_mean", "return_mean", "normalized_return_mean"]
-SCORE_NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
+SCORES: Mapping[ScoreName, tuple[str, Callable[[float], str]]] = {
+    "success_mean": ("success", "{:.2f}".format),
+    "normalized_return_mean": ("normalized return", "{:.2f}".format),
+    "return_mean": ("return", "{:,.1f}".format),
+}
+"""How well it goes: what an event calls it, what people do, and how it is written."""
 
 
 class Subject(TypedDict):
@@ -182,3 +187,9 @@ Told = Callable[[Event], None]
 """Takes an event."""
 Listener = Callable[[Event, int | None], None]
 """Takes an event and the seed that it is of; None for one that is of all seeds."""
+
+
+def score_texts(values: Mapping[str, Any]) -> list[str]:
+    """The scores that are known in an event, as people read them: `success 0.73`."""
+    known = ((words, form, values.get(name)) for name, (words, form) in SCORES.items())
+    return [f"{words} {form(value)}" for words, form, value in known if value is not None]

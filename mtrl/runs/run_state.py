@@ -9,7 +9,7 @@ import numpy as np
 
 from mtrl.protocols import EVALUATION_FILES, LEGACY
 from mtrl.runs.errors import UserError
-from mtrl.runs.events import Logged, Train
+from mtrl.runs.events import Logged, Train, score_texts
 from mtrl.runs.lock import is_locked
 from mtrl.runs.metrics_file import read_events
 from mtrl.runs.reading import Record, Warn, find_runs, read_config, read_evaluation_record
@@ -138,15 +138,10 @@ def _state(folder: Path, is_over: bool, age_s: float | None) -> str:
 
 def _success(events: list[Logged]) -> str:
     """Mean success of the recent training episodes, over the tasks that have some, and of the others their return."""
-    said = []
     for event in [event for event in events if event["kind"] == "train"][-1:]:
-        if known := [rate for rate in event.get("success", {}).values() if rate is not None]:
-            said.append(f"success {np.mean(known):.2f}")
-        if (share := event.get("normalized_return_mean")) is not None:
-            said.append(f"normalized return {share:.2f}")
-        if (value := event.get("return_mean")) is not None:
-            said.append(f"return {value:,.1f}")
-    return ", ".join(said)
+        known = [rate for rate in event.get("success", {}).values() if rate is not None]
+        return ", ".join(score_texts({**event, "success_mean": np.mean(known) if known else None}))
+    return ""
 
 
 def _score(record: Record) -> str:

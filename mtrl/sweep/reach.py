@@ -11,7 +11,7 @@ from mtrl.agents.groups import is_as_asked
 from mtrl.protocols import EVALUATION_FILES, LEGACY, MODERN
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
-from mtrl.runs.events import SCORE_NAMES
+from mtrl.runs.events import SCORES
 from mtrl.runs.files import write_atomically
 from mtrl.runs.folder import check_same
 from mtrl.runs.policy_only import has_policy_only
@@ -121,7 +121,7 @@ def _scores(line: Mapping[str, Any], unit: str) -> dict[str, float]:
     if unit == "epoch":
         losses = [loss for loss in line.get("loss", {}).values() if loss is not None]
         return {"loss": sum(losses) / len(losses)} if losses else {}
-    return {name: line[name] for name in SCORE_NAMES if line.get(name) is not None}
+    return {name: line[name] for name in SCORES if line.get(name) is not None}
 
 
 def _last_train_line(path: Path) -> dict[str, Any]:

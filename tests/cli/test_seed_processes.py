@@ -1,4 +1,4 @@
-"""Seeds as processes of their own: the layout, one Ctrl-C for all, and what happens when one fails or is killed."""
+"""Seeds as processes of their own: their groups, one Ctrl-C for all, and what happens when one fails or is killed."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mtrl.agents import Config, train
-from mtrl.agents.groups import Layout, layout, needed_memory
+from mtrl.agents.groups import Grouping, grouping, needed_memory
 from mtrl.cli.arguments import load_config
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
@@ -27,20 +27,22 @@ FAR = 10_000_000  # steps: it will not get there
 @pytest.mark.parametrize(
     ("seeds", "device", "cores", "settings", "expected"),
     [
-        ((0, 1, 2), "cpu", 4, {}, Layout(((0,), (1,), (2,)), 3, 1)),
-        ((0, 1, 2), "cpu", 2, {}, Layout(((0,), (1,), (2,)), 2, 1)),
-        ((0, 1), "cpu", 9, {}, Layout(((0,), (1,)), 2, 4)),
-        ((0, 1), "cpu", 1, {}, Layout(((0,), (1,)), 1, 1)),
-        ((0, 1, 2), "cpu", 8, {"threads": 4}, Layout(((0,), (1,), (2,)), 2, 4)),
-        ((5,), "cpu", 8, {}, Layout(((5,),), 1, None)),
-        ((0, 1, 2), "cuda", 8, {}, Layout(((0, 1, 2),), 1, None)),
-        ((0, 1, 2), "cpu", 8, {"seeds_at_once": 2}, Layout(((0, 1), (2,)), 1, None)),
-        ((0, 1, 2), "cuda", 8, {"seeds_at_once": 1}, Layout(((0,), (1,), (2,)), 1, None)),
+        ((0, 1, 2), "cpu", 4, {}, Grouping(((0,), (1,), (2,)), 3, 1)),
+        ((0, 1, 2), "cpu", 2, {}, Grouping(((0,), (1,), (2,)), 2, 1)),
+        ((0, 1), "cpu", 9, {}, Grouping(((0,), (1,)), 2, 4)),
+        ((0, 1), "cpu", 1, {}, Grouping(((0,), (1,)), 1, 1)),
+        ((0, 1, 2), "cpu", 8, {"threads": 4}, Grouping(((0,), (1,), (2,)), 2, 4)),
+        ((5,), "cpu", 8, {}, Grouping(((5,),), 1, None)),
+        ((0, 1, 2), "cuda", 8, {}, Grouping(((0, 1, 2),), 1, None)),
+        ((0, 1, 2), "cpu", 8, {"seeds_at_once": 2}, Grouping(((0, 1), (2,)), 1, None)),
+        ((0, 1, 2), "cuda", 8, {"seeds_at_once": 1}, Grouping(((0,), (1,), (2,)), 1, None)),
     ],
 )
-def test_layout(seeds: tuple[int, ...], device: str, cores: int, settings: dict[str, int], expected: Layout) -> None:
+def test_grouping(
+    seeds: tuple[int, ...], device: str, cores: int, settings: dict[str, int], expected: Grouping
+) -> None:
     config = Config.model_validate({"seeds": seeds, "training": settings})
-    assert layout(config, torch.device(device), cores) == expected
+    assert grouping(config, torch.device(device), cores) == expected
 
 
 def test_no_more_processes_than_memory_lasts_for() -> None:
@@ -49,7 +51,7 @@ def test_no_more_processes_than_memory_lasts_for() -> None:
     needed = needed_memory(config)
     assert needed == 2**30 + 10 * 100_000 * (47 + 85) * 4
     for memory, at_once in ((3 * needed, 3), (3 * needed - 1, 2), (needed // 2, 1)):
-        assert layout(config, torch.device("cpu"), 8, memory).at_once == at_once
+        assert grouping(config, torch.device("cpu"), 8, memory).at_once == at_once
     short = config.model_copy(update={"steps": 10_000})
     assert needed_memory(short) == 2**30 + 10_000 * (47 + 85) * 4
 
