@@ -12,8 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from mtrl.cli.options import Option, OptionGroup, members_by_name, sections
 from mtrl.runs.configs import find, shipped
-from mtrl.runs.errors import UserError
-from mtrl.runs.event_check import shortened
+from mtrl.runs.errors import UserError, shortened
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import read_yaml
 

@@ -12,3 +12,9 @@ class UserError(Exception):
     def __init__(self, text: str) -> None:
         text = re.sub(rf"\S{{{_LONG_WORD},}}", lambda word: f"{word[0][:56]} ...", text)
         super().__init__(text if len(text) <= _LONG_LINE else f"{text[:_LONG_LINE]} ...")
+
+
+def shortened(value: object) -> str:
+    """A value for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:56]} ..."

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from mtrl.runs.errors import shortened
 from mtrl.runs.events import Logged
 from mtrl.runs.json_text import LARGEST
 
@@ -195,9 +196,3 @@ def _check_fields(values: Mapping[str, Any], fields: Mapping[str, tuple[Check, s
         check, rule = fields.get(name, (None, ""))
         if check and not check(value):
             raise ValueError(f"{name} must be {rule}, got {shortened(value)}")
-
-
-def shortened(value: object) -> str:
-    """A value for a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:56]} ..."

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from mtrl.runs.errors import UserError
-from mtrl.runs.event_check import shortened
+from mtrl.runs.errors import UserError, shortened
 from mtrl.runs.section import Count, PathText, RunConfig, RunName, Section, Seed
 from mtrl.runs.yaml_file import read_yaml
 
