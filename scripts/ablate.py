@@ -19,10 +19,13 @@ import torch
 from mtrl.cli.main import main as mtrl
 from mtrl.cli.sweep import read
 from mtrl.nested import flat
+from mtrl.report.table import markdown
 from mtrl.runs.configs import find
 from mtrl.runs.metrics_file import read_events
 from mtrl.sweep import SweepFile, Trial, reach
 from scripts.machine import machine_line
+
+HEADER = ("variant", "change", "any-step: mean", "seeds", "final-step", "updates", "minutes")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,29 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     status = mtrl(["sweep", str(options.sweep), "--out", str(options.out), *words])
     torch.set_num_threads(1)
     file, trials = read(options.sweep, options.out)
-    if lines := [*rows(file, trials)]:
+    if found := [*rows(file, trials)]:
         options.table.parent.mkdir(parents=True, exist_ok=True)
-        options.table.write_text(
-            "\n".join([*head(file), *lines, "", machine_line({"metaworld", "mujoco"}, ["cpu"]), ""])
-        )
+        machine = machine_line({"metaworld", "mujoco"}, ["cpu"])
+        options.table.write_text(f"{head(file)}\n\n{markdown(HEADER, found)}\n\n{machine}\n")
     sys.exit(status)
 
 
-def head(file: SweepFile) -> list[str]:
-    """What stands over the table's rows."""
-    return [
-        "# Ablations of the recipe",
-        "",
-        f"`{file.base}` with {_shown(file.changes)}, one change at a time.",
-        "Success of the final policy, protocol modern, mean over tasks. Differences within the spread of the seeds say",
-        "nothing.",
-        "",
-        "| variant | change | any-step: mean | seeds | final-step | updates | minutes |",
-        "|---|---|---:|---|---:|---:|---:|",
-    ]
+def head(file: SweepFile) -> str:
+    """What stands over the table."""
+    return (
+        f"# Ablations of the recipe\n\n`{file.base}` with {_shown(file.changes)}, one change at a time.\n"
+        "Success of the final policy, protocol modern, mean over tasks.\n"
+        "Differences within the spread of the seeds say nothing."
+    )
 
 
-def rows(file: SweepFile, trials: Sequence[Trial]) -> Iterator[str]:
+def rows(file: SweepFile, trials: Sequence[Trial]) -> Iterator[list[str]]:
     """One for each variant of which something is finished."""
     finished = [trial for trial in trials if reach.is_finished(trial, file.keep)]
     for name, changes in file.variants.items():
@@ -66,10 +63,8 @@ def rows(file: SweepFile, trials: Sequence[Trial]) -> Iterator[str]:
             continue
         any_step, final, updates, seconds = (np.array(column) for column in zip(*found, strict=True))
         seeds = " ".join(f"{value:.2f}" for value in any_step)
-        yield (
-            f"| {name} | {_shown(changes)} | {any_step.mean():.2f} | {seeds} | {final.mean():.2f} "
-            f"| {updates.mean():,.0f} | {seconds.mean() / 60:.1f} |"
-        )
+        means = f"{final.mean():.2f}", f"{updates.mean():,.0f}", f"{seconds.mean() / 60:.1f}"
+        yield [name, _shown(changes), f"{any_step.mean():.2f}", seeds, *means]
 
 
 def result(run: Path) -> tuple[float, float, int, float]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mtrl.cores import available_cores
+from mtrl.report.table import markdown
 from scripts.envs_bench.catalog import LIMIT, ONE_CORE, REFERENCE, ROWS
 from scripts.envs_bench.memory import available_gib
 from scripts.envs_bench.served import RowError, Served
@@ -132,26 +133,24 @@ def tables(cells: Sequence[Cell]) -> str:
     """Markdown: a table of all cores, and one of one core."""
     parallel = [cell for cell in cells if not cell.one_core]
     single = [cell for cell in cells if cell.one_core]
-    lines = [
-        "| MT10 | environments | start-up, s | memory, MiB | steps/s, best | median | x AsyncVectorEnv | x C limit |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for cell in parallel:
-        times, share = against(cell, REFERENCE, parallel), against(cell, LIMIT, parallel)
-        lines.append(
-            f"| {ROWS[cell.row].title} | {cell.envs} | {cell.start_up_s:.1f} | {cell.mib:,.0f} | "
-            f"{max(cell.steps_per_s):,.0f} | {statistics.median(cell.steps_per_s):,.0f} | {times} | {share} |"
-        )
-    if single:
-        lines += [
-            "",
-            "| MT10 on one core, one worker | environments | us a step, best | median |",
-            "|---|---:|---:|---:|",
+    header = ["MT10", "environments", "start-up, s", "memory, MiB", "steps/s, best", "median"]
+    rows = [
+        [
+            *(ROWS[cell.row].title, str(cell.envs), f"{cell.start_up_s:.1f}", f"{cell.mib:,.0f}"),
+            *(f"{max(cell.steps_per_s):,.0f}", f"{statistics.median(cell.steps_per_s):,.0f}"),
+            *(against(cell, other, parallel) for other in (REFERENCE, LIMIT)),
         ]
-        for cell in single:
-            best, median = 1e6 / max(cell.steps_per_s), 1e6 / statistics.median(cell.steps_per_s)
-            lines.append(f"| {ROWS[cell.row].title} | {cell.envs} | {best:.0f} | {median:.0f} |")
-    return "\n".join(lines)
+        for cell in parallel
+    ]
+    found = markdown([*header, "x AsyncVectorEnv", "x C limit"], rows)
+    if not single:
+        return found
+    rows = []
+    for cell in single:
+        best, median = 1e6 / max(cell.steps_per_s), 1e6 / statistics.median(cell.steps_per_s)
+        rows.append([ROWS[cell.row].title, str(cell.envs), f"{best:.0f}", f"{median:.0f}"])
+    header = ["MT10 on one core, one worker", "environments", "us a step, best", "median"]
+    return f"{found}\n\n{markdown(header, rows)}"
 
 
 def against(cell: Cell, name: str, cells: Sequence[Cell]) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from mtrl.report.table import markdown
 from mtrl.runs.devices import keep_freed_memory
 from scripts.gradients_bench.floor import floor
 from scripts.gradients_bench.models import MODELS, Model
@@ -27,6 +28,7 @@ from scripts.gradients_bench.price import Price
 from scripts.gradients_bench.samples import Samples
 from scripts.gradients_bench.shared_forward import SharedForward
 from scripts.machine import machine_line
+from scripts.options import check_counts
 from scripts.peak_memory import peak
 from scripts.turns import median_ratio, take_turns
 
@@ -50,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         variants = workload(options.tasks, options.rows, options.width, device).variants()
         chosen = {name: run for name, run in variants.items() if peers or "TorchJD" not in name}
         size = f"{options.tasks} tasks, {options.rows} rows each, 3x{options.width}: {setting}"
-        parts.append(f"{size}\n\n{table(chosen, options.rounds, device)}")
+        parts.append(f"{size}\n\n{compared(chosen, options.rounds, device)}")
     if options.models:
         parts.append(prices([MODELS[i] for i in options.models], options.model_rounds, device, bool(peers)))
         samples = Samples(options.rows, options.width, device)
         chosen = {name: run for name, run in samples.variants().items() if peers or "TorchJD" not in name}
         size = f"3x{options.width}, {options.rows} samples, each a task; {samples.jacobian_mib:.0f} MiB of gradients"
-        parts.append(f"{size}\n\n{table(chosen, options.model_rounds, device)}")
+        parts.append(f"{size}\n\n{compared(chosen, options.model_rounds, device)}")
     parts.append(machine_line(peers, [device]))
     text = "\n\n".join(parts)
     print(text)
@@ -77,42 +79,39 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model-rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="also write the tables here")
     options = parser.parse_args(arguments)
-    for name in ("tasks", "rows", "width", "threads", "rounds", "model_rounds"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name.replace('_', '-')} needs to be at least 1, got {getattr(options, name)}")
+    check_counts(parser, options, "tasks", "rows", "width", "threads", "rounds", "model_rounds")
     if any(not 0 <= i < len(MODELS) for i in options.models):
         parser.error(f"--models needs numbers below {len(MODELS)}, got {options.models}")
     return options
 
 
-def table(variants: dict[str, Callable[[], object]], rounds: int, device: str) -> str:
-    """Markdown, the first variant being the measure of the others."""
+def compared(variants: dict[str, Callable[[], object]], rounds: int, device: str) -> str:
+    """A table with a row per variant, the first being the measure of the others."""
     times = take_turns(variants, rounds, device, repeats=3)
     plain = next(iter(times.values()))
-    lines = ["| | ms | times plain | peak MiB |", "|---|---:|---:|---:|"]
+    rows = []
     for name, seconds in times.items():
-        line = f"| {name} | {1000 * statistics.median(seconds):.1f} | {median_ratio(seconds, plain):.2f} |"
-        lines.append(line + f" {peak(variants[name], device):.0f} |")
-    return "\n".join(lines)
+        shown = f"{1000 * statistics.median(seconds):.1f}", f"{median_ratio(seconds, plain):.2f}"
+        rows.append([name, *shown, f"{peak(variants[name], device):.0f}"])
+    return markdown(["", "ms", "times plain", "peak MiB"], rows)
 
 
 def prices(models: Sequence[Model], rounds: int, device: str, peers: bool) -> str:
-    """Markdown, a row per model: times plain, and MiB in brackets."""
-    lines: list[str] = []
+    """A table with a row per model: times plain, and MiB in brackets."""
+    head: list[str] = []
+    rows = []
     for model in models:
         workload = Price(model, device)
         variants = {name: run for name, run in workload.variants().items() if peers or "TorchJD" not in name}
-        if not lines:
-            head = ["whole steps of UPGrad", "T", "plain, ms", "floor", *[name for name in variants if name != "plain"]]
-            lines += [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+        head = ["whole steps of UPGrad", "T", "plain, ms", "floor", *[name for name in variants if name != "plain"]]
         most = {name: peak(run, device) for name, run in variants.items()}
         times = take_turns(variants, rounds, device)
         plain = times.pop("plain")
         cells = [model.name, f"{model.tasks}", f"{1000 * statistics.median(plain):.0f} ({most['plain']:.0f})"]
         cells.append(f"{floor(workload.trunk, workload.x, model.tasks):.1f}")
         cells += [f"{median_ratio(seconds, plain):.1f} ({most[name]:.0f})" for name, seconds in times.items()]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown(head, rows)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,17 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from mtrl.aggregation import METHODS
 from mtrl.cores import available_cores
+from mtrl.report.table import markdown
 from mtrl.runs.devices import keep_freed_memory
 from scripts.learner_bench import end_to_end
 from scripts.learner_bench.updates import EVERY, MODES, Row, Setting, compare
 from scripts.machine import machine_line
+from scripts.options import check_counts
 
 MAIN = ["mean", "mgda", "pcgrad", "cagrad", "nash_mtl", "nash_mtl, every 50"]
 OWN_PRECISION = {"quick": "bfloat16", "ablations": "bfloat16", "laptop": "bfloat16", "3x400": "float32"}
@@ -67,9 +68,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     unknown = [name for name in options.methods if name.partition(EVERY)[0] not in METHODS]
     if unknown:
         parser.error(f"--methods needs names of methods, got {' '.join(unknown)}")
-    for name in ("threads", "tasks", "rounds"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
+    check_counts(parser, options, "threads", "tasks", "rounds")
     return options
 
 
@@ -103,39 +102,32 @@ def line(row: Row) -> str:
 def tables(rows: list[Row]) -> str:
     """The measurements as tables in Markdown: of updates, and of whole runs."""
     updates, runs = ([row for row in rows if ("network" in row) == flag] for flag in (True, False))
-    lines = [
-        "| network | device, precision | seeds | method | updates/s | ms | times plain | compiling, s |",
-        "|---|---|---:|---|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {row['network']} | {row['device']}, {row['precision']} | {row['num_seeds']} | {row['method']} "
-        f"| {row['updates_per_s']:.1f} | {row['ms_per_update']:.1f} | {row['times_plain']:.2f} "
-        f"| {row['until_third_update_s']:.0f} |"
-        for row in updates
-    ]
-    if runs:
-        lines += [
-            "",
-            "| whole run | device, precision | seeds | method | updates/s | steps/s of a seed "
-            "| update | wait | act, store | simulation alone, ms | vector step, ms |",
-            "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|",
-        ]
-    return "\n".join([*lines, *(run_line(row) for row in runs)])
+    header = ["device, precision", "seeds", "method", "updates/s"]
+    found = markdown(["network", *header, "ms", "times plain", "compiling, s"], [*map(update_row, updates)])
+    if not runs:
+        return found
+    header += ["steps/s of a seed", "update", "wait", "act, store", "simulation alone, ms", "vector step, ms"]
+    return f"{found}\n\n{markdown(['whole run', *header], [*map(run_row, runs)])}"
 
 
-def run_line(row: dict[str, Any]) -> str:
+def made(row: Row) -> list[str]:
+    """The cells that a row of either table has: how it was made, and updates a second."""
+    return [f"{row['device']}, {row['precision']}", str(row["num_seeds"]), row["method"], f"{row['updates_per_s']:.1f}"]
+
+
+def update_row(row: Row) -> list[str]:
+    """A row of the table of updates."""
+    times = f"{row['ms_per_update']:.1f}", f"{row['times_plain']:.2f}", f"{row['until_third_update_s']:.0f}"
+    return [row["network"], *made(row), *times]
+
+
+def run_row(row: Row) -> list[str]:
     """A row of the table of whole runs."""
-    share = row.get("time_share")
-    times = (
-        "| | | "
-        if share is None
-        else "| {update:.0%} | {wait:.0%} | {rest:.0%} ".format(**share, rest=share["act"] + share["store"])
-    )
-    simulation = f"| {row['simulation_alone_ms']:.1f} | {row['vector_step_ms']:.1f} |" if share else "| | |"
-    return (
-        f"| {row['config']} | {row['device']}, {row['precision']} | {row['num_seeds']} | {row['method']} "
-        f"| {row['updates_per_s']:.1f} | {row['steps_per_s']:.0f} {times}{simulation}"
-    )
+    cells = [row["config"], *made(row), f"{row['steps_per_s']:.0f}"]
+    if (share := row.get("time_share")) is None:
+        return [*cells, *5 * [""]]
+    cells += [f"{part:.0%}" for part in (share["update"], share["wait"], share["act"] + share["store"])]
+    return [*cells, f"{row['simulation_alone_ms']:.1f}", f"{row['vector_step_ms']:.1f}"]
 
 
 if __name__ == "__main__":

@@ -20,8 +20,10 @@ from mtrl import backward
 from mtrl.aggregation import MGDA, LinearScalarization, Method
 from mtrl.benchmarks.vision import CelebA
 from mtrl.benchmarks.vision.models import AttributeNetwork, SmallResNet18
+from mtrl.report.table import markdown
 from mtrl.supervised import Batch
 from scripts.machine import machine_line
+from scripts.options import check_counts
 from scripts.turns import median_ratio, take_turns
 
 SIZE, OUTPUTS = 64, 2
@@ -73,14 +75,13 @@ def measure(workload: Workload, rounds: int, device: str) -> list[dict[str, Any]
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown, a row per number of tasks: milliseconds, and in brackets how many times the mean's."""
+def by_tasks(rows: list[dict[str, Any]]) -> str:
+    """A table with a row per number of tasks: milliseconds, and in brackets how many times the mean's."""
     names = list(dict.fromkeys(row["variant"] for row in rows))
-    lines = [f"| tasks | {' | '.join(f'{name}, ms' for name in names)} |", "|---:|" + "---:|" * len(names)]
-    for tasks in dict.fromkeys(row["tasks"] for row in rows):
-        cells = [f"{1000 * row['median_s']:.0f} ({row['times_mean']:.2f})" for row in rows if row["tasks"] == tasks]
-        lines.append(f"| {tasks} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cells: dict[int, list[str]] = {row["tasks"]: [str(row["tasks"])] for row in rows}
+    for row in rows:
+        cells[row["tasks"]].append(f"{1000 * row['median_s']:.0f} ({row['times_mean']:.2f})")
+    return markdown(["tasks", *(f"{name}, ms" for name in names)], [*cells.values()])
 
 
 def parse(arguments: Sequence[str] | None, device: str) -> argparse.Namespace:
@@ -97,9 +98,7 @@ def parse(arguments: Sequence[str] | None, device: str) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.smoke:
         options.tasks, options.batch, options.width, options.rounds = [2, 3], 2, 2, 1
-    for name in ("batch", "width", "threads", "rounds"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
+    check_counts(parser, options, "batch", "width", "threads", "rounds")
     if min(options.tasks) < 1:
         parser.error(f"--tasks needs numbers of at least 1, got {min(options.tasks)}")
     return options
@@ -114,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for tasks in options.tasks:
         rows += measure(Workload(tasks, options.batch, options.width, device), options.rounds, device)
     machine = machine_line((), [device])
-    print(f"ResNet-18 of width {options.width}, batch {options.batch}\n\n{table(rows)}\n\n{machine}")
+    print(f"ResNet-18 of width {options.width}, batch {options.batch}\n\n{by_tasks(rows)}\n\n{machine}")
     if options.json is not None:
         figures = {"machine": machine, "batch": options.batch, "width": options.width, "target": TARGET, "rows": rows}
         options.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -19,8 +19,10 @@ from typing import Any
 
 import torch
 
+from mtrl.report.table import markdown
 from mtrl.runs.devices import keep_freed_memory
 from scripts.machine import machine_line
+from scripts.options import check_counts
 from scripts.qm9_bench.peer import Peer
 from scripts.qm9_bench.work import Work
 from scripts.turns import median_ratio, take_turns
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     title = f"QM9's network, {options.batch} molecules of {work.source}, {work.atoms} atoms; the matrix per edge is of "
     title += "torch_geometric" if peers else "plain layers (torch_geometric is not installed)"
     machine = machine_line(peers, ["cpu"])
-    print("\n\n".join([title, table(rows), machine]))
+    header = ["", "ms", "times plain", "molecules/s", "peak MiB"]
+    print("\n\n".join([title, markdown(header, [*map(shown, rows)]), machine]))
     if options.json is not None:
         options.json.write_text(json.dumps({"title": title, "rows": rows, "machine": machine}, indent=1) + "\n")
 
@@ -70,9 +73,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.smoke:
         options.batch, options.rounds = 6, 1
-    for name in ("batch", "threads", "rounds"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
+    check_counts(parser, options, "batch", "threads", "rounds")
     return options
 
 
@@ -99,15 +100,10 @@ def _peak_kib() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """The measurements as a table in Markdown."""
-    lines = ["| | ms | times plain | molecules/s | peak MiB |", "|---|---:|---:|---:|---:|"]
-    lines += [
-        f"| {row['variant']} | {row['ms']:.0f} | {row['times_plain']:.2f} "
-        f"| {row['molecules_per_s']:.0f} | {row['peak_mib']:.0f} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+def shown(row: dict[str, Any]) -> list[str]:
+    """A row of the table."""
+    numbers = f"{row['ms']:.0f}", f"{row['times_plain']:.2f}", f"{row['molecules_per_s']:.0f}", f"{row['peak_mib']:.0f}"
+    return [row["variant"], *numbers]
 
 
 if __name__ == "__main__":

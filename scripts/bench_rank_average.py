@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mtrl.distributed import RankAverage
 from mtrl.gradients import backward
+from mtrl.report.table import markdown
 from mtrl.runs.devices import keep_freed_memory
 from scripts.gradients_bench.models import MODELS, Model
 from scripts.gradients_bench.price import Price
@@ -59,15 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     dist.init_process_group("gloo")
-    lines = ["| steps of UPGrad | T | MB formed | exchanged | CPU times plain, formed | exchanged | of formed |"]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|")
-    lines += [_row(MODELS[number], options.rounds) for number in options.models]
+    rows = [_row(MODELS[number], options.rounds) for number in options.models]
     if dist.get_rank() == 0:
-        print("\n".join(lines), machine_line((), ()), sep="\n\n")
+        header = ["steps of UPGrad", "T", "MB formed", "exchanged", "CPU times plain, formed", "exchanged", "of formed"]
+        print(markdown(header, rows), machine_line((), ()), sep="\n\n")
     dist.destroy_process_group()
 
 
-def _row(model: Model, rounds: int) -> str:
+def _row(model: Model, rounds: int) -> list[str]:
     workload = Price(model, "cpu")
     torch.manual_seed(dist.get_rank())
     workload.x = model.batch()
@@ -99,7 +99,7 @@ def _row(model: Model, rounds: int) -> str:
     cells = [model.name, f"{model.tasks}", *(f"{megabytes[name]:.1f}" for name in ("formed", "exchanged"))]
     cells += [f"{median_ratio(seconds[name], seconds['plain']):.1f}" for name in ("formed", "exchanged")]
     ratio = median_ratio(seconds["exchanged"], seconds["formed"])
-    return f"| {' | '.join([*cells, f'{ratio:.2f}'])} |"
+    return [*cells, f"{ratio:.2f}"]
 
 
 if __name__ == "__main__":

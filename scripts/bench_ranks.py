@@ -20,6 +20,7 @@ from mtrl.agents import Config, Learner
 from mtrl.agents.losses import Batch
 from mtrl.agents.ranks import ALONE, Ranks, launched
 from mtrl.cli.arguments import load_config
+from mtrl.report.table import markdown
 from mtrl.runs.configs import find
 from scripts.learner_bench.updates import ACTION, OBSERVATION, made_up_batch
 from scripts.machine import machine_line
@@ -59,14 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     with launched() as found:
         ranks = Counted(**vars(found))
-        lines = [f"| configuration | tasks | CPU ms alone | on {ranks.size} ranks | ratio | wall ms | MB sent |"]
-        lines.append("|---|--:|--:|--:|--:|--:|--:|")
-        for name in options.configs:
-            for num_tasks in options.tasks:
-                config = _config(name, options.compile)
-                lines.append(f"| {name} | {num_tasks} | {_row(config, ranks, num_tasks, options)} |")
+        rows = [
+            [name, str(num_tasks), *_row(_config(name, options.compile), ranks, num_tasks, options)]
+            for name in options.configs
+            for num_tasks in options.tasks
+        ]
         if ranks.leads:
-            print("\n".join(lines), machine_line((), ()), sep="\n\n")
+            header = ["configuration", "tasks", "CPU ms alone", f"on {ranks.size} ranks", "ratio", "wall ms", "MB sent"]
+            print(markdown(header, rows), machine_line((), ()), sep="\n\n")
 
 
 def _config(name: str, compile: bool) -> Config:
@@ -75,7 +76,7 @@ def _config(name: str, compile: bool) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update=training)})
 
 
-def _row(config: Config, ranks: Counted, num_tasks: int, options: argparse.Namespace) -> str:
+def _row(config: Config, ranks: Counted, num_tasks: int, options: argparse.Namespace) -> list[str]:
     """The numbers of one line."""
     alone = _learner(config, num_tasks, ALONE) if ranks.leads else None
     together = _learner(config, num_tasks, ranks)
@@ -89,7 +90,8 @@ def _row(config: Config, ranks: Counted, num_tasks: int, options: argparse.Names
         found.append((by_itself, *_seconds(together, own, options.updates)))
     cpu, shared, wall = (1e3 * statistics.median(times) for times in zip(*found[1:], strict=True))
     ratio = statistics.median(one / over for one, over, _ in found[1:])
-    return f"{cpu:.1f} | {shared:.1f} | {ratio:.2f} | {wall:.1f} | {sum(ranks.sent) / options.updates / 1e6:.1f}"
+    megabytes = sum(ranks.sent) / options.updates / 1e6
+    return [f"{cpu:.1f}", f"{shared:.1f}", f"{ratio:.2f}", f"{wall:.1f}", f"{megabytes:.1f}"]
 
 
 def _learner(config: Config, num_tasks: int, ranks: Ranks) -> Learner:

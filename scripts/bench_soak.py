@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtrl.report.table import markdown
 from scripts.machine import machine_line
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,30 +107,27 @@ def descendants(pid: int) -> list[int]:
 
 def soak_table(samples: Sequence[Sample]) -> str:
     """Markdown: the first and last tenth, and the slope of the second half."""
-    rows = ["| | first tenth | last tenth | slope an hour |", "|---|---:|---:|---:|"]
+    rows = []
     tenth, half = max(1, len(samples) // 10), samples[len(samples) // 2 :]
     hours = np.array([sample["seconds"] for sample in half]) / 3600
     for name, unit in UNITS.items():
         first, last = (np.mean([s[name] for s in part]) for part in (samples[:tenth], samples[-tenth:]))
         slope = np.polyfit(hours, [s[name] for s in half], 1)[0] if len(half) > 1 else np.nan
-        rows.append(f"| {name}{', ' + unit if unit else ''} | {first:,.1f} | {last:,.1f} | {slope:+,.2f} |")
+        rows.append([f"{name}{', ' + unit if unit else ''}", f"{first:,.1f}", f"{last:,.1f}", f"{slope:+,.2f}"])
     minutes = (samples[-1]["seconds"] - samples[0]["seconds"]) / 60
-    return "\n".join(
-        [*rows, "", f"{len(samples)} samples over {minutes:.0f} minutes. The log grows by a line a second."]
-    )
+    found = markdown(["", "first tenth", "last tenth", "slope an hour"], rows)
+    return f"{found}\n\n{len(samples)} samples over {minutes:.0f} minutes. The log grows by a line a second."
 
 
 def crowd_table(runs: Path, count: int) -> str:
     """Markdown: seconds of a command for one run and for many, in one folder."""
-    rows = ["| command | 1 run, s | " + f"{count} runs, s |", "|---|---:|---:|"]
     report = ["report", str(runs / "soak"), "--out", str(runs.parent / "report")]
     commands = {"status": ["status", str(runs)], "report (of one of them)": report}
     alone = {name: timed(words) for name, words in commands.items()}
     for number in range(1, count):
         shutil.copytree(runs / "soak", runs / f"soak{number}")
-    for name, words in commands.items():
-        rows.append(f"| `mtrl {name}` | {alone[name]:.1f} | {timed(words):.1f} |")
-    return "\n".join(rows)
+    rows = [[f"`mtrl {name}`", f"{alone[name]:.1f}", f"{timed(words):.1f}"] for name, words in commands.items()]
+    return markdown(["command", "1 run, s", f"{count} runs, s"], rows)
 
 
 def timed(words: Sequence[str]) -> float:

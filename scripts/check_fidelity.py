@@ -21,10 +21,12 @@ from mtrl.envs import MT10, task_names
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.goals import NUM_GOALS
 from mtrl.envs.interface import MAX_HORIZON
+from mtrl.report.table import markdown
 from mtrl.runs.child_process import follow_parent
 from scripts.fidelity_check.backends import BACKENDS, is_missing
 from scripts.fidelity_check.differences import KINDS, Differences, differences
 from scripts.fidelity_check.scripted import Outcome, outcome
+from scripts.options import check_counts
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,8 +77,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--steps needs to be at least 2, got {options.steps}")
     if not 0 <= options.episodes <= NUM_GOALS:
         parser.error(f"--episodes needs to be 0 to {NUM_GOALS}, the goals of a task, got {options.episodes}")
-    if options.processes < 1:
-        parser.error(f"--processes needs to be at least 1, got {options.processes}")
+    check_counts(parser, options, "processes")
     if options.tasks:
         try:
             task_names(options.tasks)
@@ -104,18 +105,13 @@ def differences_table(
             continue
         parts: list[Callable[[Differences], str]] = [lambda d: str(d.obs), lambda d: str(d.reward), _successes]
         reset = max(found.reset.value for found in both)
-        rows.append(
-            f"| {task} | {f'{reset:.1e}' if reset else '0'} | "
-            + " | ".join(part(found) for part in parts for found in both)
-            + " |"
-        )
+        rows.append([task, f"{reset:.1e}" if reset else "0", *(part(found) for part in parts for found in both)])
     head = f"`{backend}` and stock metaworld, {steps} steps of each kind: {equal} of {len(tasks)} tasks bit-equal"
     if not rows:
         return f"{head}."
     columns = [f"{what}, {kind}" for what in ("observation", "reward", "success") for kind in KINDS]
-    header = [f"| task | observation after a reset | {' | '.join(columns)} |", "|---|" + "---:|" * (1 + len(columns))]
     explained = "; the others (largest difference @ first step with one, success: steps that differ @ the first):"
-    return "\n".join([head + explained, "", *header, *rows])
+    return f"{head}{explained}\n\n{markdown(['task', 'observation after a reset', *columns], rows)}"
 
 
 def _successes(found: Differences) -> str:
@@ -127,17 +123,12 @@ def scripted_table(
 ) -> str:
     """Markdown: success at any step, at the last one, and mean return of every backend."""
     names = {"stock": "stock metaworld", "metaworld": "exact backend", "envpool": "EnvPool, own goals"}
-    lines = [
-        f"Scripted policies, {episodes} episodes a task: success at any step / at the last / mean return.",
-        "",
-        f"| task | {' | '.join(names[backend] for backend in backends)} |",
-        "|---|" + "---:|" * len(backends),
-    ]
+    rows = []
     for task in tasks:
         outcomes = [plays[backend, task].result() for backend in backends]
-        cells = [f"{o.success_any:.2f} / {o.success_final:.2f} / {o.mean_return:,.1f}" for o in outcomes]
-        lines.append(f"| {task} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([task, *(f"{o.success_any:.2f} / {o.success_final:.2f} / {o.mean_return:,.1f}" for o in outcomes)])
+    head = f"Scripted policies, {episodes} episodes a task: success at any step / at the last / mean return."
+    return f"{head}\n\n{markdown(['task', *(names[backend] for backend in backends)], rows)}"
 
 
 if __name__ == "__main__":

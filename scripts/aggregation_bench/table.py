@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from mtrl.aggregation import METHODS
+from mtrl.report.table import markdown
 from scripts.aggregation_bench.error import EQUAL_PROJECTIONS
 from scripts.aggregation_bench.measure import Cell
 from scripts.machine import machine_line
@@ -29,14 +30,12 @@ def table(cells: Sequence[Cell], tasks: int, batch: int, peers: set[str], device
         head += [f"{prefix}ms", f"{prefix}ms in a batch of {batch}", f"{prefix}error"]
     if "torchjd" in peers:
         head += ["TorchJD, ms", "times ours", "TorchJD, error"]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
-    rows += [row(name, cells, batch, peers, devices) for name in METHODS]
-    lines = [f"T = {tasks}", ""]
+    rows = [row(name, cells, batch, peers, devices) for name in METHODS]
     if "cvxpy" in peers:
         paper = select(cells, "nash_mtl", "cvxpy")
         found = ["nash_mtl by cvxpy", pair(milliseconds, paper), "–", pair(shown_error, paper)]
         rows.append(found + ["–"] * (len(head) - len(found)))
-    lines += [f"| {' | '.join(entries)} |" for entries in rows]
+    lines = [f"T = {tasks}", "", markdown(head, rows)]
     if "cvxpy" in peers:
         lines += ["", f"Nash by cvxpy takes {ratios(paper, select(cells, 'nash_mtl', 'ours'))} times as long as ours."]
     return "\n".join(lines)

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.options import check_counts
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,9 +32,7 @@ def parser(doc: str | None, *, seeds: Sequence[int] = (0, 1, 2), jobs: int = 1) 
 def parse(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options, with folders; the working directory is the project's from here on, so that commands are short."""
     options = made.parse_args(arguments)
-    for name in ("jobs", "threads"):
-        if getattr(options, name) < 1:
-            made.error(f"--{name} needs to be at least 1, got {getattr(options, name)}")
+    check_counts(made, options, "jobs", "threads")
     if len(set(options.seeds)) < len(options.seeds):
         made.error(f"--seeds need to differ, got {' '.join(map(str, options.seeds))}")
     if options.smoke and not (options.runs and options.out):
