@@ -64,7 +64,8 @@ class GroupProcesses:
                     for running in self._running.values():
                         running.process.terminate()  # SIGTERM
                 for connection in wait([*self._running], timeout=_ASKED_EVERY_S):
-                    self._receive(connection, asked)  # type: ignore[arg-type]
+                    assert isinstance(connection, Connection)
+                    self._receive(connection, asked)
         finally:
             for running in self._running.values():
                 running.process.kill()

@@ -89,8 +89,8 @@ def merged(events: Sequence[Progress]) -> Progress:
 
 def left_s(events: Sequence[Progress]) -> float | None:
     """Seconds until the last of several parts is done; None if that is not known."""
-    left = [event.get("left_s") for event in events]
-    return None if None in left else max(left)  # type: ignore[type-var]
+    known = [left for event in events if (left := event.get("left_s")) is not None]
+    return max(known) if len(known) == len(events) else None
 
 
 def detail(event: Progress, num_parts: int = 1, later_s: float = 0.0) -> str:

@@ -57,9 +57,9 @@ def finite(name: str, value: object) -> float:
     Raises:
         ValueError: it is none, or not finite.
     """
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return value  # type: ignore[return-value]
+    return value
 
 
 def whole(name: str, value: object) -> int:

@@ -14,6 +14,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -155,12 +156,12 @@ def _empty(entry: Mapping[str, Any]) -> Tensor | np.ndarray:
     return torch.empty(entry["shape"], dtype=_TORCH[entry["dtype"]])
 
 
-def _fill(file: BinaryIO, value: Tensor | np.ndarray, crc: int) -> int:
+def _fill(file: BufferedReader, value: Tensor | np.ndarray, crc: int) -> int:
     """Reads the bytes of a tensor; the checksum goes on."""
     content = _bytes(value)
     for start in range(0, len(content), _BLOCK):
         block = content[start : start + _BLOCK]
-        file.readinto(block)  # type: ignore[attr-defined]  # of every file that is open for reading bytes
+        file.readinto(block)
         crc = zlib.crc32(block, crc)
     return zlib.crc32(file.read(-len(content) % _ALIGNED), crc)
 

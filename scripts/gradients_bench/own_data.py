@@ -4,16 +4,17 @@ Axes: `T` tasks, `B` rows of a task.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mtrl.aggregation import NashMTL
-from mtrl.gradients import TaskGradients, linear, linear_task_gradients, over_tasks, task_gradients
+from mtrl.gradients import Tape, TaskGradients, linear, linear_task_gradients, over_tasks, task_gradients
 
 INPUTS, OUTPUTS, LAYERS = 49, 10, 3
+Named = Mapping[str, Tensor]
 
 
 class OwnData:
@@ -65,7 +66,7 @@ class OwnData:
         return [torch.autograd.grad(loss, self.parameters, retain_graph=True) for loss in losses]
 
     def collect(self) -> tuple[TaskGradients, Tensor]:
-        def loss(shared, own, x, y):  # type: ignore[no-untyped-def]
+        def loss(shared: Named, own: Named, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[()]]:
             for layer in range(LAYERS):
                 x = functional.relu(x @ shared[f"{layer}.weight"] + shared[f"{layer}.bias"])
             return ((x @ own["head"] - y) ** 2).mean(), ()
@@ -74,7 +75,7 @@ class OwnData:
         return gradients, losses
 
     def collect_linear(self) -> tuple[TaskGradients, Tensor]:
-        def loss(tape, shared, own, x, y):  # type: ignore[no-untyped-def]
+        def loss(tape: Tape, shared: Named, own: Named, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[()]]:
             for layer in range(LAYERS):
                 x = functional.relu(linear(shared, f"{layer}", x, tape, x.dtype))
             return ((x @ own["head"] - y) ** 2).mean(), ()
