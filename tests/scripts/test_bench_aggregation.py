@@ -2,36 +2,23 @@
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mtrl.aggregation import METHODS
-from tests.scripts.in_process import script
+from tests.scripts.running import process, script
 from tests.scripts.tables import unpadded
 
-ROOT = Path(__file__).parents[2]
 QUICK = ["--tasks", "4", "--batch", "3", "--seconds", "0.001"]
-
-
-def bench(*arguments: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """Runs the script, as if the modules `without` were not installed."""
-    hide = f"import sys; sys.modules.update(dict.fromkeys({without!r})); "
-    hide += "import importlib.util as u; find = u.find_spec; "
-    hide += f"u.find_spec = lambda name, *rest: None if name in {without!r} else find(name, *rest); "
-    run = "import runpy; runpy.run_module('scripts.bench_aggregation', run_name='__main__', alter_sys=True)"
-    command = [sys.executable, "-c", hide + run, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
 
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]]]:
     """What is printed, and the cells."""
     out = tmp_path_factory.mktemp("bench") / "bench.json"
-    done = bench(*QUICK, "--out", str(out))
+    done = process("bench_aggregation", *QUICK, "--out", str(out))
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(out.read_text())["cells"]
 
@@ -70,7 +57,7 @@ def test_peers_are_measured_beside(figures: tuple[str, list[dict[str, Any]]]) ->
 
 def test_without_the_peers(tmp_path: Path) -> None:
     out = tmp_path / "table.md"
-    done = bench(*QUICK, "--out", str(out), without=("torchjd", "cvxpy"))
+    done = process("bench_aggregation", *QUICK, "--out", str(out), without=("torchjd", "cvxpy"))
     assert done.returncode == 0, done.stderr
     assert "torchjd is not installed (pip install torchjd)" in done.stderr
     assert "cvxpy is not installed (pip install cvxpy)" in done.stderr
@@ -83,7 +70,7 @@ def test_without_the_peers(tmp_path: Path) -> None:
 def test_a_peer_that_raises_is_a_cell() -> None:
     """TorchJD's own dependencies gone, it raises when it is built."""
     pytest.importorskip("torchjd")
-    done = bench(*QUICK, without=("clarabel", "qpsolvers", "quadprog"))
+    done = process("bench_aggregation", *QUICK, without=("clarabel", "qpsolvers", "quadprog"))
     assert done.returncode == 0, done.stderr
     assert "| raises / raises |" in unpadded(done.stdout)
     assert "- torchjd cagrad raised ImportError" in done.stdout

@@ -2,31 +2,19 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.scripts.in_process import script
+from tests.scripts.running import process, script
 from tests.scripts.tables import unpadded
 
-ROOT = Path(__file__).parents[2]
 QUICK = ["--envs", "10", "--seconds", "0.05", "--rounds", "1", "--workers", "2"]
-
-
-def bench(*arguments: str, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """Runs the script, as if the packages `without` were not installed."""
-    hide = "import sys, importlib.util as u; find = u.find_spec; "
-    hide += f"u.find_spec = lambda name, *rest: None if name in {without!r} else find(name, *rest); "
-    run = "import runpy; runpy.run_module('scripts.bench_envs', run_name='__main__', alter_sys=True)"
-    command = [sys.executable, "-c", hide + run, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
 
 
 def test_rows_and_ratios(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    done = bench(*QUICK, "--rows", "limit", "stock", "exact", "--out", str(out))
+    done = process("bench_envs", *QUICK, "--rows", "limit", "stock", "exact", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     cells = json.loads(out.read_text())["cells"]
@@ -49,14 +37,16 @@ def test_rows_and_ratios(tmp_path: Path) -> None:
 def test_envpool(row: str, tmp_path: Path) -> None:
     pytest.importorskip("envpool")
     out = tmp_path / "table.md"
-    done = bench(*QUICK, "--rows", row, "--no-one-core", "--out", str(out))
+    done = process("bench_envs", *QUICK, "--rows", row, "--no-one-core", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "EnvPool" in done.stdout
     assert out.read_text() == done.stdout
 
 
 def test_what_cannot_be_measured_is_left_out() -> None:
-    done = bench(*QUICK, "--rows", "limit", "sb3", "raw", "--no-one-core", without=("envpool", "stable_baselines3"))
+    done = process(
+        "bench_envs", *QUICK, "--rows", "limit", "sb3", "raw", "--no-one-core", without=("envpool", "stable_baselines3")
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == [
         "left out: stable-baselines3 SubprocVecEnv: stable_baselines3 is not installed",
@@ -69,7 +59,7 @@ def test_what_cannot_be_measured_is_left_out() -> None:
 
 def test_the_reference_is_one(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    done = bench(*QUICK, "--rows", "async", "--no-one-core", "--out", str(out))
+    done = process("bench_envs", *QUICK, "--rows", "async", "--no-one-core", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "| 1.00 | - |" in unpadded(done.stdout)
     (cell,) = json.loads(out.read_text())["cells"]

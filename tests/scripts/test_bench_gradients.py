@@ -1,25 +1,16 @@
 """The benchmark of gradient collection runs and has a row per variant."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.scripts.in_process import script
+from tests.scripts.running import process, script
 from tests.scripts.tables import unpadded
-
-ROOT = Path(__file__).parents[2]
-
-
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.bench_gradients", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
 
 
 def test_a_row_per_variant(tmp_path: Path) -> None:
     out = tmp_path / "table.md"
     small = ["--tasks", "2", "--rows", "8", "--width", "8", "--rounds", "1", "--models", "0", "--model-rounds", "1"]
-    done = bench(*small, "--out", str(out))
+    done = process("bench_gradients", *small, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert out.read_text() == done.stdout
     text = unpadded(done.stdout)

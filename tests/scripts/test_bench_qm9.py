@@ -1,28 +1,19 @@
 """The benchmark of QM9's network runs and has a row per variant; its peer is the same network."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.scripts.in_process import script
+from tests.scripts.running import process, script
 from tests.scripts.tables import unpadded
-
-ROOT = Path(__file__).parents[2]
-
-
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.bench_qm9", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
 
 
 def test_a_row_per_variant(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    done = bench("--smoke", "--json", str(out))
+    done = process("bench_qm9", "--smoke", "--json", str(out))
     assert done.returncode == 0, done.stderr
     rows = {row["variant"]: row for row in json.loads(out.read_text())["rows"]}
     assert next(iter(rows)) == "plain step"

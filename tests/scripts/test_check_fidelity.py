@@ -1,28 +1,20 @@
 """The comparison with stock metaworld runs, finds nothing where there is nothing, and something where there is."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.scripts.in_process import script
+from tests.scripts.running import process, script
 from tests.scripts.tables import unpadded
-
-ROOT = Path(__file__).parents[2]
-
-
-def check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.check_fidelity", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
 
 
 def test_tables(tmp_path: Path) -> None:
     pytest.importorskip("envpool")
     out = tmp_path / "fidelity.md"
     tasks = ["reach-v3", "window-close-v3"]
-    done = check(
+    done = process(
+        "check_fidelity",
         *("--tasks", *tasks, "--steps", "30", "--episodes", "1", "--processes", "2", "--out", str(out)),
     )
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ from scripts.reproduce.page import Claim, Reproduction, compare, text, write
 from scripts.reproduce.summary import main
 from scripts.reproduce.sweep import Runs
 from tests.benchmarks.benchmark_of import benchmark_of
-from tests.scripts.in_process import script as in_process
+from tests.scripts.running import script as in_process
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "scripts" / "reproduce" / "published"

@@ -1,8 +1,6 @@
 """MGDA-UB on forty attributes is the paper's: one forward, weights from the whole representation, one way back."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -13,11 +11,10 @@ from mtrl.aggregation import MGDA
 from mtrl.benchmarks.vision import CelebA
 from mtrl.benchmarks.vision.models import AttributeNetwork, SmallResNet18
 from mtrl.supervised.benchmark import Batch
-from tests.scripts.in_process import script
+from tests.scripts.running import process, script
 from tests.scripts.tables import unpadded
 
 TASKS, BATCH = 40, 3
-ROOT = Path(__file__).parents[3]
 
 
 def gradients(model: AttributeNetwork, batch: Batch, chunk_size: int) -> tuple[Tensor, dict[str, Tensor], int]:
@@ -52,8 +49,7 @@ def test_it_is_the_papers_whatever_the_chunks() -> None:
 
 def test_the_benchmark_runs(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    words = [sys.executable, "-m", "scripts.bench_mgda_ub", "--smoke", "--json", str(out)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+    done = process("bench_mgda_ub", "--smoke", "--json", out)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())["rows"]
     assert {(row["tasks"], row["variant"]) for row in rows} >= {(2, "mean"), (3, "MGDA-UB"), (3, "MGDA")}

@@ -1,8 +1,10 @@
-"""A script with its options, in this process: an interpreter of its own would import all that is here already."""
+"""A script with its options: in this process, where all that it imports is there already, or in one of its own."""
 
 import contextlib
 import importlib
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,3 +35,14 @@ def script(name: str, *words: object) -> Done:
         finally:
             torch.set_num_threads(threads)
     return Done(status, out.getvalue(), err.getvalue())
+
+
+def process(name: str, *words: object, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """As `script`, in a process of its own, and as if the modules `without` were not installed."""
+    hide = f"import sys, runpy; sys.modules.update(dict.fromkeys({without!r})); import importlib.util as u; "
+    hide += (
+        f"find = u.find_spec; u.find_spec = lambda name, *rest: None if name in {without!r} else find(name, *rest); "
+    )
+    run = f"runpy.run_module('scripts.{name}', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", hide + run, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, check=False)
