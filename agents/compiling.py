@@ -37,11 +37,14 @@ class Compiler:
     def __call__(self, function: Function) -> Function:
         """The function, a bound method of tensors, compiled."""
         fast = torch.compile(_copy(function), dynamic=False, fullgraph=True, options=self._options)
+        # Numbers of Python's are constants in the end. Unasked, torch traces a function twice until it sees that.
+        constants = torch._dynamo.config.patch(specialize_float=True)
 
         def call(*arguments: Any) -> Any:
             if not self._failed:
                 try:
-                    return _copied(fast(*arguments)) if self._cuda_graphs else fast(*arguments)
+                    with constants:
+                        return _copied(fast(*arguments)) if self._cuda_graphs else fast(*arguments)
                 except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
                     self._failed = True
                     warnings.warn(
