@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from mtrl.agents.config import Config
 from mtrl.agents.losses import soft_actor_critic
+from mtrl.agents.networks import Network
 
 MEASURED_FLOP = 5e8  # of a forward pass at most, one replica at least: more of them only repeat it
 MEASURED_S, ROUNDS = 0.1, 3  # at least; fewer rounds where they take three times as long
@@ -41,13 +42,20 @@ def layers_of(config: Config, observation_size: int, action_size: int) -> Counte
     functions = soft_actor_critic(config.agent, observation_size, action_size, torch.float32)
     counts: Counter[Layer] = Counter()
     for network, number in ((functions.actor, 1), (functions.critic.network, 2)):
-        groups = network.init(1, Generator())
-        for group, is_own in ((groups.shared, False), (groups.own, True)):
-            for name, tensor in group.items():
-                if name.endswith(".weight"):
-                    inputs, outputs = tensor.shape[-2:]
-                    counts[Layer(inputs, outputs, is_own)] += number
+        for layer in layers_of_network(network):
+            counts[layer] += number
     return counts
+
+
+def layers_of_network(network: Network) -> list[Layer]:
+    """Its linear layers, in the order of its parameters: the shared ones first."""
+    groups = network.init(1, Generator())
+    return [
+        Layer(*tensor.shape[-2:], is_own)
+        for group, is_own in ((groups.shared, False), (groups.own, True))
+        for name, tensor in group.items()
+        if name.endswith(".weight")
+    ]
 
 
 def speedup(layers: Mapping[Layer, int], rows: Rows, device: torch.device) -> float:

@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -10,10 +11,11 @@ import torch
 from mtrl.agents import Config, Learner
 from mtrl.agents.losses import Batch
 from scripts.learner_bench.plain import plain
+from scripts.learner_bench.products import Products
 from scripts.turns import median_ratio, synchronise
 
 OBSERVATION, ACTION = 39, 4  # of Meta-World
-PLAIN, EVERY = "plain", ", every "
+PLAIN, PRODUCTS, EVERY = "plain", "its products alone", ", every "
 MODES = ("eager", "compiled", "graphs")
 Row = dict[str, Any]
 
@@ -51,19 +53,28 @@ class Setting(NamedTuple):
 
 
 def compare(methods: Sequence[str], setting: Setting, rounds: int) -> Iterator[Row]:
-    """A row per method; the plain update, the measure of all, comes first."""
-    base = plain(_learner("mean", setting), setting.mode != "eager", setting.mode == "graphs")
+    """A row per method; the plain update, the measure of all, and its matrix products come first."""
+    base = plain_learner(setting)
     rows = NETWORKS[setting.network]["batch"]
     batch = made_up_batch(setting.num_seeds, setting.num_tasks, rows, setting.device)
+
+    def beside(call: Callable[[], object], name: str, first: float) -> Row:
+        pairs = [[_seconds(one, setting) for one in (call, partial(base.update, batch))] for _ in range(rounds)]
+        ours, bases = (list(seconds) for seconds in zip(*pairs, strict=True))
+        return _row(name, setting, ours, median_ratio(ours, bases), first)
+
     first = _warm_up(base, batch)
-    alone = [_seconds(base, batch, setting) for _ in range(rounds)]
-    yield _row(PLAIN, setting, alone, 1.0, first)
+    yield _row(PLAIN, setting, [_seconds(partial(base.update, batch), setting) for _ in range(rounds)], 1.0, first)
+    yield beside(Products(base, rows, getattr(torch, setting.precision)), PRODUCTS, 0.0)
     for method in methods:
         learner = _learner(method, setting)
         first = _warm_up(learner, batch)
-        pairs = [(_seconds(learner, batch, setting), _seconds(base, batch, setting)) for _ in range(rounds)]
-        ours, bases = (list(seconds) for seconds in zip(*pairs, strict=True))
-        yield _row(method, setting, ours, median_ratio(ours, bases), first)
+        yield beside(partial(learner.update, batch), method, first)
+
+
+def plain_learner(setting: Setting) -> Learner:
+    """Of the cheapest update in the mean's direction."""
+    return plain(_learner("mean", setting), setting.mode != "eager", setting.mode == "graphs")
 
 
 def _learner(method: str, setting: Setting) -> Learner:
@@ -104,15 +115,15 @@ def _warm_up(learner: Learner, batch: Batch) -> float:
     return time.perf_counter() - start
 
 
-def _seconds(learner: Learner, batch: Batch, setting: Setting) -> float:
-    """Seconds of an update, over as many as take a quarter of a second."""
-    # On a CPU its own time: what else runs there is not the update's.
+def _seconds(call: Callable[[], object], setting: Setting) -> float:
+    """Seconds of a call, over as many as take a quarter of a second."""
+    # On a CPU its own time: what else runs there is not the call's.
     clock = time.process_time if setting.device == "cpu" else time.perf_counter
     count, start = 0, clock()
     while clock() - start < 0.25:
         for _ in range(4):
-            learner.update(batch)
-        synchronise(learner.device.type)
+            call()
+        synchronise(setting.device)
         count += 4
     return (clock() - start) / count
 
