@@ -70,6 +70,12 @@ def test_those_that_come_with_mtrl() -> None:
     assert [config.method.update_every for config in configs[:8]] == [1] * 7 + [50]
     assert {config.steps for config in configs if isinstance(config, Config)} == {800_000}
     assert file.keep == "policy"
+    _, found = read(find("sweeps/mt10-raw-rewards"), Path("runs"))
+    raw = {trial.config.method.name: trial.config for trial in found}
+    assert list(raw) == ["mean", "pcgrad", "nash_mtl"]
+    for config in raw.values():
+        assert isinstance(config, Config)
+        assert (config.agent.value, config.agent.reward_scaling, config.steps) == ("scalar", "none", 800_000)
 
 
 def test_a_base_that_comes_with_mtrl(tmp_path: Path, capsys: Output) -> None:
