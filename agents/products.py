@@ -51,7 +51,7 @@ def layers_of_network(network: Network) -> list[Layer]:
     """Its linear layers, in the order of its parameters: the shared ones first."""
     groups = network.init(1, Generator())
     return [
-        Layer(*tensor.shape[-2:], is_own)
+        Layer(tensor.shape[-2], tensor.shape[-1], is_own)
         for group, is_own in ((groups.shared, False), (groups.own, True))
         for name, tensor in group.items()
         if name.endswith(".weight")
