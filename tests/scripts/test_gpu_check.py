@@ -20,7 +20,7 @@ def test_smoke(tmp_path: Path) -> None:
         *("train.txt", "metrics.jsonl", "curve.png", "success.csv"),
     }
     rows = json.loads((tmp_path / "out" / "learner.json").read_text())
-    assert [row["method"] for row in rows] == ["plain", "mean", "nash_mtl"]
+    assert [row["method"] for row in rows] == ["plain", "its products alone", "mean", "nash_mtl"]
     summary = (tmp_path / "out" / "summary.md").read_text()
     assert "tests on the device: passed" in summary
     assert "configs/mt10/gpu.yaml: passed" in summary
