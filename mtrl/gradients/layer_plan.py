@@ -13,8 +13,10 @@ With ranks, which exchange either the layer's rows or the tasks' gradients, they
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,10 +25,23 @@ from torch.autograd.graph import GradientEdge
 from mtrl.gradients.average import Average
 from mtrl.gradients.layer_agreement import exchanged
 from mtrl.gradients.layer_nodes import Embedding, Layer, is_convolution_bias, layer_at
-from mtrl.gradients.parameter_uses import Use, parameter_uses
+from mtrl.gradients.parameter_uses import Use, hooked, parameter_uses
 from mtrl.gradients.shared_inputs import SharedInputs, TableRows, by_rows
 
 Leaf = Tensor | SharedInputs | TableRows
+
+
+class Entries(NamedTuple):
+    """What a task's gradient of one kind is made of."""
+
+    shape: Sequence[int]
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def number(self) -> int:
+        """Of entries."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -41,19 +56,15 @@ class LayerPlan:
     """The layers that add each bias, by parameter name; each layer's weight is in `weights`."""
 
     @property
-    def layers(self) -> list[Layer]:
-        """All layers that apply one of the weights, each once."""
-        return [layer for layers in self.weights.values() for layer in layers]
-
-    def zeros(self, num_tasks: int) -> dict[Layer, Tensor]:
-        """Room for the gradients at each layer's outputs, `[T, N, O]`: zeros."""
-        zeros: dict[Layer, Tensor] = {}
+    def entries(self) -> dict[Layer, Entries]:
+        """Of the gradients at each layer's outputs, `[N, O]`."""
+        entries: dict[Layer, Entries] = {}
         for name, layers in self.weights.items():
             weight = self.parameters[name]
             for layer in layers:
-                shape = (num_tasks, layer.num_rows, weight.numel() // layer.num_inputs)
-                zeros[layer] = weight.new_zeros(shape, dtype=layer.dtype or weight.dtype)
-        return zeros
+                shape = (layer.num_rows, weight.numel() // layer.num_inputs)
+                entries[layer] = Entries(shape, layer.dtype or weight.dtype, weight.device)
+        return entries
 
     def leaves(self, deltas: Mapping[Layer, Tensor]) -> dict[str, Leaf]:
         """The tasks' gradients, by parameter name.
@@ -84,14 +95,17 @@ def plan_layers(
     """
     found = parameter_uses(roots, parameters)
     known = {name: layers for name, uses in found.items() if (layers := _layers(uses))}
+    if average is None:
+        known = {name: layers for name, layers in known.items() if _pays(layers, parameters[name], len(roots))}
+    known = {name: layers for name, layers in known.items() if not hooked(found[name])}
     at = {layer.edge.node: (name, layer) for name, layers in known.items() for layer in layers}
     added = {
         name: [at[use.node] for use in uses]
         for name, uses in found.items()
-        if uses and all(is_convolution_bias(use.node, use.slot) and use.node in at for use in uses)
+        if uses and all(is_convolution_bias(use.node, use.slot) and use.node in at for use in uses) and not hooked(uses)
     }
     if average is None:
-        chosen = {name for name, layers in known.items() if _pays(layers, parameters[name], len(roots))} | added.keys()
+        chosen = known.keys() | added.keys()
     else:
         marks = {name: str([weight for weight, _ in places]) for name, places in added.items()}
         chosen = exchanged(len(roots), known, marks, parameters, average)

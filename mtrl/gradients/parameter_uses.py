@@ -18,30 +18,39 @@ class Use(NamedTuple):
     node: Node
     slot: int
     """Which of the node's inputs the parameter is; -1: the node is a loss, and the parameter itself."""
-    transposed: bool
-    """The parameter is transposed on its way there."""
+    way: Sequence[Node]
+    """The nodes that the parameter passes on its way there, which only transpose or cast it."""
+
+    @property
+    def transposed(self) -> bool:
+        """The parameter is transposed on its way there."""
+        return sum(kind(node) == TRANSPOSE for node in self.way) % 2 == 1
 
 
 def parameter_uses(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]) -> dict[str, list[Use]]:
     """All that losses with these roots do with the parameters, by parameter name.
 
     Left out are parameters whose gradient is not told by their uses: subclasses of tensors, as shards are, complex
-    ones, and those with a hook, on themselves or where they are used.
+    ones, and those with a hook on themselves; one may be where they are used (`hooked`), too.
     """
     names = {id(x): name for name, x in parameters.items() if _plain(x)}
     found: dict[str, list[Use]] = {name: [] for name in names.values()}
-    hooked: set[str] = set()
-    for parameter, use, way in _uses(roots):
+    for parameter, use in _uses(roots):
         name = names.get(id(parameter))
         if name is not None:
             found[name].append(use)
-            if is_hooked(use.node) or any(is_hooked(node) or changes_gradients(node) for node in way):
-                hooked.add(name)
-    return {name: uses for name, uses in found.items() if name not in hooked}
+    return found
 
 
-def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use, list[Node]]]:
-    """Every leaf of the graph with each of its uses, and the nodes on its way there."""
+def hooked(uses: Sequence[Use]) -> bool:
+    """Whether a hook may change the gradient of a parameter with these uses; to look is slow beside small layers."""
+    return any(
+        is_hooked(use.node) or any(is_hooked(node) or changes_gradients(node) for node in use.way) for use in uses
+    )
+
+
+def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use]]:
+    """Every leaf of the graph with each of its uses."""
     met: set[Node] = set()
     waiting = []
     for root in roots:
@@ -49,7 +58,7 @@ def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use, list[Nod
         if leaf is None:
             waiting.append(root.node)
         else:
-            yield leaf, Use(root.node, -1, _transposed(way)), way
+            yield leaf, Use(root.node, -1, way)
     while waiting:
         node = waiting.pop()
         if node in met:
@@ -62,7 +71,7 @@ def _uses(roots: Sequence[GradientEdge]) -> Iterator[tuple[Tensor, Use, list[Nod
             if leaf is None:
                 waiting.append(following)
             else:
-                yield leaf, Use(node, slot, _transposed(way)), way
+                yield leaf, Use(node, slot, way)
 
 
 def _leaf(node: Node) -> tuple[Tensor | None, list[Node]]:
@@ -77,10 +86,6 @@ def _leaf(node: Node) -> tuple[Tensor | None, list[Node]]:
             return None, []
         way.append(node)
         node = following
-
-
-def _transposed(way: Sequence[Node]) -> bool:
-    return sum(kind(node) == TRANSPOSE for node in way) % 2 == 1
 
 
 def _plain(x: Tensor) -> bool:

@@ -13,7 +13,7 @@ from torch.autograd.graph import GradientEdge, Node
 
 from mtrl.gradients.layer_nodes import Layer, layer_at
 from mtrl.gradients.own_rows import Order, OwnRows
-from mtrl.gradients.parameter_uses import parameter_uses
+from mtrl.gradients.parameter_uses import hooked, parameter_uses
 from mtrl.gradients.row_nodes import RowWise, row_wise_at
 
 LEAST_TASKS = 8
@@ -60,12 +60,12 @@ def plan_samples(roots: Sequence[GradientEdge], parameters: Mapping[str, Tensor]
     if len(roots) < LEAST_TASKS or len({root.node for root in roots}) > 1:
         return None
     found = parameter_uses(roots, parameters)
-    if len(found) < len(parameters):
+    if len(found) < len(parameters) or any(map(hooked, found.values())):
         return None
     weights: dict[str, Sequence[Layer]] = {}
     row_wise: dict[str, Sequence[RowWise]] = {}
     for name, uses in found.items():
-        layers = [layer for use in uses if (layer := layer_at(*use)) is not None]
+        layers = [layer for use in uses if (layer := layer_at(use.node, use.slot, use.transposed)) is not None]
         rows = [row for use in uses if (row := row_wise_at(use, parameters[name])) is not None]
         if len(layers) == len(uses) and len({layer.kind for layer in layers}) == 1:
             weights[name] = layers

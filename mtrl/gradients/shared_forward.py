@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge, Node
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
-from mtrl.gradients.finite import Watch
+from mtrl.gradients.finite import Watch, owners
 from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.size import by_task, largest_entry
@@ -104,12 +104,13 @@ def task_passes(
             of 1, since a batched pass does not tell what a tensor's hooks make of them.
         average: over ranks that agree on what is left out, and then all have to be here; None: one rank, or nothing is.
         watch: whether to see of which task a gradient is that is not finite: a batched pass spoils those of others.
+            Reads from the device.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size needs to be at least 1, got chunk_size={chunk_size}")
     T, device = len(roots), shared[0].device
     one = torch.ones((), device=device) if factor is None else factor
-    stores = Stores([root for root in roots if root is not None], shared, T, factored and chunk_size == 1, average)
+    stores = Stores(roots, shared, factored and chunk_size == 1, average)
     unit = torch.ones(T, dtype=torch.float64, device=device)
     own_sizes = torch.zeros_like(unit)
     total: list[Tensor | None] = [None] * len(heads)
@@ -117,22 +118,31 @@ def task_passes(
     chunks = [chunk for chunk in chunks if any(roots[task] is not None for task in chunk)]
     if chunk_size > 1 and heads and chunks:
         total = vector_jacobian(roots, one.expand(T), heads, retain_graph=True)
-    for chunk in chunks:
-        keep, rows = retain_graph or chunk != chunks[-1], slice(chunk.start, chunk.stop)
-        if chunk_size == 1:
-            # The heads on the way: the pass through a task's own head gives its gradient as well.
-            with without_hooks(heads):  # which are met below, by the sum
-                found = vector_jacobian(roots[rows], one.expand(1), [*stores.inputs, *heads], keep)
-            own = found[len(stores.inputs) :]
-            total = [_sum(before, gradient) for before, gradient in zip(total, own, strict=True)]
-            own_sizes[rows] = largest_entry(own, like=unit)
-            found = [None if gradient is None else gradient.unsqueeze(0) for gradient in found[: len(stores.inputs)]]
-        else:
-            with Watch(roots[rows], watch, batch=len(chunk)) as watched:
-                found = _batched(roots[rows], one, stores.inputs, keep)
-            own_sizes[rows] = watched.sums(unit)
-        unit[rows] = stores.put(found, rows, like=unit)
+    own, common = _owned(roots, heads) if chunk_size == 1 else ([], [])
+    with without_hooks(heads), _received(stores.inputs) as received:  # the heads' are met below, by the sum
+        for chunk in chunks:
+            keep, rows = retain_graph or chunk != chunks[-1], slice(chunk.start, chunk.stop)
+            if chunk_size == 1:
+                # The heads on the way: the pass through a task's own head gives its gradient as well.
+                places = [*common, *own[chunk.start]]
+                inputs = [*stores.inputs, *(heads[place] for place in places)]
+                received.clear()
+                found = [*_grad([root for root in roots[rows] if root is not None], inputs, [one], keep)]
+                of_heads = found[len(stores.inputs) :]
+                for place, gradient in zip(places, of_heads, strict=True):
+                    total[place] = _sum(total[place], gradient)
+                if watch and common:
+                    own_sizes[rows] = largest_entry(of_heads[: len(common)], like=unit)
+                found = _as_received(stores.inputs, found, received)
+            else:
+                with Watch(roots[rows], watch, batch=len(chunk)) as watched:
+                    found = _batched(roots[rows], one, stores.inputs, keep)
+                own_sizes[rows] = watched.sums(unit)
+            unit[rows] = stores.put(found, rows, like=unit)
     if chunk_size == 1:
+        if watch and not bool(largest_entry(total, like=unit).isfinite()):
+            alone = [largest_entry([total[place] for place in places], like=unit) for places in own]
+            own_sizes = torch.maximum(own_sizes, torch.stack(alone))
         total = [after_hooks(head, gradient) for head, gradient in zip(heads, total, strict=True)]
     return Passes(stores.leaves(), unit, stores.dtypes, stores.sparse, total, own_sizes)
 
@@ -144,10 +154,7 @@ def vector_jacobian(
     there = [(root, factor) for root, factor in zip(roots, factors.unbind(), strict=True) if root is not None]
     with _received(inputs) as received:
         found = _grad([root for root, _ in there], inputs, [factor for _, factor in there], retain_graph)
-    return [
-        received.get(at.node, gradient) if isinstance(at, GradientEdge) else gradient
-        for at, gradient in zip(inputs, found, strict=True)
-    ]
+    return _as_received(inputs, found, received)
 
 
 @contextmanager
@@ -166,6 +173,29 @@ def _received(inputs: Sequence[Tensor | GradientEdge]) -> Iterator[dict[Node, Te
             if isinstance(edge, GradientEdge):
                 stack.callback(edge.node.register_prehook(keep(edge)).remove)
         yield received
+
+
+def _as_received(
+    inputs: Sequence[Tensor | GradientEdge], found: Sequence[Tensor | None], received: Mapping[Node, Tensor | None]
+) -> list[Tensor | None]:
+    """What a pass has found by each input, at edges after the hooks of a tensor there."""
+    return [
+        received.get(at.node, gradient) if isinstance(at, GradientEdge) else gradient
+        for at, gradient in zip(inputs, found, strict=False)
+    ]
+
+
+def _owned(roots: Sequence[GradientEdge | None], heads: Sequence[Tensor]) -> tuple[list[list[int]], list[int]]:
+    """The places of the heads that a task's loss alone depends on, for each task; and of those that several do."""
+    owner = owners(roots) if heads else {}
+    own: list[list[int]] = [[] for _ in roots]
+    common: list[int] = []
+    for place, head in enumerate(heads):
+        node = get_gradient_edge(head).node
+        if node in owner:
+            task = owner[node]
+            (common if task is None else own[task]).append(place)
+    return own, common
 
 
 def _batched(

@@ -25,7 +25,7 @@ def largest_entry(gradients: Iterable[Tensor | None], like: Tensor, rows: int | 
     by_row = [entries.reshape(1 if rows is None else rows, -1) for entries in there]
     # Small ones together: there are many, and a call costs more than their entries.
     small = [entries for entries in by_row if entries.shape[1] <= SMALL]
-    ends = [torch.cat(small, 1).abs().amax(1)] if small else []
+    ends = [(torch.cat(small, 1) if len(small) > 1 else small[0]).abs().amax(1)] if small else []
     # On a CPU much faster than the largest magnitude, than a norm, and than both at once.
     for entries in by_row:
         if entries.shape[1] > SMALL:

@@ -204,11 +204,12 @@ def test_a_leaf_is_the_jacobians_columns(name):
     losses = losses_of(trunk, heads)
     roots = [get_gradient_edge(loss) for loss in losses]
     plan = plan_layers(roots, dict(trunk.layers.named_parameters()))
-    deltas = plan.zeros(T)
-    for task, root in enumerate(roots):
-        found = torch.autograd.grad([root], [layer.edge for layer in plan.layers], [losses[0].new_ones(())], True)
-        for layer, gradient in zip(plan.layers, found, strict=True):
-            deltas[layer][task] = layer.by_row(gradient)
+    edges = [layer.edge for layer in plan.entries]
+    found = [torch.autograd.grad([root], edges, [losses[0].new_ones(())], True) for root in roots]
+    deltas = {
+        layer: torch.stack([layer.by_row(gradient) for gradient in gradients])
+        for layer, gradients in zip(plan.entries, zip(*found, strict=True), strict=True)
+    }
     weights = torch.randn(T, dtype=torch.float64)
     for parameter, leaf in zip(plan.parameters.values(), plan.leaves(deltas).values(), strict=True):
         J = jacobian(losses, [parameter])
