@@ -5,9 +5,10 @@
 
 Two settings, a trunk of three layers each: every task has rows of its own (reinforcement learning), and all tasks have
 the same rows (supervised learning). Then whole steps of UPGrad on models of supervised learning, beside the least that
-they can cost (`gradients_bench/floor.py`), and one where each sample is a task. Every figure is of a forward pass and
-all that follows. The variants take turns, so that they meet the same load: ms is the median over rounds, and the ratio
-the median of the rounds' ratios to the plain backward pass. MiB are of memory allocated at most at a time.
+they can cost and the time that its matrix products take alone (`gradients_bench/floor.py`), and one where each sample
+is a task. Every other figure is of a forward pass and all that follows. The variants take turns, so that they meet the
+same load: ms is the median over rounds, and the ratio the median of the rounds' ratios to the plain backward pass; of
+processor time, with one thread. MiB are of memory allocated at most at a time.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import torch
 
 from mtrl.report.table import markdown
 from mtrl.runs.devices import keep_freed_memory
-from scripts.gradients_bench.floor import floor
+from scripts.gradients_bench.floor import floor, products
 from scripts.gradients_bench.models import MODELS, Model
 from scripts.gradients_bench.own_data import OwnData
 from scripts.gradients_bench.price import Price
@@ -103,12 +104,13 @@ def prices(models: Sequence[Model], rounds: int, device: str, peers: bool) -> st
     for model in models:
         workload = Price(model, device)
         variants = {name: run for name, run in workload.variants().items() if peers or "TorchJD" not in name}
-        head = ["whole steps of UPGrad", "T", "plain, ms", "floor", *[name for name in variants if name != "plain"]]
+        head = ["whole steps of UPGrad", "T", "plain, ms", "floor", "its products", *[*variants][1:]]
         most = {name: peak(run, device) for name, run in variants.items()}
-        times = take_turns(variants, rounds, device)
-        plain = times.pop("plain")
+        counted = products(workload.trunk, workload.x, model.tasks)
+        times = take_turns({**variants, "": counted}, rounds, device)
+        plain, alone = times.pop("plain"), times.pop("")
         cells = [model.name, f"{model.tasks}", f"{1000 * statistics.median(plain):.0f} ({most['plain']:.0f})"]
-        cells.append(f"{floor(workload.trunk, workload.x, model.tasks):.1f}")
+        cells += [f"{floor(workload.trunk, workload.x, model.tasks):.1f}", f"{median_ratio(alone, plain):.1f}"]
         cells += [f"{median_ratio(seconds, plain):.1f} ({most[name]:.0f})" for name, seconds in times.items()]
         rows.append(cells)
     return markdown(head, rows)

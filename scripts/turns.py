@@ -21,13 +21,14 @@ def take_turns(
 
 
 def seconds_of(run: Callable[[], object], device: str = "cpu", repeats: int = 1) -> float:
-    """Seconds of a call, over so many in a row."""
+    """Seconds of a call, over so many in a row; of processor time if one thread computes, whatever else runs beside."""
+    clock = time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     synchronise(device)
-    start = time.perf_counter()
+    start = clock()
     for _ in range(repeats):
         run()
     synchronise(device)
-    return (time.perf_counter() - start) / repeats
+    return (clock() - start) / repeats
 
 
 def median_ratio(seconds: Sequence[float], of: Sequence[float]) -> float:

@@ -117,7 +117,9 @@ def task_passes(
     chunks = [range(start, min(start + chunk_size, T)) for start in range(0, T, chunk_size)]
     chunks = [chunk for chunk in chunks if any(roots[task] is not None for task in chunk)]
     if chunk_size > 1 and heads and chunks:
-        total = vector_jacobian(roots, one.expand(T), heads, retain_graph=True)
+        with Watch(roots, watch) as watched:
+            total = vector_jacobian(roots, one.expand(T), heads, retain_graph=True)
+        own_sizes = watched.sums(unit)
     own, common = _owned(roots, heads) if chunk_size == 1 else ([], [])
     with without_hooks(heads), _received(stores.inputs) as received:  # the heads' are met below, by the sum
         for chunk in chunks:
@@ -137,7 +139,7 @@ def task_passes(
             else:
                 with Watch(roots[rows], watch, batch=len(chunk)) as watched:
                     found = _batched(roots[rows], one, stores.inputs, keep)
-                own_sizes[rows] = watched.sums(unit)
+                own_sizes[rows] += watched.sums(unit)
             unit[rows] = stores.put(found, rows, like=unit)
     if chunk_size == 1:
         if watch and not bool(largest_entry(total, like=unit).isfinite()):

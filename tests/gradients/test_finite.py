@@ -124,3 +124,25 @@ def test_a_solve_that_fails_is_an_error():
     assert all(p.grad is None for p in model.parameters())
     assert method.worst_residual > easy
     backward(model.losses(), method, model.trunk)  # which goes on
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2])
+def test_a_head_of_several_tasks_names_the_one(chunk_size):
+    model = Model()
+    both = nn.Parameter(torch.ones((), dtype=torch.float64))
+    losses = model.losses()
+    losses[0] = losses[0] + both * both
+    losses[2] = losses[2] + (both * 0).sqrt()
+    with pytest.raises(ValueError, match=r"the gradient of task 2 is not finite: (nan|inf)"):
+        backward(losses, MGDA(), model.trunk, chunk_size=chunk_size)
+    assert both.grad is None
+
+
+def test_a_head_of_several_tasks_takes_the_sum():
+    model = Model()
+    both = nn.Parameter(torch.ones((), dtype=torch.float64))
+    losses = model.losses()
+    losses[0], losses[2] = losses[0] + 3 * both, losses[2] + 5 * both
+    backward(losses, MGDA(), model.trunk)
+    assert both.grad == 8
+    assert_close(model.gradients()[1], model.head_gradients())

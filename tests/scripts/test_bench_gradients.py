@@ -19,7 +19,7 @@ def test_a_row_per_variant(tmp_path: Path) -> None:
     assert {"task_gradients (vmap)", "linear_task_gradients", "backward, MGDA, features (MGDA-UB)"} <= rows.keys()
     assert all(float(ratio) > 0 for ratio in rows.values())
     assert "backward, UPGrad" in rows
-    model = r"^\| MLP 3x400, batch 128 \| 10 \| \d+ \(\d+\) \| 5\.1 \| [\d.]+ \(\d+\) \|"
+    model = r"^\| MLP 3x400, batch 128 \| 10 \| \d+ \(\d+\) \| 5\.1 \| [\d.]+ \| [\d.]+ \(\d+\) \|"
     assert re.search(model, text, re.MULTILINE)
 
 
