@@ -18,6 +18,8 @@ from mtrl.gradients.torch_nodes import MULTIPLY, STACK, is_hooked, kind
 
 LEAST_SCALE = 8
 """A factor of this power of two and more is taken for a `GradScaler`'s."""
+TAKEN_APART = "mtrl.gradients: number of losses in a vector"
+"""Key of a node's metadata."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,11 @@ def _as_list(losses: Tensor | Sequence[Tensor | None]) -> list[Tensor | None]:
         if losses.ndim != 1 or len(losses) == 0:
             hint = ", one number: the tasks' losses apart are needed, not their sum" if losses.ndim == 0 else ""
             raise ValueError(f"losses need the shape [T] with T >= 1, got {list(losses.shape)}{hint}")
-        return list(losses.unbind())
+        parts = losses.unbind()
+        node: Any = parts[0].grad_fn
+        if node is not None:
+            node.metadata[TAKEN_APART] = len(parts)
+        return list(parts)
     if not isinstance(losses, Sequence) or isinstance(losses, str):
         hint = ": list(losses.values()) is one" if isinstance(losses, Mapping) else ""
         got = f"{type(losses).__name__}{hint}"

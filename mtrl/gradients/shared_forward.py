@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
 from mtrl.gradients.finite import Watch, owners
 from mtrl.gradients.leaves import Leaf, TaskGradients
-from mtrl.gradients.losses import read_losses
+from mtrl.gradients.losses import TAKEN_APART, read_losses
 from mtrl.gradients.size import by_task, largest_entry
 from mtrl.gradients.stores import Stores
 from mtrl.gradients.tensor_hooks import after_hooks, without_hooks
@@ -154,9 +154,27 @@ def vector_jacobian(
 ) -> list[Tensor | None]:
     """Gradient of `sum_i factors_i roots_i`; None for an input that no root depends on."""
     there = [(root, factor) for root, factor in zip(roots, factors.unbind(), strict=True) if root is not None]
+    outputs, seeds = _joined([root for root, _ in there], [factor for _, factor in there])
     with _received(inputs) as received:
-        found = _grad([root for root, _ in there], inputs, [factor for _, factor in there], retain_graph)
+        found = _grad(outputs, inputs, seeds, retain_graph)
     return _as_received(inputs, found, received)
+
+
+def _joined(
+    roots: Sequence[GradientEdge], factors: Sequence[Tensor]
+) -> tuple[Sequence[GradientEdge], Sequence[Tensor]]:
+    """What to differentiate, with factors on it: a vector of losses at once, if that was taken apart.
+
+    By its elements takes time with the square of their number: torch looks at all of them for each.
+    """
+    node: Any = roots[0].node
+    if TAKEN_APART not in node.metadata or any(root.node is not node for root in roots):
+        return roots, factors
+    there = {root.output_nr: factor for root, factor in zip(roots, factors, strict=True)}
+    zero = torch.zeros_like(factors[0])
+    seeds = torch.stack([there.get(place, zero) for place in range(node.metadata[TAKEN_APART])])
+    whole, output = node.next_functions[0]
+    return [GradientEdge(whole, output)], [seeds]
 
 
 @contextmanager

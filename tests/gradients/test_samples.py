@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from mtrl import backward
-from mtrl.aggregation import MGDA, NashMTL
+from mtrl.aggregation import MGDA, LinearScalarization, NashMTL
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.sample_passes import sample_passes
@@ -223,3 +223,31 @@ def test_a_hook_on_a_layers_outputs_is_seen():
     J = jacobian(losses(), [*model.parameters()])
     weights = backward(losses(), MGDA(), model)
     assert_close(torch.cat([p.grad.flatten() for p in model.parameters()]), weights @ J)
+
+
+@pytest.mark.parametrize("there", [slice(None), slice(1, None, 2)])
+@pytest.mark.parametrize("method", [MGDA(), LinearScalarization()])
+def test_a_vector_is_the_list_of_its_elements(method, there):
+    model, losses = made(*ALONE["mlp"])
+    present = torch.zeros(T, dtype=torch.bool)
+    present[there] = True
+    seen: list[torch.Tensor] = []
+    vector = losses()
+    vector.register_hook(seen.append)
+    ours = backward(vector, method, model, present=present)
+    gradients = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    assert_close(backward([*losses()], method, model, present=present), ours)
+    assert_close([p.grad for p in model.parameters()], gradients)
+    assert seen
+    assert all(gradient.shape == (T,) and (gradient[~present] == 0).all() for gradient in seen)
+
+
+def test_a_hook_on_one_of_the_losses_is_met():
+    model, losses = made(*ALONE["mlp"])
+    parts = [*losses()]
+    parts[3].register_hook(lambda gradient: 5 * gradient)
+    J = jacobian(losses(), [*model.parameters()])
+    backward(parts, LinearScalarization(), model)
+    J[3] *= 5
+    assert_close(torch.cat([p.grad.flatten() for p in model.parameters()]), J.mean(0))
