@@ -51,7 +51,7 @@ class Replay:
     Args:
         num_replicas: `S`.
         num_tasks: `T`.
-        capacity_per_task: rows per task, `E` at least; rounded down to whole vector steps by `num_envs_per_task`.
+        capacity_per_task: rows per task; rounded down to whole vector steps by `num_envs_per_task`.
         num_envs_per_task: `E`, rows of a task that one `add` writes.
         observation_size: `O`.
         action_size: `A`.
@@ -77,6 +77,11 @@ class Replay:
         ranks: Ranks = ALONE,
     ) -> None:
         self.capacity = capacity_per_task // num_envs_per_task * num_envs_per_task
+        if self.capacity == 0:
+            raise ValueError(
+                f"replay_capacity_per_task must be at least num_envs_per_task={num_envs_per_task}, "
+                f"got {capacity_per_task}"
+            )
         self.device, self.discount, self.num_steps = device, discount, num_steps
         self._num_envs, self._num_tasks, self._ranks = num_envs_per_task, num_tasks, ranks
         self._own = ranks.own(num_tasks)

@@ -57,7 +57,7 @@ def finite(name: str, value: object) -> float:
     Raises:
         ValueError: it is none, or not finite.
     """
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not (type(value) is int or type(value) is float) or not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {value!r}")
     return value
 

@@ -20,19 +20,17 @@ class Products:
     Args:
         learner: whose networks they are of.
         rows: `B`.
-        dtype: number format.
     """
 
-    def __init__(self, learner: Learner, rows: int, dtype: torch.dtype) -> None:
-        replicas, self.device = len(learner.seeds), learner.device
+    def __init__(self, learner: Learner, rows: int) -> None:
         self.calls: list[tuple[Operands, dict[str, int]]] = []
         networks = (learner.functions.actor, 1, ACTOR), (learner.functions.critic.network, 2, CRITICS)
         for network, copies, counts in networks:
-            of_rows = Rows(copies * replicas, learner.num_tasks, rows)
+            of_rows = Rows(copies * len(learner.seeds), learner.num_tasks, rows)
             for index, layer in enumerate(layers_of_network(network)):
                 # Of the first layer's inputs the embedding and, in the actor's loss, actions are asked for gradients.
                 to_inputs = counts["to_inputs"] - (index == 0 and network.embedding is None)
-                operands = Operands.random(layer, of_rows, dtype, self.device)
+                operands = Operands.random(layer, of_rows, network.precision, learner.device)
                 self.calls.append((operands, counts | {"to_inputs": to_inputs}))
 
     def __call__(self) -> None:

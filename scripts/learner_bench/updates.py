@@ -65,7 +65,7 @@ def compare(methods: Sequence[str], setting: Setting, rounds: int) -> Iterator[R
 
     first = _warm_up(base, batch)
     yield _row(PLAIN, setting, [_seconds(partial(base.update, batch), setting) for _ in range(rounds)], 1.0, first)
-    yield beside(Products(base, rows, getattr(torch, setting.precision)), PRODUCTS, 0.0)
+    yield beside(Products(base, rows), PRODUCTS, 0.0)
     for method in methods:
         learner = _learner(method, setting)
         first = _warm_up(learner, batch)

@@ -88,9 +88,11 @@ def test_each_replica_draws_what_it_draws_alone():
         assert torch.equal(batch.reward[seed], alone.sample(64, both[:1] + generators(9)[:1]).reward[0] + 10_000 * seed)
 
 
-def test_an_empty_replay_is_an_error():
+def test_empty_replay_and_too_small_capacity_are_errors():
     with pytest.raises(ValueError, match="the replay is empty"):
         filled(0).sample(1, generators())
+    with pytest.raises(ValueError, match="replay_capacity_per_task must be at least num_envs_per_task=2, got 1"):
+        filled(0, capacity=1)
 
 
 @pytest.mark.parametrize("episode", [1, 2, 7, 100])

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,18 @@ def test_workers_import_no_torch_and_are_in_a_session_of_their_own() -> None:
             assert os.getsid(pid) != os.getsid(os.getpid())  # Ctrl-C reaches the terminal's session alone
             assert "libmujoco" in (maps := Path(f"/proc/{pid}/maps").read_text())
             assert "libtorch" not in maps
+
+
+def test_killed_worker_is_named_and_takes_the_rest_along() -> None:
+    env = _make(["reach-v3", "push-v3", "door-open-v3"], 3)
+    env.reset()
+    pids = env.worker_pids()
+    os.kill(pids[1], signal.SIGKILL)  # one task each, in their order
+    with pytest.raises(RuntimeError, match="simulator process of push-v3 was killed by signal 9"):
+        env.step(np.zeros((3, 1, 4)))
+    assert not any(map(alive, pids))
+    with pytest.raises(RuntimeError, match="after close"):
+        env.reset()
 
 
 def test_workers_sleep_while_nobody_steps() -> None:

@@ -1,7 +1,6 @@
 """What `scripts.bench_learner` measures updates against."""
 
 import pytest
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from scripts.learner_bench.products import Products
@@ -13,7 +12,7 @@ def test_the_products_are_those_of_a_plain_update(network: str) -> None:
     setting = Setting(network, "float32", num_seeds=2, device="cpu", mode="eager", num_tasks=3)
     learner, batch = plain_learner(setting), made_up_batch(2, 3, NETWORKS[network]["batch"])
     counts = []
-    for call in (lambda: learner.update(batch), Products(learner, NETWORKS[network]["batch"], torch.float32)):
+    for call in (lambda: learner.update(batch), Products(learner, NETWORKS[network]["batch"])):
         with FlopCounterMode(display=False) as counter:
             call()
         counts.append(counter.get_total_flops())
