@@ -86,12 +86,13 @@ class Plot:
         found = []
         for number, panel in enumerate(self.panels):
             with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{self.name} {number}"}):
-                figure = Figure(figsize=self.size, layout="tight")
+                figure = Figure(figsize=self.size)
                 axes = figure.subplots()
                 axes.set_title(panel.title)
                 panel.draw(axes)
                 figure.patch.set_alpha(0)
                 axes.patch.set_alpha(0)
+                _lay_out(figure)
                 found.append(_inline(_svg(figure)))
         return found
 
@@ -117,8 +118,14 @@ class Plot:
             figure.legend(handles=handles, loc="lower center", ncols=min(in_a_row, len(handles)))
         total = figure.get_size_inches()[1]
         figure.suptitle(self.title, fontsize=9.5, y=1 - 0.08 / total, verticalalignment="top").set_in_layout(False)
-        figure.tight_layout(rect=(0, legend_height / total, 1, 1 - (title_height + 0.1) / total))
+        _lay_out(figure, (0, legend_height / total, 1, 1 - (title_height + 0.1) / total))
         return figure
+
+
+def _lay_out(figure: Figure, rect: tuple[float, float, float, float] = (0, 0, 1, 1)) -> None:
+    """Once: a figure that keeps an engine of layout, even one that does nothing, is drawn twice for each file."""
+    figure.tight_layout(rect=rect)
+    figure.set_layout_engine(None)
 
 
 def _svg(figure: Figure) -> str:
