@@ -1,5 +1,6 @@
 """Jobs on several gloo ranks of this machine."""
 
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,7 +15,9 @@ Job = Callable[[int], dict[str, object]]
 
 def run(job: Job, folder: Path, ranks: int = 2) -> list[dict]:
     """What the job returns on each rank."""
-    torch.multiprocessing.spawn(_rank, args=(ranks, str(folder / "store"), str(folder), job), nprocs=ranks)
+    multiprocessing.set_forkserver_preload(["tests.before_forking"])
+    arguments = (ranks, str(folder / "store"), str(folder), job)
+    torch.multiprocessing.start_processes(_rank, arguments, ranks, start_method="forkserver")
     return [torch.load(folder / str(number)) for number in range(ranks)]
 
 

@@ -64,10 +64,11 @@ def check_whole(parameters: Sequence[Tensor], averaged: bool) -> None:
         raise ValueError(f"a parameter is split over processes (DTensor, FSDP), {_WHOLE}")
     _forget_when_wrapped()
     ids = {id(p) for p in parameters}
-    for candidate in gc.get_objects():
-        kind = type(candidate)
-        if issubclass(kind, _wrappers()) and any(id(p) in ids for p in candidate.parameters()):
-            if not issubclass(kind, nn.parallel.DistributedDataParallel):
+    there = gc.get_objects()
+    kinds = {kind for kind in set(map(type, there)) if issubclass(kind, _wrappers())}  # of objects, to ask each is slow
+    for candidate in [one for one in there if type(one) in kinds] if kinds else ():
+        if any(id(p) in ids for p in candidate.parameters()):
+            if not isinstance(candidate, nn.parallel.DistributedDataParallel):
                 raise ValueError(f"a parameter is split over processes (FSDP), {_WHOLE}")
             if not averaged:
                 raise ValueError(
