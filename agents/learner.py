@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.func import vmap
 
 from mtrl.agents.compiling import Compiler
 from mtrl.agents.component import Component, Directions
 from mtrl.agents.config import Config
-from mtrl.agents.direction import TaskDirections
+from mtrl.agents.direction import TaskDirections, over_replicas
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.losses import Batch, soft_actor_critic
 from mtrl.agents.metrics import Metrics
@@ -120,7 +119,7 @@ class Learner:
             mean, log_std = self.functions.policy({}, *actor.of_tasks(self.num_tasks), observation)
             return mean, log_std
 
-        mean, log_std = vmap(of_one_replica)(self.actor.parameters, observation)  # [S, T, E, A] each
+        mean, log_std = over_replicas(of_one_replica)(self.actor.parameters, observation)  # [S, T, E, A] each
         return (mean if noise is None else mean + log_std.exp() * noise).tanh() * self.action_mask[:, :, None]
 
     def actor_function(self, replica: int) -> ActorFunction:
