@@ -24,9 +24,10 @@ agent:
   num_atoms: 5
 training:
   warmup_steps: 32
+  updates_per_vector_step: 1
   batch_per_task: 4
-  log_every_steps: 1600
-  checkpoint_every_steps: 1600
+  log_every_steps: 400
+  checkpoint_every_steps: 400
   replay_capacity_per_task: 100
   threads: 1
   precision: float32
@@ -64,7 +65,7 @@ def test_a_killed_rank_ends_the_others_and_the_run_goes_on_from_its_checkpoint(t
     assert "another rank ended or does not answer" in line
     kept = checkpoint.steps(seed / "checkpoints")[-1]
     assert f"the last checkpoint, of step {kept}, is kept: --resume goes on from it" in line
-    again = split(tmp_path, "--resume", "--steps", str(kept + 1600))
+    again = split(tmp_path, "--resume", "--steps", str(kept + 400))
     try:
         status, shown, _ = again.ended()
     finally:
@@ -74,4 +75,4 @@ def test_a_killed_rank_ends_the_others_and_the_run_goes_on_from_its_checkpoint(t
     starts = [json.loads(line) for line in (seed / "metrics.jsonl").read_text().splitlines() if '"start"' in line]
     assert [start["ranks"] for start in starts] == [2, 2]
     assert starts[1]["resumed_at_step"] == kept
-    assert json.loads((seed / "evaluation.json").read_text())["checkpoint"]["step"] == kept + 1600
+    assert json.loads((seed / "evaluation.json").read_text())["checkpoint"]["step"] == kept + 400
