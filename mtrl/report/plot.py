@@ -1,10 +1,12 @@
-"""A plot of panels: one PNG and one SVG with all of them, and an SVG of each for the page."""
+"""A plot of panels: one PNG and one SVG with all of them; and each of them by itself, cut out of it, for the page."""
 
 import io
 import math
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import matplotlib
@@ -16,9 +18,14 @@ from mtrl.report.palette import GRID, INK, LineStyle
 
 WIDE = (4.8, 2.9)
 """Size of a panel that stands alone, inches: its letters can be read on a phone."""
-_WIDTH = 6.6  # of a file at least, inches
-_DPI = 130
+_DPI = 170
+_POINTS_PER_INCH = 72
+_PAD = 0.08
+"""Around a panel with all that is written at it, inches."""
+_ASSUMED = (0.6, 0.5, 0.1, 0.3)
+"""Margins left, below, right and above of a panel until what is written there is measured, inches."""
 _STYLE: dict[Any, Any] = {
+    "axes.facecolor": "none",
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
@@ -75,72 +82,126 @@ class Plot:
     """Panels in a row, at most."""
 
     def files(self) -> dict[str, bytes]:
-        """All panels, laid out once: a PNG and an SVG, by name."""
-        with matplotlib.rc_context({**_STYLE, "svg.hashsalt": self.name}):
-            figure, png = self._figure(), io.BytesIO()
-            figure.savefig(png, format="png", dpi=_DPI)
-            return {f"{self.name}.png": png.getvalue(), f"{self.name}.svg": _svg(figure).encode()}
+        """All panels: a PNG and an SVG, by name."""
+        png, svg = self._drawn
+        return {f"{self.name}.png": png, f"{self.name}.svg": svg.encode()}
 
     def panel_svgs(self) -> list[str]:
-        """Each by itself, to be put into a page."""
+        """Each by itself, to be put into a page, all into the same one: a later one may use what is defined before."""
+        svg = self._drawn[1]
+        style = svg[svg.index("<style") : svg.index("</style>")] + "</style>"
+        clips = dict(re.findall(r'(?s)(?=<clipPath id="([^"]+)">)(.*?</clipPath>)', svg))
+        drawn = re.findall(r'(?ms)^  <g id="axes_\d+">$.*?^  </g>$', svg)
         found = []
-        for number, panel in enumerate(self.panels):
-            with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"{self.name} {number}"}):
-                figure = Figure(figsize=self.size)
-                axes = figure.subplots()
-                axes.set_title(panel.title)
-                panel.draw(axes)
-                figure.patch.set_alpha(0)
-                axes.patch.set_alpha(0)
-                _lay_out(figure)
-                found.append(_inline(_svg(figure)))
+        for number, panel in enumerate(drawn):
+            box = " ".join(f"{_POINTS_PER_INCH * inches:g}" for inches in self._grid.cell(number))
+            own = "".join(clips[name] for name in dict.fromkeys(re.findall(r"url\(#([^)]+)\)", panel)))
+            found.append(_inline(f'<svg viewBox="{box}"><defs>{style}{own}</defs>\n{panel}\n</svg>\n'))
         return found
 
-    def _figure(self) -> Figure:
+    @property
+    def panel_width(self) -> float:
+        """Of a panel as it is drawn, inches."""
+        return self._grid.cell(0)[2]
+
+    @cached_property
+    def _drawn(self) -> tuple[bytes, str]:
+        """The PNG and the SVG. The latter is the same every time: no date, and identifiers that depend on the name."""
+        with matplotlib.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+            figure, png, svg = self._figure(), io.BytesIO(), io.StringIO()
+            figure.savefig(png, format="png", dpi=_DPI)
+            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        return png.getvalue(), svg.getvalue()
+
+    @cached_property
+    def _grid(self) -> "_Grid":
         columns = min(self.columns, len(self.panels))
         rows = math.ceil(len(self.panels) / columns)
-        width, height = max(_WIDTH, self.size[0] * columns), self.size[1] * rows
+        width, height = max(WIDE[0], self.size[0] * columns), self.size[1] * rows
+        first, _, more = self.title.partition("\n")
+        title = [part for text in (first, more) for part in textwrap.wrap(text, int(width * 13))]
         letters = max((len(series.label) + 6 for series in self.legend), default=1)
-        in_a_row = max(1, int(width * 12 / letters))
-        legend_height = 0.22 * math.ceil(len(self.legend) / in_a_row)
-        title_height = 0.17 * len(self.title.split("\n"))
-        figure = Figure(figsize=(width, height + 0.2 + title_height + legend_height))
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        entries = max(1, int(width * 12 / letters))
+        below = 0.22 * math.ceil(len(self.legend) / entries)
+        return _Grid(columns, rows, width, height, 0.17 * len(title) + 0.1, below, "\n".join(title), entries)
+
+    def _figure(self) -> Figure:
+        grid = self._grid
+        figure = Figure(figsize=(grid.width, grid.total))
+        axes = figure.subplots(grid.rows, grid.columns, squeeze=False).ravel()
         for axis, panel in zip(axes, self.panels, strict=False):
             axis.set_title(panel.title)
             panel.draw(axis)
         for axis in axes[len(self.panels) :]:
             axis.set_visible(False)
+        grid.lay_out(figure, [*axes[: len(self.panels)]])
         if self.legend:
             handles = [
                 Line2D([], [], color=s.colour, linestyle=s.style, linewidth=2, label=s.label) for s in self.legend
             ]
-            figure.legend(handles=handles, loc="lower center", ncols=min(in_a_row, len(handles)))
-        total = figure.get_size_inches()[1]
-        figure.suptitle(self.title, fontsize=9.5, y=1 - 0.08 / total, verticalalignment="top").set_in_layout(False)
-        _lay_out(figure, (0, legend_height / total, 1, 1 - (title_height + 0.1) / total))
+            figure.legend(handles=handles, loc="lower center", ncols=min(grid.entries, len(handles)))
+        figure.suptitle(grid.title, fontsize=9.5, y=1 - 0.08 / grid.total, verticalalignment="top")
         return figure
 
 
-def _lay_out(figure: Figure, rect: tuple[float, float, float, float] = (0, 0, 1, 1)) -> None:
-    """Once: a figure that keeps an engine of layout, even one that does nothing, is drawn twice for each file."""
-    figure.tight_layout(rect=rect)
-    figure.set_layout_engine(None)
+@dataclass(frozen=True)
+class _Grid:
+    """Where the panels of a figure lie, inches: in cells of one size, between the title and the legend."""
 
+    columns: int
+    rows: int
+    width: float
+    height: float
+    """Of all cells."""
+    above: float
+    below: float
+    title: str
+    """In lines that fit."""
+    entries: int
+    """Of the legend in a row."""
 
-def _svg(figure: Figure) -> str:
-    """The same every time: no date, and identifiers that depend on the salt alone."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return buffer.getvalue()
+    @property
+    def total(self) -> float:
+        """Height of the figure."""
+        return self.above + self.height + self.below
+
+    def cell(self, number: int) -> tuple[float, float, float, float]:
+        """Left, top, width and height of a panel with all that is written at it."""
+        row, column = divmod(number, self.columns)
+        width, height = self.width / self.columns, self.height / self.rows
+        return column * width, self.above + row * height, width, height
+
+    def lay_out(self, figure: Figure, axes: Sequence[Axes]) -> None:
+        """Puts the axes into their cells, with the same margins each, measured once: all that is written there fits."""
+        self._place(figure, *_ASSUMED)
+        margins = [_PAD, _PAD, _PAD, _PAD]
+        for axis in axes:
+            outer, inner = axis.get_tightbbox(for_layout_only=True), axis.get_window_extent()
+            assert outer is not None
+            around = (inner.x0 - outer.x0, inner.y0 - outer.y0, outer.x1 - inner.x1, outer.y1 - inner.y1)
+            margins = [max(known, pixels / figure.dpi + _PAD) for known, pixels in zip(margins, around, strict=True)]
+        self._place(figure, *margins)
+        cell = self.cell(0)[2]
+        for axis in axes:  # over the middle of the cell: a title may be longer than a narrow panel
+            start, end = (x * self.width for x in axis.get_position().intervalx)
+            axis.title.set_x((cell / 2 - start % cell) / (end - start))
+
+    def _place(self, figure: Figure, left: float, below: float, right: float, above: float) -> None:
+        _, _, width, height = self.cell(0)
+        # Of names as long as their cell a part is cut off.
+        narrow, low = max(width - left - right, 0.2 * width), max(height - below - above, 0.2 * height)
+        figure.subplots_adjust(
+            left=min(left, width - narrow) / self.width,
+            right=1 - min(right, width - narrow) / self.width,
+            bottom=(self.below + min(below, height - low)) / self.total,
+            top=1 - (self.above + min(above, height - low)) / self.total,
+            wspace=(width - narrow) / narrow,
+            hspace=(height - low) / low,
+        )
 
 
 def _inline(svg: str) -> str:
     """An SVG without what only a file needs: two decimals of a point do, and identifiers that nothing refers to go."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    tag, rest = svg.split(">", 1)
-    svg = re.sub(r' (?:width|height)="[^"]*"', "", tag) + ">" + rest
     svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d{2})\d+", r"\1", m.group(0)), svg)
     referred = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
     svg = re.sub(r' id="([^"]*)"', lambda m: m.group(0) if m.group(1) in referred else "", svg)

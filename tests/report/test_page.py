@@ -92,6 +92,26 @@ def test_what_is_written_in_a_plot_is_not_rounded_with_its_coordinates() -> None
     assert len(svg) < len(plot.files()["a.svg"])
 
 
+def test_each_panel_is_cut_out_of_the_whole_with_what_it_needs() -> None:
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], "o", clip_on=True)
+
+    plot = Plot("a", "A plot", "points", [Panel(title, draw) for title in ("one", "two", "three")], columns=2)
+    panels = plot.panel_svgs()
+    for number, svg in enumerate(panels):
+        assert [title for title in ("one", "two", "three") if f">{title}<" in svg] == [plot.panels[number].title]
+    boxes = [[*map(float, svg.split('viewBox="')[1].split('"')[0].split())] for svg in panels]
+    (x, y, width, height), right, below = boxes
+    assert right == [x + width, y, width, height]
+    assert below == pytest.approx([x, y + height, width, height])
+    ids = re.findall(r' id="([^"]*)"', "".join(panels))
+    assert len(ids) == len(set(ids))
+    for number, svg in enumerate(panels):
+        so_far = re.findall(r' id="([^"]*)"', "".join(panels[: number + 1]))
+        assert set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg)) <= set(so_far)
+    assert 'clip-path="url(#' in panels[2]
+
+
 def test_page_of_supervised_runs(tmp_path: Path) -> None:
     test_metric_report.write_run(tmp_path, "own", (80, 2.0, 5.0), method="single_task")
     for seed in range(3):
