@@ -17,14 +17,13 @@ if [[ $# -gt 0 ]]; then
 fi
 
 # Those with Ray clusters wait most of the time, but give up on a machine that is busy when they do not: the others, beside
-# them, take what they leave. A few tests run again with the lowest versions that pyproject.toml allows.
+# them, take what they leave.
 checks() {
   trap "exit 130" INT
   local failed=0
   mypy || failed=1
   lint-imports || failed=1
   python -m pytest -m alone tests/sweep || failed=1
-  python -m scripts.lowest || failed=1
   return "$failed"
 }
 said="$(mktemp)"

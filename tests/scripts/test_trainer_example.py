@@ -1,5 +1,6 @@
 """The Trainer example takes the steps of a plainly written Jacobian, on one process and on two."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,14 +85,14 @@ def test_it_takes_the_step_of_a_jacobian(parts: int, tmp_path: Path) -> None:
     check(step(tmp_path, ROWS // parts, parts), expected(parts))
 
 
-def of_rank(number: int) -> dict[str, object]:
+def of_rank(folder: Path, number: int) -> dict[str, object]:
     """Each part of the batch is half as large, and a rank gets every second; the Trainer wraps the model."""
-    return {str(parts): step(Path("unused"), ROWS // parts // 2, parts) for parts in (1, 2)}
+    return {str(parts): step(folder / str(number), ROWS // parts // 2, parts) for parts in (1, 2)}
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
 def test_two_ranks_take_the_step_of_one(tmp_path: Path) -> None:
-    for results in run(of_rank, tmp_path):
+    for results in run(partial(of_rank, tmp_path / "trained"), tmp_path):
         for parts in (1, 2):
             check(results[str(parts)], expected(parts))
 
