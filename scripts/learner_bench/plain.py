@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad, vmap
+from torch.func import grad
 
 from mtrl.agents import Learner
 from mtrl.agents.compiling import Compiler
-from mtrl.agents.direction import Direction, TaskDirections
+from mtrl.agents.direction import Direction, TaskDirections, over_replicas
 from mtrl.agents.networks import NetworkParameters
 
 
@@ -35,7 +35,7 @@ class Plain(TaskDirections):
             return grad(mean, has_aux=True)(moved)
 
         moved, fixed = self._networks(vector, frozen, data)
-        gradient, (losses, told) = vmap(of_one_replica)(moved, fixed, *data)
+        gradient, (losses, told) = over_replicas(of_one_replica)(moved, fixed, *data)
         flat = self.layouts[0].flatten(NetworkParameters(*gradient), leading=1)
         return Direction(flat, losses, torch.full_like(losses, 1 / num_tasks), None), told
 
