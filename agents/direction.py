@@ -129,8 +129,8 @@ def task_losses(
 def over_replicas(of_one: Function) -> Function:
     """Lifts a function of one replica's trees of tensors to those of all, `[S, ...]`.
 
-    A single replica's is called as it is: `vmap` takes each tree apart and together again, a tenth to a fifth of a
-    small update, and the compiler traces all of it.
+    A single replica's is called as it is: `vmap` takes each tree apart and together again, a quarter of a small update
+    that is not compiled, and the compiler would trace all of it.
     """
 
     def of_all(*trees: Any) -> Any:
