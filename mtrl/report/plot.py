@@ -188,16 +188,22 @@ class _Grid:
 
     def _place(self, figure: Figure, left: float, below: float, right: float, above: float) -> None:
         _, _, width, height = self.cell(0)
-        # Of names as long as their cell a part is cut off.
-        narrow, low = max(width - left - right, 0.2 * width), max(height - below - above, 0.2 * height)
+        left, right = _fitted(left, right, width)
+        below, above = _fitted(below, above, height)
         figure.subplots_adjust(
-            left=min(left, width - narrow) / self.width,
-            right=1 - min(right, width - narrow) / self.width,
-            bottom=(self.below + min(below, height - low)) / self.total,
-            top=1 - (self.above + min(above, height - low)) / self.total,
-            wspace=(width - narrow) / narrow,
-            hspace=(height - low) / low,
+            left=left / self.width,
+            right=1 - right / self.width,
+            bottom=(self.below + below) / self.total,
+            top=1 - (self.above + above) / self.total,
+            wspace=(left + right) / (width - left - right),
+            hspace=(below + above) / (height - below - above),
         )
+
+
+def _fitted(before: float, after: float, length: float) -> tuple[float, float]:
+    """Two margins that leave a fifth of a length: of names as long as their panel a part is cut off."""
+    share = min(1, 0.8 * length / (before + after))
+    return share * before, share * after
 
 
 def _inline(svg: str) -> str:

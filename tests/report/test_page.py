@@ -112,6 +112,21 @@ def test_each_panel_is_cut_out_of_the_whole_with_what_it_needs() -> None:
     assert 'clip-path="url(#' in panels[2]
 
 
+def test_names_longer_than_their_panel_leave_it_some_room() -> None:
+    def draw(axes: Axes) -> None:
+        axes.barh([0], [1])
+        axes.set_yticks([0], ["a name of many letters " * 9])
+        axes.set_xticks([1], ["another one of many letters " * 5], rotation=45)
+
+    plot = Plot("a", "A plot", "a bar", [Panel(title, draw) for title in ("one", "two")])
+    svg = plot.panel_svgs()[0]
+    _, _, *size = (float(x) for x in svg.split('viewBox="')[1].split('"')[0].split())
+    corners = [re.findall(r"-?[\d.]+", path) for path in re.findall(r'<path d="([^"]*)" clip-path', svg)]
+    for axis in (0, 1):
+        drawn = [float(number) for path in corners for number in path[axis::2]]
+        assert max(drawn) - min(drawn) > 0.15 * size[axis]
+
+
 def test_page_of_supervised_runs(tmp_path: Path) -> None:
     test_metric_report.write_run(tmp_path, "own", (80, 2.0, 5.0), method="single_task")
     for seed in range(3):
