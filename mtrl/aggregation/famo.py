@@ -1,6 +1,7 @@
 """FAMO: all losses fall at the same rate, from the losses alone."""
 
 import math
+import warnings
 
 import torch
 from torch import Tensor
@@ -8,6 +9,9 @@ from torch import Tensor
 from mtrl.aggregation.method import LossMethod
 from mtrl.aggregation.solvers.linear_algebra import dot
 from mtrl.aggregation.solvers.loss_weighting import adam_start, adam_step, checked_learning_rate, log_losses
+
+_PATIENCE = 10
+"""Calls without any `update` until that is a mistake: gradients of so many parts of a batch may be summed."""
 
 
 class FAMO(LossMethod):
@@ -22,7 +26,7 @@ class FAMO(LossMethod):
         method.update(losses_again)
 
     Their Adam is inside this method; no second optimizer is needed. Without `update` they stay, and the weights go as
-    `1 / L_i`.
+    `1 / L_i`: at the tenth call a warning says so.
 
     Convention: the weights sum to one. The authors' code for reinforcement learning multiplies by `1/c` where
     the paper has `c`; here it is the paper's. Losses must be positive: a task whose loss is not has weight 0 in a
@@ -49,8 +53,11 @@ class FAMO(LossMethod):
         self.gamma = gamma
         self.open_buffer("logits", -1)
         self.open_buffer("last_losses", -1)
+        self._calls = 0  # without an update
 
     def weigh_losses(self, losses: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():
+            self._expect_update()
         logits = self.remembered("logits", adam_start(losses))[..., 0, :]
         self.remembered("last_losses", losses).copy_(losses)
         log, live = log_losses(losses)
@@ -73,6 +80,7 @@ class FAMO(LossMethod):
         expected, got = list(self.last_losses.shape), list(losses.shape)
         if expected != got:
             raise ValueError(f"losses need the shape {expected} of the call before update, got {got}")
+        self._calls = 0
         before, was = log_losses(self.last_losses)
         after, is_still = log_losses(losses.detach().double())
         share = torch.where(was & is_still, self.logits[..., 0, :].softmax(-1), 0.0)
@@ -80,3 +88,9 @@ class FAMO(LossMethod):
         mean = dot(share, before - after) / torch.where(total > 0, total, 1.0)
         gradient = share * (before - after - mean)  # of dot(softmax(logits), fall of the logarithms)
         self.remember("logits", adam_step(self.logits, gradient, self.learning_rate, weight_decay=self.gamma))
+
+    def _expect_update(self) -> None:
+        self._calls += 1
+        if self._calls == _PATIENCE:
+            told = f"{self} was called {_PATIENCE} times without update, so its logits stay as they are: "
+            warnings.warn(told + "call update(losses) after the optimizer's step, with the same data", stacklevel=2)

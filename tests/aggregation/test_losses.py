@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -92,6 +93,19 @@ def test_famo_first_step_lowers_what_improved_more() -> None:
     # Logarithms fell by 0.69, 0.11, -0.10, 0.02: the mean, by equal shares, is 0.18.
     assert method.logits is not None
     close(method.logits[0], torch.tensor([-0.025, 0.025, 0.025, 0.025]), rtol=1e-5)
+
+
+def test_famo_that_is_never_updated_says_so_once() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        learning, forgotten = FAMO(), FAMO()
+        for losses in descent(30):
+            step(learning, losses)
+            forgotten(None, losses)
+    assert [str(warning.message) for warning in told] == [
+        f"{forgotten} was called 10 times without update, so its logits stay as they are: "
+        "call update(losses) after the optimizer's step, with the same data"
+    ]
 
 
 @pytest.mark.parametrize("window", [1, 3])
