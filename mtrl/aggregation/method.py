@@ -8,10 +8,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from mtrl.aggregation.parameters import numbers_checked
 from mtrl.aggregation.solvers.linear_algebra import EPS, bilinear
 from mtrl.aggregation.task_state import TaskState
 
@@ -51,6 +53,11 @@ class AnyMethod(TaskState, ABC):
     worst_residual: Tensor
     """The largest residual of all calls so far, scalar, float64, on the device: what a training loop looks at now and
     then, since a plain call raises nothing. Set it to zero to begin anew. It is no part of `state_dict()`."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if constructor := vars(cls).get("__init__"):
+            type.__setattr__(cls, "__init__", numbers_checked(constructor))
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,14 +1,15 @@
 """The hyper-parameters of a method are its constructor's arguments."""
 
 import inspect
-from collections.abc import Mapping, Sequence
-from types import UnionType
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+def parameters(kind: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """The arguments that a constructor takes by name: annotation and default."""
     try:
         signature = inspect.signature(kind, eval_str=True)
@@ -33,3 +34,32 @@ def fits(value: object, annotation: Any) -> bool:
     if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, origin or annotation)
+
+
+def numbers_checked(constructor: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that refuses text, and other things that are no numbers, where its annotations ask for numbers."""
+
+    @wraps(constructor)
+    def checked(self: object, *arguments: Any, **named: Any) -> None:
+        expected = parameters(constructor)
+        for name, value in [*zip([*expected][1:], arguments, strict=False), *named.items()]:
+            annotation = expected[name].annotation if name in expected else Any
+            if _is_of_numbers(annotation) and not fits(value, annotation) and _has_others(value):
+                what = "a number" if annotation in (int, float) else "numbers"
+                raise TypeError(f"{type(self).__name__} needs {what} for {name}, got {name}={value!r}")
+        constructor(self, *arguments, **named)
+
+    return checked
+
+
+def _is_of_numbers(annotation: Any) -> bool:
+    if get_origin(annotation) in (UnionType, Union, Sequence, list):
+        return all(map(_is_of_numbers, get_args(annotation)))
+    return annotation in (int, float, NoneType)
+
+
+def _has_others(value: object) -> bool:
+    """Whether it is, or there is in it, what is no number; tensors and arrays are."""
+    if isinstance(value, list | tuple):
+        return any(map(_has_others, value))
+    return isinstance(value, str | bytes | Mapping | set | NoneType)

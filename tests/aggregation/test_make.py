@@ -2,12 +2,14 @@
 
 import re
 import sys
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from mtrl import aggregation
-from mtrl.aggregation import MGDA, CAGrad, NashMTL
+from mtrl.aggregation import MGDA, CAGrad, NashMTL, UPGrad
 
 KNOWN = ", ".join(sorted(aggregation.METHODS))
 
@@ -16,6 +18,27 @@ def test_make_passes_hyperparameters() -> None:
     method = aggregation.make("cagrad", c=0.25)
     assert isinstance(method, CAGrad)
     assert method.c == 0.25
+
+
+@pytest.mark.parametrize("name", aggregation.METHODS)
+@pytest.mark.parametrize("value", ["0.5", None, ["x"], {"a": 1.0}])
+def test_what_is_no_number_is_refused_by_name(name: str, value: object) -> None:
+    kind = aggregation.METHODS[name]
+    for argument, parameter in aggregation.hyperparameters(name).items():
+        if value is None and parameter.default is None:
+            continue
+        with pytest.raises(
+            (TypeError, ValueError), match=rf"^{kind.__name__} needs .*\b{argument}={re.escape(repr(value))}$"
+        ):
+            kind(**{argument: value})
+
+
+def test_numbers_of_numpy_and_torch_are_numbers() -> None:
+    one: Any
+    for one in (np.float32(0.25), torch.tensor(0.25)):
+        assert CAGrad(one).c == CAGrad(c=one).c == 0.25
+    for one in (np.array([1.0, 3.0]), torch.tensor([1.0, 3.0])):
+        assert str(UPGrad(one)) == str(UPGrad([1.0, 3.0]))
 
 
 def test_hyperparameters_are_the_constructors() -> None:
