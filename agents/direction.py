@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.func import vmap
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.aggregation import CoordinateMethod, Method
@@ -134,9 +134,11 @@ def over_replicas(of_one: Function) -> Function:
     """
 
     def of_all(*trees: Any) -> Any:
-        if tree_leaves(trees)[0].shape[0] > 1:
+        leaves, structure = tree_flatten(trees)
+        if len(leaves[0]) > 1:
             return vmap(of_one)(*trees)
-        return tree_map(lambda t: t.unsqueeze(0), of_one(*tree_map(lambda t: t[0], trees)))
+        found = of_one(*tree_unflatten([leaf[0] for leaf in leaves], structure))
+        return tree_map(lambda t: t.unsqueeze(0), found)
 
     return of_all
 

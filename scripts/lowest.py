@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
     if python is None:
         print("lowest: not checked, for uv cannot be had", file=sys.stderr)
         return 0
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [str(python), "-m", "pytest", *(words or ("--numprocesses", "auto", *TESTS))]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 

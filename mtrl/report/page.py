@@ -11,7 +11,6 @@ from mtrl.report.table import Cell, Table
 
 # A closed part is not printed: open all of them first.
 _SCRIPT = 'addEventListener("beforeprint",()=>document.querySelectorAll("details").forEach(d=>d.open=true))'
-_POINTS_PER_INCH = 72
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def _cell(cell: Cell, text: str, is_shaded: bool) -> str:
 
 def _figure(plot: Plot) -> Iterator[str]:
     title, _, rest = plot.title.partition("\n")
-    width = round(plot.panel_width * _POINTS_PER_INCH * 1.1)
+    width = round(plot.panel_width * 1.1)
     yield f'<figure id="plot-{escape(plot.name)}">\n<h3>{escape(title)}</h3>'
     if plot.legend:
         yield f'<ul class="legend">{"".join(map(_entry, plot.legend))}</ul>'

@@ -101,8 +101,8 @@ class Plot:
 
     @property
     def panel_width(self) -> float:
-        """Of a panel as it is drawn, inches."""
-        return self._grid.cell(0)[2]
+        """Of a panel as `panel_svgs` has it, points."""
+        return _POINTS_PER_INCH * self._grid.cell(0)[2]
 
     @cached_property
     def _drawn(self) -> tuple[bytes, str]:
@@ -128,13 +128,14 @@ class Plot:
     def _figure(self) -> Figure:
         grid = self._grid
         figure = Figure(figsize=(grid.width, grid.total))
-        axes = figure.subplots(grid.rows, grid.columns, squeeze=False).ravel()
-        for axis, panel in zip(axes, self.panels, strict=False):
+        axes = [*figure.subplots(grid.rows, grid.columns, squeeze=False).flat]
+        shown, empty = axes[: len(self.panels)], axes[len(self.panels) :]
+        for axis, panel in zip(shown, self.panels, strict=True):
             axis.set_title(panel.title)
             panel.draw(axis)
-        for axis in axes[len(self.panels) :]:
+        for axis in empty:
             axis.set_visible(False)
-        grid.lay_out(figure, [*axes[: len(self.panels)]])
+        grid.lay_out(figure, shown)
         if self.legend:
             handles = [
                 Line2D([], [], color=s.colour, linestyle=s.style, linewidth=2, label=s.label) for s in self.legend

@@ -92,6 +92,11 @@ def test_what_is_written_in_a_plot_is_not_rounded_with_its_coordinates() -> None
     assert len(svg) < len(plot.files()["a.svg"])
 
 
+def view_box(svg: str) -> list[float]:
+    """Left, top, width and height."""
+    return [*map(float, svg.split('viewBox="')[1].split('"')[0].split())]
+
+
 def test_each_panel_is_cut_out_of_the_whole_with_what_it_needs() -> None:
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], "o", clip_on=True)
@@ -100,8 +105,7 @@ def test_each_panel_is_cut_out_of_the_whole_with_what_it_needs() -> None:
     panels = plot.panel_svgs()
     for number, svg in enumerate(panels):
         assert [title for title in ("one", "two", "three") if f">{title}<" in svg] == [plot.panels[number].title]
-    boxes = [[*map(float, svg.split('viewBox="')[1].split('"')[0].split())] for svg in panels]
-    (x, y, width, height), right, below = boxes
+    (x, y, width, height), right, below = map(view_box, panels)
     assert right == [x + width, y, width, height]
     assert below == pytest.approx([x, y + height, width, height])
     ids = re.findall(r' id="([^"]*)"', "".join(panels))
@@ -120,7 +124,7 @@ def test_names_longer_than_their_panel_leave_it_some_room() -> None:
 
     plot = Plot("a", "A plot", "a bar", [Panel(title, draw) for title in ("one", "two")])
     svg = plot.panel_svgs()[0]
-    _, _, *size = (float(x) for x in svg.split('viewBox="')[1].split('"')[0].split())
+    size = view_box(svg)[2:]
     corners = [re.findall(r"-?[\d.]+", path) for path in re.findall(r'<path d="([^"]*)" clip-path', svg)]
     for axis in (0, 1):
         drawn = [float(number) for path in corners for number in path[axis::2]]
