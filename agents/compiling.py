@@ -20,23 +20,33 @@ class Compiler:
     compiled is a copy: torch counts compilations by a function's code, for all its instances, and gives up after eight.
 
     Args:
+        device: of the tensors.
         cuda_graphs: replay each as a CUDA graph. Its outputs are copied, or the next replay would overwrite them.
     """
 
-    def __init__(self, cuda_graphs: bool = False) -> None:
+    def __init__(self, device: torch.device, cuda_graphs: bool = False) -> None:
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch._inductor")  # its own, of torch 2.13
         self._cuda_graphs, self._failed = cuda_graphs, False
-        self._options: dict[str, Any] = {
-            "guard_filter_fn": _checks_an_argument,
+        options: dict[str, Any] = {
             "triton.cudagraphs": cuda_graphs,
             # That the compiler knows this processor's instructions shows when it compiles. Otherwise torch tries each
             # set of them out, in a process of its own, in each run: two seconds, and eight the first time.
             "cpp.vec_isa_ok": True,
+            # On a CPU, a function becomes one C++ program: the compiler reads torch's headers once, not for each of
+            # fifty kernels, and no Python goes from one kernel to the next. Precompiled headers would not pay.
+            "cpp_wrapper": device.type == "cpu",
+            "cpp_cache_precompile_headers": False,
+            "aot_inductor.enable_line_tables": False,  # of such a program, too: no debugger reads it
         }
+        known = torch._inductor.config.get_config_copy()  # older versions of torch have not all of them
+        self._options = {name: value for name, value in options.items() if name in known}
+        if hasattr(torch.compiler, "keep_tensor_guards_unsafe"):  # nor this one
+            self._options["guard_filter_fn"] = _may_change
 
     def __call__(self, function: Function) -> Function:
         """The function, a bound method of tensors, compiled."""
-        fast = torch.compile(_copy(function), dynamic=False, fullgraph=True, options=self._options)
+        options = dict(self._options)  # torch takes some out of what it is given
+        fast = torch.compile(_copy(function), dynamic=False, fullgraph=True, options=options)
         # Numbers of Python's are constants in the end. Unasked, torch traces a function twice until it sees that.
         constants = torch._dynamo.config.patch(specialize_float=True)
 
@@ -58,12 +68,14 @@ class Compiler:
         return call
 
 
-def _checks_an_argument(guards: Sequence[Any]) -> list[bool]:
-    """Says of each of torch's guards whether to check it at every call: not those of the learner's own parts.
+def _may_change(guards: Sequence[Any]) -> list[bool]:
+    """Says of each of torch's guards whether to check it at every call.
 
-    These never change; there are hundreds, and they took up to a twentieth of an update.
+    Those are of the arguments, of a method's state and of torch's modes. The rest, a thousand, are of modules, networks
+    and layouts, which never change.
     """
-    return [not guard.is_global and not guard.name.startswith("L['self']") for guard in guards]
+    names = [guard.orig_guard.name for guard in guards]
+    return [not name or ("L['" in name and ("L['self']" not in name or "L['self'].method" in name)) for name in names]
 
 
 def _copy(method: Any) -> Function:

@@ -72,7 +72,7 @@ class Learner:
         critic, actor = self._layouts = Layout(of_critics, task_axis=1), Layout(of_actor)  # critics are two
         vectors = self._first_values()
         cuda_graphs = config.training.cuda_graphs and device.type == "cuda"
-        compile = Compiler(cuda_graphs) if config.training.compile else lambda function: function
+        compile = Compiler(device, cuda_graphs) if config.training.compile else lambda function: function
         directions: Callable[..., Directions] = (
             partial(TaskDirections, compile=compile)
             if ranks.size == 1

@@ -50,9 +50,7 @@ class AnyMethod(TaskState, ABC):
     """True: the rule is a weighted loss, `sum_i w_i L_i`, whose gradient goes to the heads as well. False: it concerns
     the shared parameters, and heads take the plain gradient of their own task's loss."""
 
-    worst_residual: Tensor
-    """The largest residual of all calls so far, scalar, float64, on the device: what a training loop looks at now and
-    then, since a plain call raises nothing. Set it to zero to begin anew. It is no part of `state_dict()`."""
+    _worst_residual: Tensor
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -61,7 +59,17 @@ class AnyMethod(TaskState, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("worst_residual", torch.zeros((), dtype=torch.float64), persistent=False)
+        # A scalar of a CPU that a compiled function reads is traced as a number first, and the function once more then.
+        self.register_buffer("_worst_residual", torch.zeros(1, dtype=torch.float64), persistent=False)
+
+    @property
+    def worst_residual(self) -> Tensor:
+        """The largest residual of all calls so far, scalar, float64, on the device.
+
+        What a training loop looks at now and then, since a plain call raises nothing. It is a view: set it to zero to
+        begin anew. It is no part of `state_dict()`.
+        """
+        return self._worst_residual[0]
 
     def update(self, losses: Tensor) -> None:
         """Learns from the losses after the optimizer's step, `[..., T]`: for the methods with `needs_update`."""
@@ -136,12 +144,12 @@ class Method(AnyMethod):
 
     def noted(self, gram: Tensor) -> Tensor:
         """`worst_residual`, for a solver of this matrix to raise."""
-        worst = self._buffers["worst_residual"]
+        worst = self._buffers["_worst_residual"]
         if worst is not None and worst.dtype is torch.float64 and worst.device == gram.device:
-            return worst
+            return worst[0]
         if gram.is_meta:
             return gram.new_zeros(())
-        self.worst_residual = self.worst_residual.to(gram.device, torch.float64)
+        self._worst_residual = self._worst_residual.to(gram.device, torch.float64)
         return self.worst_residual
 
     def given(self, losses: Tensor | None) -> Tensor:

@@ -42,7 +42,7 @@ class Plain(TaskDirections):
 
 def plain(learner: Learner, compile: bool, cuda_graphs: bool) -> Learner:
     """Makes a learner take plain directions."""
-    compiler = Compiler(cuda_graphs) if compile else lambda function: function
+    compiler = Compiler(learner.device, cuda_graphs) if compile else lambda function: function
     for component in (learner.critic, learner.actor):
         component.directions = Plain(component.loss, component.layouts, component.method, None, compiler)
     return learner
