@@ -5,7 +5,6 @@ Steps are environment transitions summed over tasks unless a name says otherwise
 """
 
 from collections.abc import Mapping
-from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from mtrl import envs
 from mtrl.agents.networks import ConditioningConfig, NetworkConfig
-from mtrl.agents.required_fields import SINGLE_TASK, legacy_differences
+from mtrl.agents.required_fields import SINGLE_TASK, differences, legacy_differences
 from mtrl.envs.registered.names import with_arguments
 from mtrl.protocols import LEGACY
 from mtrl.runs.section import (
@@ -251,11 +250,8 @@ class Config(RunConfig):
     @model_validator(mode="after")
     def _single_task_agents_can(self) -> Self:
         kind = self.agent.single_task
-        for name, wanted in SINGLE_TASK[kind].items():
-            value = attrgetter(name)(self)
-            if value not in (wanted, "auto"):  # `auto` becomes what is wanted
-                shown, got = ("null" if v is None else str(v).lower() for v in (wanted, value))
-                raise ValueError(f"{name} must be {shown} with agent.single_task={kind}, got {got}")
+        if different := differences(self, SINGLE_TASK[kind]):
+            raise ValueError(f"with agent.single_task={kind} {'; '.join(different)}")
         return self
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Values that fields must have: with single-task agents, and for a score that stands beside the old MT10 tables."""
 
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -39,18 +40,23 @@ LEGACY: dict[str, Any] = {
 running deviation, one goal for training and evaluation, horizon 150, one episode. The best evaluation is the score."""
 
 
+def differences(config: Any, wanted: Mapping[str, Any]) -> list[str]:
+    """The fields that a configuration would have to change, a line each; `auto` becomes what is wanted."""
+    values = {name: attrgetter(name)(config) for name in wanted}
+    return [
+        f"{name} must be {_shown(wanted[name])}, got {_shown(value)}"
+        for name, value in values.items()
+        if value not in (wanted[name], "auto")
+    ]
+
+
 def legacy_differences(config: Any) -> list[str]:
     """The fields that a configuration would have to change to be of protocol legacy, a line each."""
-    values = {name: attrgetter(name)(config) for name in LEGACY}
-    found = [
-        f"{name} must be {_shown(LEGACY[name])}, got {_shown(value)}"
-        for name, value in values.items()
-        if value != LEGACY[name]
-    ]
+    found = differences(config, LEGACY)
     if not config.training.eval_every_steps:
         found.append("training.eval_every_steps must be greater than 0, got 0")
     return found
 
 
 def _shown(value: Any) -> str:
-    return "null" if value is None else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

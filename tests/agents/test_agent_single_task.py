@@ -211,10 +211,14 @@ def test_what_single_task_agents_cannot_do_is_refused():
         (
             "ours",
             {"method": {"name": "nash_mtl"}},
-            "method.name must be mean with agent.single_task=ours",
+            r"with agent.single_task=ours method.name must be mean, got nash_mtl \[",
         ),
-        ("stable_baselines3", {"agent": {"value": "categorical"}}, "agent.value must be scalar .* got categorical"),
-        ("stable_baselines3", {"agent": {"max_grad_norm": 1.0}}, "agent.max_grad_norm must be null .* got 1.0"),
+        (
+            "stable_baselines3",
+            {"agent": {"value": "categorical", "max_grad_norm": 1.0}, "training": {"compile": True}},
+            "with agent.single_task=stable_baselines3 agent.value must be scalar, got categorical; "
+            r"agent.max_grad_norm must be null, got 1.0; training.compile must be false, got true \[",
+        ),
         ("stable_baselines3", {"training": {"precision": "bfloat16"}}, "training.precision must be float32"),
     ):
         tree = config_of(kind).model_dump(mode="json")
