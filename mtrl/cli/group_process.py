@@ -16,7 +16,7 @@ from mtrl.agents.groups import Grouping, Seeds, train_and_evaluate
 from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
 from mtrl.runs import devices
-from mtrl.runs.child_process import follow_parent, how_it_ended, start_child
+from mtrl.runs.child_process import end, follow_parent, how_it_ended, start_child
 from mtrl.runs.events import Event
 
 _ASKED_EVERY_S = 0.2  # whether a signal has come
@@ -68,8 +68,7 @@ class GroupProcesses:
                     self._receive(connection, asked)
         finally:
             for running in self._running.values():
-                running.process.kill()
-                running.process.join()
+                end(running.process, 0)
 
     def _start(self, seeds: Seeds) -> None:
         ours, theirs = multiprocessing.Pipe(duplex=False)

@@ -12,7 +12,7 @@ import torch
 from mtrl.agents.config import Config
 from mtrl.agents.ranks import ALONE, Ranks, joined
 from mtrl.agents.training import train
-from mtrl.runs.child_process import follow_parent, start_child
+from mtrl.runs.child_process import GRACE_S, end, follow_parent, start_child
 from mtrl.runs.errors import UserError
 
 
@@ -32,16 +32,17 @@ def started(config: Config, folders: Mapping[int, Path], size: int, cores: int) 
     with tempfile.TemporaryDirectory() as folder:
         meeting = f"file://{folder}/ranks"
         others: list[SpawnProcess] = []
+        grace_s = 0.0
         try:
             for number in range(1, size):
                 rank = Ranks(number, size, number, size)
                 others.append(start_child(_follow, rank, meeting, config, folders, cores))
             with joined(Ranks(0, size, 0, size), meeting) as ranks:
                 yield ranks
+            grace_s = GRACE_S
         finally:
             for other in others:
-                other.kill()
-                other.join()
+                end(other, grace_s)
 
 
 def _follow(ranks: Ranks, meeting: str, config: Config, folders: Mapping[int, Path], cores: int) -> None:

@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
 
+GRACE_S = 10.0
+"""That a process has to end which has nothing more to do."""
+
 
 def start_child(target: Callable[..., None], *arguments: object) -> SpawnProcess:
     """A running process that calls a function, which begins with `follow_parent`.
@@ -33,6 +36,13 @@ def follow_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end(process: SpawnProcess, grace_s: float) -> None:
+    """Waits so many seconds for a process to end, then kills it: its semaphores stay behind, and Python says so."""
+    process.join(grace_s)
+    process.kill()
+    process.join()
 
 
 def how_it_ended(exit_code: int | None) -> str:

@@ -10,7 +10,7 @@ from multiprocessing.context import SpawnProcess
 
 import torch
 
-from mtrl.runs.child_process import follow_parent, how_it_ended, start_child
+from mtrl.runs.child_process import GRACE_S, end, follow_parent, how_it_ended, start_child
 from mtrl.runs.errors import UserError
 from mtrl.sweep.engine import Ended, How, Order, Work
 
@@ -80,10 +80,11 @@ class LocalEngine:
 
     def close(self) -> None:
         """See `Engine`."""
+        for connection in self._workers:
+            connection.close()  # which ends an idle one
         for worker in self._workers.values():
-            worker.process.kill()
-        for connection in [*self._workers]:
-            self._end(connection)
+            end(worker.process, GRACE_S if worker.order is None else 0)
+        self._workers.clear()
 
     def _start(self) -> Connection:
         ours, theirs = multiprocessing.Pipe()
