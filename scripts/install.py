@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = {"train": "rl", "all": "rl,supervised,envpool,track,mlflow,minari,video,export,reference,ray,docs,dev"}
+LAYERS = {"train": "rl", "all": "rl,supervised,dmc,envpool,track,mlflow,minari,video,export,reference,ray,docs,dev"}
 """The extras of pyproject.toml in each; `all` has all of `train`."""
 INSTALLING = "installing"
 HEARTBEAT_S = 20

@@ -6,6 +6,7 @@ Gymnasium is imported when asked for, not before.
 import copy
 import importlib
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def is_registered(name: object) -> bool:
         return isinstance(name, str) and find(name) is not None
     except ModuleNotFoundError as error:
         if isinstance(name, str) and name.startswith(SUITE):
-            raise ModuleNotFoundError(f"{name!r} needs {error.name}: {install('dmc')}", name=error.name) from None
+            needs = f"{name!r} needs {error.name}: {install('dmc')}, with Python 3.11 or 3.12"
+            raise ModuleNotFoundError(needs, name=error.name) from None
         return False
 
 
@@ -62,8 +64,7 @@ def find(name: str) -> Any:
     if name in POINTS:
         import mtrl.envs.registered.point_goal  # noqa: F401  registers them
     if name.startswith(SUITE):
-        importlib.import_module("shimmy")
-        importlib.import_module("dm_control")
+        import_suite()
     module, _, identifier = name.rpartition(":")
     if module:
         module_of(module, name, "tasks:")
@@ -76,6 +77,17 @@ def find(name: str) -> Any:
         spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
         spec.kwargs.update(kwargs)
     return spec
+
+
+def import_suite() -> None:
+    """Has shimmy register the control suite.
+
+    The suite warns of a missing screen, which no step needs, and has Python show all deprecations: neither goes on.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("shimmy")
+        importlib.import_module("dm_control.suite")
 
 
 def look(name: str) -> TaskInfo:

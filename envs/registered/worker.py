@@ -9,7 +9,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from mtrl.envs.registered.registry import success_of
+from mtrl.envs.registered.registry import SUITE, import_suite, success_of
 from mtrl.envs.workers import protocol
 from mtrl.envs.workers.serving import Obey, serve
 
@@ -21,6 +21,8 @@ class Environment:
     def __init__(self, task: Mapping[str, Any], row: np.void) -> None:
         self._task, self._has_success = task["name"], task["has_success"]
         self._row, self._observed, self._acted = row, slice(task["observation"]), slice(task["action"])
+        if self._task.startswith(SUITE):
+            import_suite()
         self._env = gymnasium.make(pickle.loads(base64.b64decode(task["spec"])), disable_env_checker=True)
         self._is_vector = isinstance(self._env.observation_space, gymnasium.spaces.Box)
         space = self._env.action_space

@@ -1,7 +1,10 @@
 """Tasks of different sizes, bounds, limits and families in one vector environment, beside each one alone."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium
@@ -18,6 +21,8 @@ assert callable(CustomDict)  # registered with the import
 HOPPER = {"id": "Hopper-v5", "kwargs": {"forward_reward_weight": 2.0}}
 BODIES = ["HalfCheetah-v5", HOPPER, "Pendulum-v1", "CustomDict-v0", "CustomReach-v0"]
 MIXED = ["Hopper-v5", "reach-v3", "Pendulum-v1", "drawer-open-v3"]
+SUITE = ["dm_control/cartpole-swingup-v0", "dm_control/cheetah-run-v0"]
+needs_suite = pytest.mark.skipif(not (find_spec("shimmy") and find_spec("dm_control")), reason="extra dmc is missing")
 Actions = Callable[[envs.VectorEnv, int], np.ndarray]
 
 
@@ -128,7 +133,14 @@ def test_families_beside_each_other_are_what_each_is_alone(random_actions: Actio
             assert step.done[own].all() == (number == 499)
 
 
-@pytest.mark.parametrize("tasks", [BODIES, MIXED], ids=["bodies", "families"])
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        pytest.param(BODIES, id="bodies"),
+        pytest.param(MIXED, id="families"),
+        pytest.param(SUITE, id="suite", marks=needs_suite),
+    ],
+)
 def test_resume_is_exact(tasks: list, random_actions: Actions) -> None:
     made: dict[str, Any] = {"num_envs_per_task": 2, "seed": 4}
     with envs.make(tasks, num_workers=2, **made) as straight:
@@ -176,10 +188,22 @@ def test_what_does_not_fit_is_one_line() -> None:
         assert "\n" not in str(error.value)
 
 
+@needs_suite
 def test_the_control_suite(random_actions: Actions) -> None:
-    pytest.importorskip("shimmy")
-    pytest.importorskip("dm_control")
-    tasks = ["dm_control/cartpole-swingup-v0", "dm_control/cheetah-run-v0"]
-    assert [info.limit for info in envs.task_infos(tasks)] == [1000, 1000]
-    ends = check_beside_stock(tasks, random_actions, 1005)
-    assert ends == {(name, False) for name in tasks}
+    assert [info.limit for info in envs.task_infos(SUITE)] == [1000, 1000]
+    ends = check_beside_stock(SUITE, random_actions, 1005)
+    assert ends == {(name, False) for name in SUITE}
+
+
+@needs_suite
+def test_the_control_suite_loads_silently(capfd) -> None:
+    script = f"""
+import warnings
+from mtrl import envs
+before = list(warnings.filters)
+with envs.make({SUITE}) as env:
+    env.reset()
+assert ("always", None, DeprecationWarning, None, 0) not in set(warnings.filters) - set(before)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert capfd.readouterr() == ("", "")
