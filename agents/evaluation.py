@@ -19,7 +19,9 @@ Policy = Callable[[np.ndarray], np.ndarray]
 class EvaluationResult:
     """Per task, over `episodes` episodes. Success and return are arrays `[T, episodes]`."""
 
-    tasks: tuple[str, ...]
+    infos: tuple[envs.TaskInfo, ...]
+    horizon: int
+    """Steps of the longest episode."""
     success_any: np.ndarray
     """The task succeeded at some step: what Meta-World reports."""
     success_final: np.ndarray
@@ -27,21 +29,19 @@ class EvaluationResult:
     returns: np.ndarray
     """Undiscounted sums of reward."""
     simulator: envs.SimulatorInfo
-    has_success: tuple[bool, ...]
-    """Of each task, whether it tells of success; where it does not, there is none to speak of."""
 
     def per_task(self) -> list[dict[str, Any]]:
         """One row a task, as written to `evaluation.json`."""
-        return [self._row(task) for task in range(len(self.tasks))]
+        return [self._row(task, info) for task, info in enumerate(self.infos)]
 
-    def _row(self, task: int) -> dict[str, Any]:
-        name, mean_return = self.tasks[task], float(self.returns[task].mean())
-        row: dict[str, Any] = {"name": name, "episodes": self.returns.shape[1]}
-        if self.has_success[task]:
+    def _row(self, task: int, info: envs.TaskInfo) -> dict[str, Any]:
+        mean_return = float(self.returns[task].mean())
+        row: dict[str, Any] = {"name": info.name, "episodes": self.returns.shape[1]}
+        if info.has_success:
             row["success_any"] = float(self.success_any[task].mean())
             row["success_final"] = float(self.success_final[task].mean())
             return row | {"mean_return": mean_return}
-        share = normalized(name, mean_return)
+        share = normalized(info, self.horizon, mean_return)
         return row | {"mean_return": mean_return} | ({} if share is None else {"normalized_return": share})
 
 
@@ -84,8 +84,8 @@ def evaluate_policy(
     def in_turn(values: np.ndarray) -> np.ndarray:
         return values.transpose(0, 2, 1).reshape(-1, episodes)  # [T, E, rounds] to [T, episodes], round after round
 
-    has_success = tuple(info.has_success for info in env.infos)
-    return EvaluationResult(env.tasks, in_turn(any_step), in_turn(final), in_turn(returns), env.simulator, has_success)
+    played = in_turn(any_step), in_turn(final), in_turn(returns)
+    return EvaluationResult(env.infos, env.horizon, *played, env.simulator)
 
 
 def deterministic_policy(learner: AnyLearner, replica: int) -> Policy:

@@ -13,7 +13,7 @@ from mtrl import envs
 from mtrl.agents.evaluation import EvaluationResult
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.recent_episodes import RecentEpisodes
-from mtrl.agents.scores import normalized_returns
+from mtrl.agents.scores import normalized, reference
 from mtrl.nested import map_leaves
 from mtrl.runs import devices, versions
 from mtrl.runs.events import Evaluation, Start, Train
@@ -45,6 +45,7 @@ def start(env: envs.VectorEnv, seed: int, device: torch.device, precision: str, 
 def train(
     counters: Train,
     infos: Sequence[envs.TaskInfo],
+    horizon: int,
     recent: RecentEpisodes,
     reward_factor: np.ndarray,
     metrics: Metrics | None,
@@ -54,6 +55,7 @@ def train(
     Args:
         counters: steps, updates, seconds, rates, and the shares of the time since the last such event.
         infos: of the tasks.
+        horizon: steps of the longest episode.
         recent: training episodes.
         reward_factor: what rewards are multiplied with when sampled, `[T]`.
         metrics: of the last update and one replica, `[1, ...]`; None before the first.
@@ -68,8 +70,9 @@ def train(
     if told:
         event["success"] = {task: rate for task, rate in per_task(recent.success()).items() if task in told}
     event["return"] = returns
-    if shares := normalized_returns({task: value for task, value in returns.items() if task not in told}):
-        event["normalized_return"] = shares
+    known = [info for info in infos if info.name not in told and reference(info, horizon)]
+    if known:
+        event["normalized_return"] = {info.name: normalized(info, horizon, returns[info.name]) for info in known}
     event["reward_factor"] = per_task(reward_factor)
     if metrics is None:
         return event
@@ -109,7 +112,7 @@ def evaluation(step: int, wall_s: float, horizon: int | str, episodes: int, resu
         "protocol": {"horizon": horizon, "episodes": episodes},
         "simulator": asdict(result.simulator),
     }
-    if any(result.has_success):
+    if any(info.has_success for info in result.infos):
         event["success_any"] = {row["name"]: row["success_any"] for row in rows if "success_any" in row}
         event["success_final"] = {row["name"]: row["success_final"] for row in rows if "success_final" in row}
     event["return"] = {row["name"]: row["mean_return"] for row in rows}

@@ -88,7 +88,7 @@ class Replica:
 
     def score_means(self) -> ScoreMeans:
         """Means over tasks of the training episodes' any-step success, or returns; None before the first has ended."""
-        return score_means(self.env.infos, self.recent.success(), self.recent.mean_return())
+        return score_means(self.env.infos, self.env.horizon, self.recent.success(), self.recent.mean_return())
 
     def task_success(self) -> dict[str, float | None]:
         """The training episodes' any-step success, of the tasks that tell of it; None before the first has ended."""
@@ -103,9 +103,8 @@ class Replica:
     def log_train(self, counters: Train, metrics: Metrics | None, index: int) -> None:
         """Write how training stands, with this replica's part of the metrics."""
         own = None if metrics is None else take(metrics, index)
-        self._write(
-            events.train({**counters, **self.score_means()}, self.env.infos, self.recent, self.scale.factor(), own)
-        )
+        env, factor = self.env, self.scale.factor()
+        self._write(events.train({**counters, **self.score_means()}, env.infos, env.horizon, self.recent, factor, own))
 
     def log_evaluation(self, step: int, wall_s: float, policy: Policy) -> None:
         """Evaluate a policy and write how it does."""

@@ -1,11 +1,11 @@
 """How well the tasks go in one number a kind: success of those that tell of it, returns of the others.
 
 Tasks share a scale of returns where those of random actions and of a good agent are known: `reference_returns.csv` has
-a line a task, with its sources.
+a line a task, with its sources. They are returns of whole episodes: shorter ones are on no scale.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -18,7 +18,7 @@ _SUITE = ("dm_control/", 0.0, 1000.0)  # rewards in [0, 1], 1,000 steps (Tassa e
 
 
 def score_means(
-    infos: Sequence[TaskInfo], success: Sequence[float | None], returns: Sequence[float | None]
+    infos: Sequence[TaskInfo], horizon: int, success: Sequence[float | None], returns: Sequence[float | None]
 ) -> ScoreMeans:
     """Means over the tasks for which they are known; None where none is yet.
 
@@ -26,17 +26,18 @@ def score_means(
 
     Args:
         infos: of the tasks.
+        horizon: steps of the longest episode; all are cut there.
         success: of each; of no meaning where a task tells of none.
         returns: of each, undiscounted.
     """
     means: ScoreMeans = {}
     if any(info.has_success for info in infos):
         means["success_mean"] = _mean(s for info, s in zip(infos, success, strict=True) if info.has_success)
-    others = {info.name: r for info, r in zip(infos, returns, strict=True) if not info.has_success}
-    if others and all(map(reference, others)):
-        means["normalized_return_mean"] = _mean(normalized_returns(others).values())
+    others = [(info, value) for info, value in zip(infos, returns, strict=True) if not info.has_success]
+    if others and all(reference(info, horizon) for info, _ in others):
+        means["normalized_return_mean"] = _mean(normalized(info, horizon, value) for info, value in others)
     elif others:
-        means["return_mean"] = _mean(others.values())
+        means["return_mean"] = _mean(value for _, value in others)
     return means
 
 
@@ -49,28 +50,23 @@ def mean_of_replicas(means: Sequence[ScoreMeans]) -> ScoreMeans:
     return found
 
 
-def reference(task: str) -> tuple[float, float] | None:
-    """Undiscounted returns of random actions and of a good agent; None where none are known."""
+def reference(info: TaskInfo, horizon: int) -> tuple[float, float] | None:
+    """Undiscounted returns of random actions and of a good agent; None where none are known, or of longer episodes."""
+    if info.limit is None or horizon < info.limit:
+        return None
     prefix, *bounds = _SUITE
-    if task.startswith(prefix):
-        return bounds[0], bounds[1]
-    return _references().get(task)
+    if info.name.startswith(prefix):
+        return (bounds[0], bounds[1]) if info.limit == bounds[1] else None
+    return _references().get(info.name)
 
 
-def normalized(task: str, mean_return: float) -> float | None:
-    """A return's place: 0 for that of random actions, 1 for that of a good agent; None where these are not known."""
-    known = reference(task)
-    if known is None:
+def normalized(info: TaskInfo, horizon: int, mean_return: float | None) -> float | None:
+    """A return's place: 0 for that of random actions, 1 for that of a good agent; None where one is not known."""
+    known = reference(info, horizon)
+    if known is None or mean_return is None:
         return None
     low, high = known
     return (mean_return - low) / (high - low)
-
-
-def normalized_returns(returns: Mapping[str, float | None]) -> dict[str, float | None]:
-    """The tasks' returns between their references, by name; None where the return is not known."""
-    return {
-        task: None if value is None else normalized(task, value) for task, value in returns.items() if reference(task)
-    }
 
 
 @cache

@@ -18,8 +18,8 @@ from mtrl.extras import install
 from mtrl.own_class import module_of
 
 SUITE = "dm_control/"
-"""What ids of the DeepMind control suite begin with; `shimmy` registers them."""
-_SUITE_STEPS = 1000  # of every episode of the suite (Tassa et al. 2018, section 2)
+"""What ids of dm_control begin with, the control suite's among them; `shimmy` registers them."""
+_SUITE_STEPS = 1000  # of every episode of the suite (Tassa et al. 2018, section 2) but for its LQR, which has no end
 _LOOK_STEPS, _LOOK_S = 1000, 2.0  # at most, of the episode in which it is looked for success
 
 _looked: dict[str, tuple[Any, TaskInfo]] = {}
@@ -90,6 +90,14 @@ def import_suite() -> None:
         importlib.import_module("dm_control.suite")
 
 
+def _is_of_suite(name: str) -> bool:
+    """Whether it is a task of the control suite as it comes, whose episodes have `_SUITE_STEPS`."""
+    if not name.startswith(SUITE):
+        return False
+    tasks = importlib.import_module("dm_control.suite").ALL_TASKS
+    return name in {f"{SUITE}{domain}-{task}-v0" for domain, task in tasks if domain != "lqr"}
+
+
 def look(name: str) -> TaskInfo:
     """What a registered environment is. It is made once, and acts for an episode at most, to be looked at.
 
@@ -117,7 +125,7 @@ def _look(name: str, spec: Any) -> TaskInfo:
         if not np.isfinite([actions.low, actions.high]).all():
             raise ValueError(f"tasks must have bounded actions, got {actions} for {name}")
         size = _observation_size(name, env.observation_space)
-        limit = env.spec.max_episode_steps or (_SUITE_STEPS if name.startswith(SUITE) else None)
+        limit = env.spec.max_episode_steps or (_SUITE_STEPS if _is_of_suite(name) else None)
         return TaskInfo(name, size, actions.shape[0], limit, _tells_success(env, actions))
     finally:
         env.close()

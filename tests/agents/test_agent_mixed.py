@@ -14,7 +14,7 @@ from mtrl.agents.learner import MASK, Learner
 from mtrl.agents.losses import Batch, Gaussian
 from mtrl.agents.normalization import NormalizingLearner
 from mtrl.agents.saved_policy import load_policy
-from mtrl.agents.scores import normalized
+from mtrl.agents.scores import normalized, reference, score_means
 from mtrl.envs import TaskInfo
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import load_config
@@ -264,10 +264,28 @@ def test_single_task_agents_of_different_sizes_are_those_of_each_task_alone(kind
 
 
 def test_references_of_returns():
-    assert normalized("Hopper-v5", 17.0) == 0.0
-    assert normalized("Hopper-v5", 4098.2) == 1.0
-    assert normalized("dm_control/cheetah-run-v0", 250.0) == 0.25
-    assert normalized("Hopper-v5(forward_reward_weight=2.0)", 17.0) is None
+    def place(name, mean_return, limit=1000, horizon=1000):
+        return normalized(TaskInfo(name, 5, 2, limit, has_success=False), horizon, mean_return)
+
+    assert place("Hopper-v5", 17.0) == 0.0
+    assert place("Hopper-v5", 4098.2, horizon=2000) == 1.0
+    assert place("dm_control/cheetah-run-v0", 250.0) == 0.25
+    assert place("Hopper-v5(forward_reward_weight=2.0)", 17.0) is None
+    assert place("Hopper-v5", None) is None
+
+
+def test_a_reference_is_of_whole_episodes_alone():
+    """Returns of episodes that are cut short are on no scale, nor are those of dm_control's tasks beyond the suite."""
+    hopper, cheetah = (
+        TaskInfo(name, 5, 2, 1000, has_success=False) for name in ("Hopper-v5", "dm_control/cheetah-run-v0")
+    )
+    without_end = TaskInfo("dm_control/reach_site_features-v0", 5, 2, None, has_success=False)
+    shorter = TaskInfo("dm_control/cheetah-run-v0(max_episode_steps=100)", 5, 2, 100, has_success=False)
+    for info, horizon in ((hopper, 999), (cheetah, 100), (without_end, 1000), (shorter, 1000)):
+        assert reference(info, horizon) is None
+    returns, success = (17.0, 250.0), (0.0, 0.0)
+    assert score_means([hopper, cheetah], 1000, success, returns) == {"normalized_return_mean": 0.125}
+    assert score_means([hopper, cheetah], 999, success, returns) == {"return_mean": 133.5}
 
 
 def mixed(**changes) -> Config:

@@ -196,6 +196,17 @@ def test_the_control_suite(random_actions: Actions) -> None:
 
 
 @needs_suite
+def test_what_is_not_of_the_suite_has_no_end_that_is_known() -> None:
+    changed = {"id": SUITE[0], "kwargs": {"environment_kwargs": {"control_timestep": 0.02}}}
+    tasks: list[str | dict[str, Any]] = ["dm_control/lqr-lqr_2_1-v0", changed]
+    for task in tasks:
+        (info,) = envs.task_infos(task)
+        assert info.limit is None
+        with pytest.raises(ValueError, match="horizon must be given"):
+            envs.make(task)
+
+
+@needs_suite
 def test_the_control_suite_loads_silently(capfd) -> None:
     script = f"""
 import warnings
