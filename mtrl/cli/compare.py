@@ -10,7 +10,7 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import print_plain, show_table, warn
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
-from mtrl.report.paired_results import compare_results, metrics_by_seed, success_by_seed
+from mtrl.report.paired_results import Results, compare_results, metrics_by_seed, scores_by_seed
 from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
 from mtrl.runs.metrics_file import read_events
@@ -41,9 +41,17 @@ def run(words: list[str]) -> int:
     settings = [{name: value for name, value in config.items() if name not in _PLACE} for config in configs]
     _show_differences(console, "Configuration", names, settings)
     _show_differences(console, "Made with", names, [_made_with(next(iter(seeds.values()))) for seeds in folders])
-    protocols = (None,) if kinds[0] else tuple(EVALUATION_FILES)
-    shown = [_show_results(console, names, folders, protocol) for protocol in protocols]
-    if not any(shown):
+    tables: list[tuple[str, list[Results], str | None]] = []
+    if kinds[0]:
+        metrics: list[Results] = [metrics_by_seed(run, warn) for run in folders]
+        tables += [("Metrics", metrics, None)] if all(metrics) else []
+    else:
+        for protocol in EVALUATION_FILES:
+            for measure, results in scores_by_seed(folders, protocol).items():
+                tables.append((f"{measure.label.capitalize()}, protocol {protocol}", results, protocol))
+    for table in tables:
+        _show_results(console, names, *table)
+    if not tables:
         print_plain(console, "\nResults: there is no evaluation under one protocol of both runs.")
     return 0
 
@@ -77,18 +85,15 @@ def _show_differences(console: Console, title: str, names: list[str], trees: Seq
         print_plain(console, f"\n{title}: the same.")
 
 
-def _show_results(console: Console, names: list[str], folders: list[dict[int, Path]], protocol: str | None) -> bool:
-    """The results under one protocol; False if a run has none."""
-    one, other = (success_by_seed(run, protocol) if protocol else metrics_by_seed(run, warn) for run in folders)
-    if not one or not other:
-        return False
-    found = compare_results(names, one, other, protocol)
+def _show_results(
+    console: Console, names: list[str], title: str, results: Sequence[Results], protocol: str | None
+) -> None:
+    """The results of both runs, or why they are not compared."""
+    found = compare_results(names, results, protocol)
     if isinstance(found, str):
         print_plain(console, f"\nResults: {found}.")
     else:
-        title = f"Any-step success, protocol {protocol}" if protocol else "Metrics"
         show_table(console, title, (found.header, found.rows), found.note)
-    return True
 
 
 def _text(values: Tree, key: str) -> str:

@@ -157,7 +157,7 @@ def learning(part: Part) -> Table:
         ]
     notes = [
         f"On the mean over tasks of training {part.measure.name}. Area: mean of the curve over the first {until:,} "
-        "steps, over the seeds that got there."
+        "steps, of which the first value holds from step 0, over the seeds that got there."
         + " Steps to a level: the first logged, median over seeds; a seed that never got there counts as later than "
         "all others." * bool(levels)
     ]

@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from mtrl.report.measure import Measure
 from mtrl.report.palette import look
 from mtrl.report.parts import Part
 from mtrl.report.plot import WIDE, Panel, Plot, Series
@@ -151,7 +150,7 @@ def _draw(axes: Axes, lines: Sequence[Line], part: Part, tasks: slice, against: 
     draw_lines(axes, lines)
     if against.is_steps:
         for index, group in enumerate(part.groups):
-            _draw_circles(axes, group, look(index)[0], tasks, part.measure)
+            _draw_circles(axes, group, look(index)[0], tasks, part)
     if part.measure.limits:
         axes.set_ylim(*part.measure.limits)
     axes.set_xlim(left=0)
@@ -162,16 +161,15 @@ def _draw(axes: Axes, lines: Sequence[Line], part: Part, tasks: slice, against: 
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _draw_circles(axes: Axes, group: SuccessGroup, colour: str, tasks: slice, measure: Measure) -> None:
-    """Mean over seeds of the evaluations."""
+def _draw_circles(axes: Axes, group: SuccessGroup, colour: str, tasks: slice, part: Part) -> None:
+    """Mean over seeds of the evaluations; filled, of those in the first table."""
     logged = [run.outcome.evaluations for run in group.runs]
     at, values = on_one_grid([(curve.steps.astype(np.float64), curve.score[:, tasks]) for curve in logged])
     if len(at):  # an empty line that is not clipped breaks the layout
         axes.plot(at, values.mean(axis=(1, 2)), "o", color=colour, mfc="none", markersize=3.5, clip_on=False)
-    results = [run.outcome.results[0] for run in group.runs if run.outcome.results]
-    if results:
-        step = np.mean([result.step for result in results])
-        score = np.mean([getattr(result, measure.key)[tasks] for result in results])
+    first = part.divisions[0].scores if part.divisions else ()
+    if own := next((scores for scores in first if scores.name == group.name), None):
+        step, score = np.mean([result.step for result in own.results]), own.score[:, tasks].mean()
         axes.plot([step], [score], "o", color=colour, markersize=5, clip_on=False, zorder=4)
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY
+from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS, Measure
 from mtrl.report.metric_runs import read_metric_run
 from mtrl.report.runs import differences
-from mtrl.report.success_runs import read_evaluation
+from mtrl.report.success_runs import Evaluation, read_evaluation
 from mtrl.report.table import NOTHING
 from mtrl.runs.reading import Warn
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, compare_pairs
@@ -30,6 +31,12 @@ class Result:
     """How: two results can be compared if this is equal."""
     scores: dict[str, float]
     """By task, or by metric."""
+    step: int | None = None
+    """Of the checkpoint; None for metrics."""
+
+
+Results = Mapping[int, Result]
+"""By seed."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +48,37 @@ class Comparison:
     note: str
 
 
-Results = Mapping[int, Result]
-"""By seed."""
+def scores_by_seed(runs: Sequence[Mapping[int, Path]], protocol: str) -> dict[Measure, list[Results]]:
+    """Success and returns under one protocol, each of the tasks that have it.
 
+    Args:
+        runs: folders by seed.
+        protocol: `modern` or `legacy`.
 
-def success_by_seed(folders: Mapping[int, Path], protocol: str) -> dict[int, Result]:
-    """Any-step success under one protocol, of the seeds that have it; of tasks without it the return."""
-    found = {}
-    for seed, folder in folders.items():
-        if (path := folder / EVALUATION_FILES[protocol]).exists():
-            evaluation = read_evaluation(path)
-            made = {"protocol": evaluation.protocol, "simulator": evaluation.simulator}
-            returns = np.where(
-                np.isnan(evaluation.normalized_return), evaluation.mean_return, evaluation.normalized_return
-            )
-            scores = np.where(np.isnan(evaluation.success_any), returns, evaluation.success_any)
-            found[seed] = Result(made, dict(zip(evaluation.tasks, map(float, scores), strict=True)))
+    Returns:
+        For each measure the results of each run, of the seeds with such an evaluation; empty if a run has none. Returns
+        are normalized if all are.
+    """
+    file = EVALUATION_FILES[protocol]
+    read = [{seed: read_evaluation(path) for seed, at in run.items() if (path := at / file).exists()} for run in runs]
+    if not all(read):
+        return {}
+    all_read = [evaluation for run in read for evaluation in run.values()]
+    are_normalized = all(np.isfinite(each.normalized_return[np.isnan(each.success_any)]).all() for each in all_read)
+    found: dict[Measure, list[Results]] = {}
+    for measure in (SUCCESS, NORMALIZED if are_normalized else RETURN):
+        results = [{seed: _result(evaluation, measure) for seed, evaluation in run.items()} for run in read]
+        if any(result.scores for run in results for result in run.values()):
+            found[measure] = [*results]
     return found
+
+
+def _result(evaluation: Evaluation, measure: Measure) -> Result:
+    """Of the tasks with success, or of those without."""
+    scored = zip(evaluation.tasks, evaluation.success_any, getattr(evaluation, measure.key), strict=True)
+    scores = {task: float(score) for task, success, score in scored if np.isnan(success) == (measure != SUCCESS)}
+    made = {"protocol": evaluation.protocol, "simulator": evaluation.simulator}
+    return Result(made, scores, evaluation.step)
 
 
 def metrics_by_seed(folders: Mapping[int, Path], warn: Warn) -> dict[int, Result]:
@@ -70,28 +91,32 @@ def metrics_by_seed(folders: Mapping[int, Path], warn: Warn) -> dict[int, Result
     return found
 
 
-def compare_results(names: Sequence[str], one: Results, other: Results, protocol: str | None) -> Comparison | str:
+def compare_results(names: Sequence[str], runs: Sequence[Results], protocol: str | None) -> Comparison | str:
     """Both runs' results side by side, or why they are not.
 
     Args:
         names: of the two runs.
-        one: of the first, one seed at least.
-        other: of the second.
+        runs: the results of each, of one seed at least.
         protocol: None for metrics, whose mean is of no use.
     """
-    first, second = next(iter(one.values())), next(iter(other.values()))
-    different = [f"{part}.{key}" for part in first.made for key in differences(first.made[part], second.made[part])]
-    if different:
-        return f"not compared, the evaluations differ in {', '.join(different)}"
-    tasks = [name for name in first.scores if name in second.scores]
+    first = next(iter(runs[0].values()))
+    one, other = ({seed: result for seed, result in run.items() if result.made == first.made} for run in runs)
+    if not other:
+        return f"not compared, the evaluations differ in {_differences(first, next(iter(runs[1].values())))}"
+    apart = [_apart(name, run, used, first) for name, run, used in zip(names, runs, (one, other), strict=True)]
+    of_all = [result.scores for run in (one, other) for result in run.values()]
+    tasks = [name for name in first.scores if all(name in scores for scores in of_all)]
     if not tasks:
         return "not compared, the runs have no task in common"
     seeds = sorted(one.keys() & other.keys())
     a = _scores(one, seeds or sorted(one), tasks)
     b = _scores(other, seeds or sorted(other), tasks)
-    notes = [_pairing(seeds, a, b, with_test=protocol is not None)]
-    if only := sorted(first.scores.keys() ^ second.scores.keys()):
-        notes.append(f"Left out, because one run alone has them: {', '.join(only)}.")
+    notes = [_pairing(seeds, a, b, with_test=protocol is not None), *filter(None, apart)]
+    if only := sorted({name for scores in of_all for name in scores} - {*tasks}):
+        notes.append(f"Left out, because not all have them: {', '.join(only)}.")
+    steps = sorted({result.step for run in (one, other) for result in run.values() if result.step is not None})
+    if len(steps) > 1 and protocol != LEGACY:
+        notes.append(f"Evaluations of different steps: {steps[0]:,} to {steps[-1]:,}.")
     if protocol == LEGACY:
         notes.append(f"Protocol legacy is {BIAS}.")
     if protocol is not None and len(tasks) > 1:
@@ -108,6 +133,20 @@ def compare_results(names: Sequence[str], one: Results, other: Results, protocol
         for i, task in enumerate(tasks)
     ]
     return Comparison(["", *names, "difference", "95% interval"], rows, " ".join(notes))
+
+
+def _apart(name: str, run: Results, used: Results, first: Result) -> str:
+    """What to say of the seeds whose evaluations were made otherwise; empty if there are none."""
+    seeds = [seed for seed in run if seed not in used]
+    if not seeds:
+        return ""
+    are = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} of {name}"
+    return f"Left out: {are}, evaluated with another {_differences(first, run[seeds[0]])}."
+
+
+def _differences(one: Result, other: Result) -> str:
+    """In what two results were made otherwise: `protocol.horizon, ...`."""
+    return ", ".join(f"{part}.{key}" for part in one.made for key in differences(one.made[part], other.made[part]))
 
 
 def _scores(results: Results, seeds: list[int], tasks: list[str]) -> NDArray[np.float64]:

@@ -1,12 +1,13 @@
 """Runs of reinforcement learning sorted: what cannot be compared stands apart, and that is said."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.protocols import MODERN
 from mtrl.report.measure import RETURN, Measure
 from mtrl.report.runs import differences, grouped
 from mtrl.report.success_runs import Evaluation, SuccessGroup, SuccessRun, read_measures
@@ -99,14 +100,34 @@ def _parts(runs: Sequence[tuple[SuccessRun, ...]], warn: Warn) -> Iterator[Part]
             alike.setdefault(run.outcome.tasks, []).append(run)
     for number, own in enumerate(alike.values()):
         tell: Warn = warn if number == 0 else lambda line: None  # said of the same runs before
-        groups = grouped(own, tell)
         for run in own:
             if not run.outcome.results:
                 tell(f"{run.folder} has no evaluation{_progress(run)}: it is in the curves, not in the table")
-        normal = {run.outcome.measure for run in own}
-        measure = own[0].outcome.measure if len(normal) == 1 else RETURN  # some have no normalized returns yet
+            elif early := _early(run):
+                tell(early)
+        measure, measured = _of_one_measure(own, warn)
+        groups = grouped(measured, tell)
         divisions = tuple(_divisions(groups, measure, tell))
         yield Part(measure, number == 0, own[0].outcome.tasks, groups, divisions)
+
+
+def _of_one_measure(runs: list[SuccessRun], warn: Warn) -> tuple[Measure, list[SuccessRun]]:
+    """The measure that all of these have, and the runs with it: returns as they are unless all are normalized."""
+    told = [run for run in runs if not run.outcome.is_empty] or runs
+    odd = next((run for run in told if run.outcome.measure != told[0].outcome.measure), None)
+    if odd is None:
+        return told[0].outcome.measure, runs
+    one = odd if odd.outcome.measure == RETURN else told[0]
+    warn(f"{one.folder} has returns that are not normalized: those of all runs are shown as they are")
+    return RETURN, [replace(run, outcome=run.outcome.as_returns()) for run in runs]
+
+
+def _early(run: SuccessRun) -> str | None:
+    """What to say of a run whose evaluation is not of its end; `legacy` is of all checkpoints."""
+    last = next((result for result in run.outcome.results if result.protocol["name"] == MODERN), None)
+    if last is None or last.step >= (end := max(run.done, _planned(run))):
+        return None
+    return f"{run.folder}: its evaluation is of step {last.step:,} of {end:,}"
 
 
 def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> Iterator[Division]:
@@ -131,8 +152,14 @@ def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> 
 
 def _progress(run: SuccessRun) -> str:
     """How far a run is that has not ended."""
+    planned = _planned(run)
+    return f" (step {run.done:,} of {planned:,})" if run.done < planned else ""
+
+
+def _planned(run: SuccessRun) -> int:
+    """Steps that it is to train; 0 if that is not known."""
     planned = run.config.get("steps")
-    return f" (step {run.done:,} of {planned:,})" if isinstance(planned, int) and run.done < planned else ""
+    return planned if isinstance(planned, int) else 0
 
 
 def _different_protocol(one: Evaluation, other: Evaluation) -> str:

@@ -68,7 +68,7 @@ def success_report(
         videos = [video for group in part.groups for run in group.runs for video in run.outcome.videos]
         chapters.append(run_chapter(runs, config, videos, out, suffix))
     names = list(dict.fromkeys(group.name for part in parts for group in part.groups))
-    runs = runs_table([group for part in parts for group in part.groups])
+    runs = runs_table([group for part in parts if part.is_first for group in part.groups])
     first_file = parts[0].measure.file
     whole[f"{first_file}.md"] = success_markdown(tables, runs, warnings).encode()
     contents = Contents(Page(title_of(names), chapters, warnings), whole, beside)

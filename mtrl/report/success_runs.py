@@ -78,6 +78,20 @@ class Success:
     results: tuple[Evaluation, ...]
     """One a protocol; `modern` first."""
     videos: tuple[Path, ...]
+    plain: tuple[Curve, Curve] | None = None
+    """`training` and `evaluations` as returns, where they are normalized."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no score yet."""
+        return not (len(self.training.steps) or len(self.evaluations.steps) or self.results)
+
+    def as_returns(self) -> "Success":
+        """With returns as they are where they are normalized."""
+        if self.plain is None:
+            return self
+        training, evaluations = self.plain
+        return replace(self, measure=RETURN, training=training, evaluations=evaluations, plain=None)
 
 
 SuccessRun = Run[Success]
@@ -104,18 +118,21 @@ def read_measures(folder: Path, warn: Warn) -> tuple[SuccessRun, ...]:
         results = tuple(read_evaluation(path) for path in evaluations_there)
         versions = {**start["versions"], **start["simulator"]["versions"]}
         found = []
-        for measure, tasks in _measures(files).items():
+        for measure, tasks in _measures(files, results).items():
             success = _success(files, measure, tasks, results, tuple(sorted(folder.glob("videos/**/*.mp4"))))
             found.append(read_seed(folder, files, success, versions, tuple(start["tasks"]), "step"))
         return tuple(found)
 
 
-def _measures(files: RunFiles) -> dict[Measure, tuple[str, ...]]:
-    """The tasks that have a measure, by it."""
+def _measures(files: RunFiles, results: Sequence[Evaluation]) -> dict[Measure, tuple[str, ...]]:
+    """The tasks that have a measure, by it. Returns are normalized if all are, in training and in evaluations."""
     start = files.start
     others = tuple(start.get("returns_only", ()))
-    told = [event["normalized_return"] for event in files.train if "normalized_return" in event]
-    measure = NORMALIZED if told and set(told[-1]) == set(others) else RETURN
+    events: tuple[Record, ...] = (*files.train, *files.evaluations)
+    shares = [event.get("normalized_return", {}) for event in events]
+    played = [result.only(others).normalized_return for result in results]
+    are_normalized = all(set(others) <= set(own) for own in shares) and not any(np.isnan(own).any() for own in played)
+    measure = NORMALIZED if (shares or played) and are_normalized else RETURN
     tasks = {SUCCESS: tuple(task for task in start["tasks"] if task not in others), measure: others}
     return {measure: own for measure, own in tasks.items() if own}
 
@@ -128,6 +145,11 @@ def _success(
     videos: tuple[Path, ...],
 ) -> Success:
     config, start, train = files.config, files.start, files.train
+
+    def curves(measure: Measure) -> tuple[Curve, Curve]:
+        return _curve(train, measure.trained, tasks), _curve(files.evaluations, measure.evaluated, tasks)
+
+    training, evaluations = curves(measure)
     return Success(
         measure=measure,
         tasks=tasks,
@@ -135,11 +157,12 @@ def _success(
         horizon=_horizon(config["env"]["horizon"]),
         evaluation_horizon=_horizon(config["evaluation"]["horizon"]),
         backend=str(start["simulator"]["backend"]),
-        training=_curve(train, measure.trained, tasks),
-        evaluations=_curve(files.evaluations, measure.evaluated, tasks),
+        training=training,
+        evaluations=evaluations,
         updates=int(train[-1]["updates"]) if train else 0,
         results=tuple(result.only(tasks) for result in results),
         videos=videos,
+        plain=curves(RETURN) if measure == NORMALIZED else None,
     )
 
 

@@ -117,7 +117,42 @@ def test_tasks_that_one_run_alone_has_are_named(tmp_path: Path, capsys: pytest.C
     printed = compared(capsys, one, tmp_path / "two")
     assert rows(printed)["push-v3"] == ["0.5", "1", "+0.5", "–"]
     assert "reach-v3" not in rows(printed)
-    assert "Left out, because one run alone has them: door-open-v3, reach-v3." in printed
+    assert "Left out, because not all have them: door-open-v3, reach-v3." in printed
+
+
+def test_seeds_evaluated_otherwise_are_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", {0: (0.5, 0.5)})
+    other_protocol = PROTOCOL | {"horizon": 150, "episodes": 5}
+    for seed in (1, 2):
+        write_run(tmp_path, "one", seed, final=result(3000, seed, (1.0, 1.0), (1.0, 1.0), protocol=other_protocol))
+    two = write_scores(tmp_path, "two", dict.fromkeys(range(3), (0.7, 0.7)))
+    printed = compared(capsys, one, two)
+    assert rows(printed)["reach-v3"][:2] == ["0.5", "0.7"]
+    assert "Paired over seed 0; the second less the first." in printed
+    assert "Left out: seeds 1, 2 of one, evaluated with another protocol.episodes, protocol.horizon." in printed
+
+
+def test_evaluations_of_different_steps_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", {0: (0.5, 0.5)})
+    write_run(tmp_path, "two", final=result(1000, 0, (0.5, 0.5), (0.5, 0.5)))
+    assert "Evaluations of different steps: 1,000 to 3,000." in compared(capsys, one, tmp_path / "two")
+
+
+def test_success_and_returns_have_a_table_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mean over both would say nothing, and who is better even less."""
+    tasks = ("reach-v3", "Pendulum-v1")
+    for name, success, mean_return in (("one", 0.9, -900.0), ("two", 0.1, -850.0)):
+        for seed in range(3):
+            record = result(3000, seed, (success, 0.0), (success, 0.0), tasks=tasks)
+            record["tasks"][1] = {"name": "Pendulum-v1", "episodes": 50, "mean_return": mean_return}
+            write_run(tmp_path, name, seed, final=record)
+    of_success, of_returns = compared(capsys, tmp_path / "one", tmp_path / "two").split("Return, protocol modern")
+    assert "Any-step success, protocol modern" in of_success
+    assert "mean" not in rows(of_success)  # of a single task
+    assert rows(of_success)["reach-v3"][:3] == ["0.9", "0.1", "-0.8"]
+    assert rows(of_returns)["Pendulum-v1"][:3] == ["-900", "-850", "+50"]
+    assert "better in 0 of 3 seeds" in of_success
+    assert "better in 3 of 3 seeds" in of_returns
 
 
 def test_runs_of_two_kinds_are_refused(points: Path, toys: Path, capsys: pytest.CaptureFixture[str]) -> None:

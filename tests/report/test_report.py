@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mtrl.report import write_report
-from mtrl.report.curves import on_one_grid
+from mtrl.report.curves import learning_plots, on_one_grid
 from mtrl.report.parts import Part, read_parts
 from mtrl.report.success_runs import read_measures
 from mtrl.report.write import read_report
@@ -285,6 +286,29 @@ def test_a_run_still_going_says_how_far_it_is(tmp_path: Path) -> None:
     warnings: list[str] = []
     parts([folder], warnings)
     assert warnings == [f"{folder} has no evaluation (step 3,000 of 9,000): it is in the curves, not in the table"]
+
+
+def test_an_evaluation_that_is_not_of_the_runs_end_is_pointed_out(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, final=result(1000, 0, (0.5, 0.5), (0.5, 0.5)), steps=9000)
+    trained_on = write_run(tmp_path, "b", final=result(1000, 0, (0.5, 0.5), (0.5, 0.5)), steps=1000)
+    warnings: list[str] = []
+    parts([folder, trained_on], warnings)
+    assert warnings == [
+        f"{folder}: its evaluation is of step 1,000 of 9,000",
+        f"{trained_on}: its evaluation is of step 1,000 of 3,000",
+    ]
+
+
+def test_the_filled_circle_is_of_the_first_table(tmp_path: Path) -> None:
+    """Seeds that were evaluated otherwise stand in a table of their own, and are not in its mean either."""
+    write_run(tmp_path, seed=0, final=result(3000, 0, (0.5, 0.5), (0.5, 0.5)))
+    short = PROTOCOL | {"horizon": 150}
+    write_run(tmp_path, seed=1, final=result(3000, 1, (1.0, 1.0), (1.0, 1.0), protocol=short))
+    (part,) = parts([tmp_path / "a"], [])
+    axes = Figure().subplots()
+    learning_plots(part)[0].panels[0].draw(axes)
+    (filled,) = [line for line in axes.lines if line.get_marker() == "o" and line.get_markerfacecolor() != "none"]
+    assert np.asarray(filled.get_xydata()).tolist() == [[3000.0, 0.5]]
 
 
 def test_seeds_with_other_settings_are_pointed_out(tmp_path: Path) -> None:

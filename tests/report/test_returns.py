@@ -9,6 +9,7 @@ import pytest
 
 from mtrl.report import write_report
 from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS
+from mtrl.report.parts import read_parts
 from mtrl.report.success_runs import parse_evaluation, read_measures
 from mtrl.report.success_table import evaluation_rows
 from mtrl.runs.event_check import check_evaluation, check_event
@@ -97,12 +98,41 @@ def test_a_mixed_run_has_both(tmp_path: Path) -> None:
     assert {"success.csv", "returns-tasks2.csv", "success.md"} <= {path.name for path in report.files}
     text = (tmp_path / "report" / "success.md").read_text()
     assert "# Success and returns" in text
+    assert len([line for line in text.splitlines() if line.startswith("| a ") and "2 cores" in line]) == 1
     assert [line.split("|")[2].strip() for line in text.splitlines() if line.startswith("| Hopper-v5")] == ["0.25"]
     header, rows = evaluation_rows(parse_evaluation(record))
     assert header == ["task", "any-step", "final-step", "normalized return", "return", "episodes"]
     assert rows[0] == ["reach-v3", "0.75", "0.50", "–", "7.5", "50"]
     assert rows[1] == ["Hopper-v5", "–", "–", "0.25", "1037.0", "50"]
     assert rows[2][:4] == ["mean", "0.75", "0.50", "0.25"]
+
+
+def test_all_runs_are_on_one_scale_and_one_that_has_just_begun_changes_none(tmp_path: Path) -> None:
+    write_returns(tmp_path, with_references=True)
+    write_run(tmp_path, seed=3, lines=[start(3, TASKS, returns_only=list(TASKS))], steps=2000)
+    told: list[str] = []
+    parts = read_parts(sorted((tmp_path / "a").iterdir()), told.append)
+    assert [part.measure for part in parts] == [NORMALIZED]
+    assert len(told) == 1  # no evaluation of the fourth
+
+    logged = lines(4, TASKS, with_references=False)
+    write_run(tmp_path, seed=4, lines=logged, final=final(4, TASKS, with_references=False), steps=2000)
+    told.clear()
+    (part,) = read_parts(sorted((tmp_path / "a").iterdir()), told.append)
+    assert part.measure == RETURN
+    curves = [run.outcome.training.score[:, 0].tolist() for run in part.groups[0].runs]
+    assert curves == [[1000.0, 2000.0], [1010.0, 2010.0], [1020.0, 2020.0], [], [1040.0, 2040.0]]
+    (line,) = [line for line in told if "no evaluation" not in line]
+    assert line.endswith("seed_4 has returns that are not normalized: those of all runs are shown as they are")
+
+
+def test_an_evaluation_of_shorter_episodes_takes_its_run_off_the_scale(tmp_path: Path) -> None:
+    logged = lines(0, TASKS, with_references=True)
+    write_run(tmp_path, lines=logged, final=final(0, TASKS, with_references=False), steps=2000)
+    report = write_report([tmp_path / "a"], tmp_path / "report", pytest.fail)
+    assert report.table is not None
+    assert report.table.header == ["task", "a return"]
+    assert "training return" in (tmp_path / "report" / "learning.md").read_text()
 
 
 def test_returns_without_references_are_shown_as_they_are(tmp_path: Path) -> None:
