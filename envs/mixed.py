@@ -13,10 +13,13 @@ from mtrl.closing import Closing
 from mtrl.cores import available_cores
 from mtrl.envs.calls import checked_actions
 from mtrl.envs.goals import NUM_GOALS
-from mtrl.envs.interface import SimulatorInfo, Step, VectorEnv
+from mtrl.envs.interface import MAX_HORIZON, SimulatorInfo, Step, VectorEnv
 from mtrl.envs.observations import Observations
 from mtrl.envs.options import Options
 from mtrl.envs.tasks import is_metaworld, sizes
+
+_OF_OTHERS = {"backend": "metaworld", "num_goals": NUM_GOALS, "goals_visible": True, "reward_version": "v2"}
+"""Options of Meta-World alone, as tasks of other families have them."""
 
 
 def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedEnv":
@@ -36,15 +39,15 @@ def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedE
     parts: list[tuple[list[int], VectorEnv]] = []
     try:
         for of_metaworld, tasks in families.items():
-            own = replace(
-                options,
-                tasks=[options.names[task] for task in tasks],
-                one_hot=False,
-                num_workers=max(1, round(workers * len(tasks) / len(options.names))),
-            )
-            if not of_metaworld:
-                own = replace(own, backend="metaworld", num_goals=NUM_GOALS, goals_visible=True, reward_version="v2")
-            parts.append((tasks, make(own)))
+            own: dict[str, Any] = _OF_OTHERS
+            if of_metaworld:
+                own = {"horizon": min(options.horizon or MAX_HORIZON, MAX_HORIZON)}
+            own = own | {
+                "tasks": [options.names[task] for task in tasks],
+                "one_hot": False,
+                "num_workers": max(1, round(workers * len(tasks) / len(options.names))),
+            }
+            parts.append((tasks, make(replace(options, **own))))
     except BaseException:
         for _, env in parts:
             env.close()

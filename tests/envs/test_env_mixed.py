@@ -133,6 +133,14 @@ def test_families_beside_each_other_are_what_each_is_alone(random_actions: Actio
             assert step.done[own].all() == (number == 499)
 
 
+def test_a_horizon_beyond_meta_worlds_is_for_the_others() -> None:
+    with envs.make(["reach-v3", "Hopper-v5", "Pendulum-v1"], horizon=600, num_workers=2) as env:
+        assert options_of(env).horizons == (500, 600, 200)
+        env.reset()
+        ends = [env.step(np.zeros((3, 1, 4))).truncated[:, 0] for _ in range(601)]
+    assert [np.flatnonzero(of_task).tolist()[:1] for of_task in np.transpose(ends)[[0, 2]]] == [[499], [199]]
+
+
 @pytest.mark.parametrize(
     "tasks",
     [
