@@ -39,20 +39,23 @@ def mixed_env(options: Options, make: Callable[[Options], VectorEnv]) -> "MixedE
     parts: list[tuple[list[int], VectorEnv]] = []
     try:
         for of_metaworld, tasks in families.items():
-            own: dict[str, Any] = _OF_OTHERS
-            if of_metaworld:
-                own = {"horizon": min(options.horizon or MAX_HORIZON, MAX_HORIZON)}
-            own = own | {
+            own: dict[str, Any] = {
                 "tasks": [options.names[task] for task in tasks],
                 "one_hot": False,
                 "num_workers": max(1, round(workers * len(tasks) / len(options.names))),
             }
+            if of_metaworld:
+                own["horizon"] = min(options.horizon or MAX_HORIZON, MAX_HORIZON)
+                if options.backend == "envpool":
+                    own["num_workers"] = 0  # it has threads of its own
+            else:
+                own |= _OF_OTHERS
             parts.append((tasks, make(replace(options, **own))))
     except BaseException:
         for _, env in parts:
             env.close()
         raise
-    return MixedEnv(options, parts, make)
+    return MixedEnv(options, parts)
 
 
 @final
@@ -62,16 +65,10 @@ class MixedEnv(Closing):
     Args:
         options: of all.
         parts: each with its tasks' numbers, `[T]`.
-        make: makes a family's, for copies.
     """
 
-    def __init__(
-        self,
-        options: Options,
-        parts: Sequence[tuple[Sequence[int], VectorEnv]],
-        make: Callable[[Options], VectorEnv],
-    ) -> None:
-        self._options, self._stepping, self._make = options, [True for _ in parts], make
+    def __init__(self, options: Options, parts: Sequence[tuple[Sequence[int], VectorEnv]]) -> None:
+        self._options, self._stepping = options, [True for _ in parts]
         self.tasks, self.infos = options.names, options.infos
         self.num_envs_per_task, self.seed = options.num_envs_per_task, options.seed
         self.horizon = max(options.horizons)
@@ -139,7 +136,8 @@ class MixedEnv(Closing):
             env.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return mixed_env, (self._options, self._make)
+        # Each by its own options: after reset(seed) EnvPool's goals are another seed's, the resets of others are not.
+        return _again, (self._options, [(tasks, *env.__reduce__()) for tasks, env in self._parts])
 
     def _idle(self, num_tasks: int, env: VectorEnv) -> Step:
         """The step of a part that stays where it is."""
@@ -162,9 +160,17 @@ class MixedEnv(Closing):
         return self._observations.show(self._joined(obs))
 
 
+def _again(
+    options: Options, parts: Sequence[tuple[Sequence[int], Callable[..., VectorEnv], tuple[Any, ...]]]
+) -> MixedEnv:
+    return MixedEnv(options, [(tasks, make(*arguments)) for tasks, make, arguments in parts])
+
+
 def _simulator_info(parts: Sequence[VectorEnv]) -> SimulatorInfo:
     infos = [env.simulator for env in parts]
-    versions = {name: version for info in infos for name, version in info.versions.items()}
+    versions: dict[str, str] = {}
+    for name, version in [pair for info in infos for pair in info.versions.items()]:
+        versions[name] = version if versions.get(name, version) == version else f"{versions[name]} and {version}"
     said = {
         field: "; ".join(f"{info.backend}: {getattr(info, field)}" for info in infos) for field in ("goals", "reward")
     }

@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import importlib.util
+import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +66,25 @@ def test_loaded_state_begins_new_episodes_that_depend_on_the_state_alone() -> No
         np.testing.assert_array_equal(_run(once, 7), _run(twice, 7))
         assert (one != first).any(axis=-1).all()  # not the run's beginning once more
         assert once.step(np.zeros((2, 2, 4))).episode_length.max() == 3
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_beside_other_tasks_it_is_what_it_is_alone(num_workers: int) -> None:
+    made: dict[str, Any] = {"num_envs_per_task": 2, "backend": "envpool"}
+    with (
+        envs.make(["Hopper-v5", *TASKS], num_workers=num_workers, **made) as mixed,
+        envs.make(TASKS, **made) as alone,
+    ):
+        assert mixed.simulator.backend == "gymnasium and envpool"
+        assert mixed.simulator.versions["mujoco"] == f"{importlib.metadata.version('mujoco')} and 3.6.0"
+        for seed in (None, 5):
+            np.testing.assert_array_equal(mixed.reset(seed)[1:, :, :39], alone.reset(seed))
+            for action in np.random.default_rng(1).uniform(-1, 1, (3, 3, 2, 4)):
+                one, other = mixed.step(action), alone.step(action[1:])
+                np.testing.assert_array_equal(one.obs[1:, :, :39], other.obs)
+                np.testing.assert_array_equal(one.reward[1:], other.reward)
+        with pickle.loads(pickle.dumps(mixed)) as copy:  # as reset(5) left it
+            np.testing.assert_array_equal(copy.reset(), mixed.reset(5))
 
 
 def test_what_it_cannot_do() -> None:
