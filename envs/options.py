@@ -118,8 +118,9 @@ class Options:
 
     def reseeded(self, seed: int) -> "Options":
         """The options with another seed, and the goals that these options have."""
-        own = self.goal_seed if self.backend == "envpool" else self.seed_of_goals  # EnvPool draws goals of its own
-        return replace(self, seed=seed, goal_seed=own)
+        if seed == self.seed or self.backend == "envpool":  # which draws goals of its own
+            return replace(self, seed=seed)
+        return replace(self, seed=seed, goal_seed=self.seed_of_goals)
 
     def fingerprint(self) -> np.ndarray:
         """A number that differs between two makes whose numbers differ; `num_workers` changes none."""

@@ -83,7 +83,7 @@ def _simulator_info(options: Options) -> SimulatorInfo:
         raise ModuleNotFoundError(f"backend='metaworld' needs {error.name}: {install('rl')}", name=error.name) from None
     choice = {"random": "one drawn uniformly per episode", "cycle": "visited in turn"}[options.goal_order]
     number = options.num_goals if options.num_goals != NUM_GOALS else "the benchmark's 50"
-    seed = "" if options.seed_of_goals == options.seed else f" of goal seed {options.goal_seed}"
+    seed = "" if options.goal_seed is None else f" of goal seed {options.goal_seed}"
     hidden = "" if options.goals_visible else ", not visible"
     return SimulatorInfo(
         backend="metaworld",

@@ -108,6 +108,20 @@ def test_results_are_labelled(change: dict, label: tuple[str, str]) -> None:
         assert label[1] in env.simulator.reward
 
 
+def test_a_goal_seed_is_named_whatever_the_seed_is() -> None:
+    """The seeds of a run share a label, whether it is the seed of one of them or not."""
+    labels = []
+    for seed in (7, 8):
+        with envs.make(["reach-v3"], seed=seed, goal_seed=7) as env:
+            labels.append(env.simulator.goals)
+    assert set(labels) == {"the benchmark's 50 per task of goal seed 7, one drawn uniformly per episode"}
+    with envs.make(["reach-v3"], seed=7) as env:
+        env.reset(7)
+        with pickle.loads(pickle.dumps(env)) as copy:
+            assert copy.simulator.goals == env.simulator.goals
+            assert "seed" not in env.simulator.goals
+
+
 def test_state_holds_to_its_options() -> None:
     made: dict[str, Any] = {"horizon": 4}
     with envs.make(["reach-v3"], **made) as env:
