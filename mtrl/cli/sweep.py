@@ -58,7 +58,7 @@ def run(words: list[str]) -> int:
     if options.dry_run:
         _show(console, file, chosen)
         return _DONE
-    return _carried_out(console, file, options, chosen, words)
+    return _carried_out(console, file, options, found, chosen, words)
 
 
 def read(path: Path, out: Path) -> tuple[SweepFile, list[Trial]]:
@@ -127,20 +127,30 @@ def _show(console: Console, file: SweepFile, chosen: Sequence[Trial]) -> None:
 
 
 def _carried_out(
-    console: Console, file: SweepFile, options: argparse.Namespace, chosen: Sequence[Trial], words: list[str]
+    console: Console,
+    file: SweepFile,
+    options: argparse.Namespace,
+    found: Sequence[Trial],
+    chosen: Sequence[Trial],
+    words: list[str],
 ) -> int:
     root = options.out / file.name
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         try:
             with locked(root):
-                return _locked(console, file, options, chosen, words)
+                return _locked(console, file, options, found, chosen, words)
         except BusyError as error:
             raise UserError(f"a driver carries the sweep {root} out already ({error})") from error
 
 
 def _locked(
-    console: Console, file: SweepFile, options: argparse.Namespace, chosen: Sequence[Trial], words: list[str]
+    console: Console,
+    file: SweepFile,
+    options: argparse.Namespace,
+    found: Sequence[Trial],
+    chosen: Sequence[Trial],
+    words: list[str],
 ) -> int:
     root = options.out / file.name
     if options.retry_failed:
@@ -154,7 +164,7 @@ def _locked(
     if due:
         result, interrupted = _driven(console, file, options, due, len(finished), len(failed))
     failed += result.failed
-    return _told(console, root, chosen, result, failed, interrupted, words)
+    return _told(console, root, found, result, failed, interrupted, words)
 
 
 def _driven(
@@ -200,7 +210,7 @@ def _engine(options: argparse.Namespace, resources: Resources, due: Sequence[Tri
 def _told(
     console: Console,
     root: Path,
-    chosen: Sequence[Trial],
+    found: Sequence[Trial],
     result: Result,
     failed: Sequence[tuple[Trial, str]],
     interrupted: bool,
@@ -208,7 +218,7 @@ def _told(
 ) -> int:
     """Prints the report and what is left; the exit status."""
     problems = [f"{trial.key}: {why}" for trial, why in failed]
-    if not interrupted and (problem := _reported(console, root, chosen, bool(result.finished))):
+    if not interrupted and (problem := _reported(console, root, found, bool(result.finished))):
         problems.append(problem)
     print_plain(console, f"Runs:   {root}")
     if result.halted:
@@ -223,16 +233,39 @@ def _told(
     return _INTERRUPTED if interrupted else _FAILED if problems else _DONE
 
 
-def _reported(console: Console, root: Path, chosen: Sequence[Trial], is_new: bool) -> str:
-    """Writes the report, if there is something new, and shows it; why that could not be done, or nothing."""
-    folders = dict.fromkeys(trial.config.folder for trial in chosen)
-    runs = [folder for folder in folders if any(folder.glob("seed_*/config.yaml"))]
+def _reported(console: Console, root: Path, found: Sequence[Trial], is_new: bool) -> str:
+    """Writes the report, if there is something new, and shows it; why that could not be done, or nothing.
+
+    It is of all trials that have finished or failed, whichever of them were asked for, and each run's are together.
+    """
+    by_run: dict[str, list[Path]] = {}
+    for trial in found:
+        by_run.setdefault(trial.config.name, []).extend(_reportable(trial))
+    runs = [folder for folders in by_run.values() for folder in folders]
     page = root / "report" / "index.html"
     try:
-        if runs and (is_new or not page.exists()):
+        if runs and (is_new or not page.exists() or max(map(_changed, runs)) > page.stat().st_mtime_ns):
             show_report(console, write_report(runs, page.parent, warn))
         elif page.exists():
             print_plain(console, f"Report: {page}")
     except (UserError, OSError) as error:
         return f"no report: {reason(error) or error}"
     return ""
+
+
+def _reportable(trial: Trial) -> list[Path]:
+    """The folders of a trial that has finished or failed, if they were made with its settings."""
+    try:
+        reach.check_trial(trial)
+    except UserError as error:  # it was not asked for, or it would have been refused
+        warn(f"not in the report: {error}")
+        return []
+    if not reach.is_finished(trial, "all") and reach.failure(trial) is None:
+        return []
+    return [folder for folder in trial.folders.values() if (folder / "config.yaml").exists()]
+
+
+def _changed(run: Path) -> int:
+    """When what a report reads of a run was last written, in nanoseconds."""
+    written = [*run.glob("*.yaml"), *run.glob("*.json*"), *run.glob("videos/**/*.mp4")]
+    return max(path.stat().st_mtime_ns for path in written)

@@ -166,10 +166,41 @@ def test_tasks_without_success(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert attempts(folder(path, "mean", 0)) == 1
 
 
+def test_the_report_is_of_all_trials_and_as_new_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, report = write_sweep(tmp_path, seeds=1), tmp_path / "runs" / "s" / "report"
+    for method in ("mean", "pcgrad"):
+        assert sweep(path, "--only", method) == 0
+    both = (report / "success.csv").read_text()
+    assert "mean" in both
+    assert "pcgrad" in both
+
+    # A trial had finished in a call that was interrupted: the page is older.
+    (report / "success.csv").unlink()
+    os.utime(report / "index.html", (0, 0))
+    assert sweep(path) == 0
+    assert (report / "success.csv").read_text() == both
+
+    # What is to go on, or has other settings by now, is not compared.
+    evaluation, config = (folder(path, "pcgrad", 0) / name for name in ("evaluation.json", "config.yaml"))
+    evaluation.rename(tmp_path / "evaluation.json")
+    os.utime(report / "index.html", (0, 0))
+    assert sweep(path, "--only", "mean") == 0
+    assert "pcgrad" not in (report / "success.csv").read_text()
+    (tmp_path / "evaluation.json").rename(evaluation)
+    tree = yaml.safe_load(config.read_text())
+    tree["agent"]["discount"] = 0.5
+    config.write_text(yaml.safe_dump(tree))
+    os.utime(report / "index.html", (0, 0))
+    capsys.readouterr()
+    assert sweep(path, "--only", "mean") == 0
+    assert "not in the report: " in capsys.readouterr().err
+    assert "pcgrad" not in (report / "success.csv").read_text()
+
+
 def test_a_folder_of_other_runs_is_refused_before_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_sweep(tmp_path, methods=["mean"], seeds=1)
     assert sweep(path, "--jobs", "1") == 0
-    path = write_sweep(tmp_path, methods=["mean"], seeds=2, variants={"a": {"agent.discount": 0.5}})
+    path = write_sweep(tmp_path, methods=["mean"], seeds=2, changes={"agent.discount": 0.5})
     capsys.readouterr()
     assert sweep(path) == 2
     (line,) = capsys.readouterr().err.splitlines()
