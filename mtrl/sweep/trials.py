@@ -56,8 +56,7 @@ def _runs(file: SweepFile) -> Iterator[tuple[str, Words]]:
     for variant, changes in (file.variants or {"": {}}).items():
         for method in file.methods or ("",):
             named = {"name": method} if isinstance(method, str) else method
-            shown = variant if len(file.variants) > 1 or not method else ""
-            label = "-".join(part for part in (_label(named), shown) if part) or "base"
+            label = "-".join(part for part in (_label(named), variant) if part) or "base"
             if label in seen:
                 raise UserError(f"methods and variants: {label} is there twice")
             seen.add(label)

@@ -34,8 +34,21 @@ def test_every_method_with_every_variant_and_every_seed_first_seeds_first(tmp_pa
     assert not (tmp_path / "runs").exists()  # nothing is written
 
 
-def test_one_of_a_kind_is_not_named(tmp_path: Path, capsys: Output) -> None:
-    assert dry(write_sweep(tmp_path, methods=["mean"], variants={"a": {}}, seeds=1), capsys) == ["mean/seed_0"]
+@pytest.mark.parametrize("axes", [("methods", "variants"), ("methods",), ("variants",)])
+def test_what_is_added_renames_nothing(axes: tuple[str, ...], tmp_path: Path, capsys: Output) -> None:
+    methods, variants = ["mean", "pcgrad"], {"recipe": {}, "wide": {"agent.critic.width": 32}}
+    fields: dict[str, Any] = {
+        "methods": methods if "methods" in axes else [],
+        "variants": variants if "variants" in axes else {},
+    }
+    every = dry(write_sweep(tmp_path, **fields), capsys)
+    for axis, first in {"methods": methods[:1], "variants": {"recipe": {}}}.items():
+        if axis in axes:
+            assert {*dry(write_sweep(tmp_path, **fields | {axis: first}), capsys)} < {*every}
+
+
+def test_what_the_file_does_not_name_is_in_no_name(tmp_path: Path, capsys: Output) -> None:
+    assert dry(write_sweep(tmp_path, methods=["mean"], variants={"a": {}}, seeds=1), capsys) == ["mean-a/seed_0"]
     path = write_sweep(
         tmp_path, methods=[], variants={"narrow": {}, "wide": {"agent": {"critic": {"width": 9}}}}, seeds=1
     )
