@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregation.gradient_method import GradientMethod, Gradients, flatten
 from mtrl.aggregation.method import Method, spoiled
+from mtrl.aggregation.solvers.simplex import whole_or
 
 
 class ExcessMTL(Method, GradientMethod):
@@ -14,7 +15,8 @@ class ExcessMTL(Method, GradientMethod):
 
     A task's excess risk, its loss over the least that it could be, is estimated by `E_i = g_i^T H_i^-1 g_i` with
     `H_i = diag(sqrt(sum of g_i^2 over all steps))`. Weights are multiplied by `exp(step_size E_i / E_i(first))` and
-    brought back to the simplex; they start equal.
+    brought back to the simplex; they start equal. Where tasks are absent, that is the simplex of the others, which keep
+    the share that they have of all tasks' weights.
 
     From a Gram matrix alone the estimate is the isotropic one, as if all coordinates of a gradient were equally large:
     `E_i = |g_i|^2 / sqrt(sum of |g_i|^2 over all steps)`. Use one or the other.
@@ -38,7 +40,8 @@ class ExcessMTL(Method, GradientMethod):
         if not 0 < step_size < math.inf:
             raise ValueError(f"ExcessMTL needs a finite step_size > 0, got {step_size=}")
         self.step_size = step_size
-        for name in ("log_weights", "first_risks", "roots"):
+        self.open_buffer("log_weights", 0, fair=True)
+        for name in ("first_risks", "roots"):
             self.open_buffer(name, 0)  # of the roots, `[T, P]` or `[T]`
 
     def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -58,9 +61,10 @@ class ExcessMTL(Method, GradientMethod):
         first = torch.where(first > 0, first, risks)
         self.remember("first_risks", first)
         log_weights = self.remembered("log_weights", torch.full_like(risks, -math.log(risks.shape[-1])))
+        log_share = whole_or(log_weights.logsumexp(-1, keepdim=True), 0.0)
         grown = log_weights + self.step_size * risks / torch.where(first > 0, first, 1.0)
         log_weights = grown.log_softmax(-1)
-        self.remember("log_weights", log_weights)
+        self.remember("log_weights", log_share + log_weights)
         return log_weights.exp()
 
     def _risks(self, sizes: Tensor) -> Tensor:

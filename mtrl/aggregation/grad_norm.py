@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.loss_weighting import adam_start, adam_step, checked_learning_rate, positive
+from mtrl.aggregation.solvers.simplex import whole_or
 
 
 class GradNorm(Method):
@@ -16,10 +17,10 @@ class GradNorm(Method):
     `sum_i |n_i - mean(n) r_i^alpha|`, the target held fixed. `w` starts at 1. An Adam inside this method learns it:
     each call gives the weights as they are and then takes a step; no second optimizer is needed.
 
-    Convention: after each step the weights are rescaled to sum to `T`, as in the paper. Paper: nothing keeps them
-    positive; here a step below 0 ends at 0. Losses must be positive: a task whose loss is not has no ratio, so it
-    does not count in the step. So it makes no sense for losses that change sign, such as those of actors in
-    reinforcement learning.
+    Convention: after each step the weights are rescaled to sum to `T`, as in the paper; where tasks are absent, those
+    of the others to the sum that they had. Paper: nothing keeps them positive; here a step below 0 ends at 0. Losses
+    must be positive: a task whose loss is not has no ratio, so it does not count in the step. So it makes no sense for
+    losses that change sign, such as those of actors in reinforcement learning.
 
     Args:
         alpha: strength of the pull back to a common training rate, finite.
@@ -53,7 +54,7 @@ class GradNorm(Method):
         excess = scaled - scaled.mean(-1, keepdim=True) * rates**self.alpha
         gradient = torch.where(live, torch.where(excess.isnan(), torch.nan, excess.sign()) * norms, 0.0)
         value, *moments = adam_step(state, gradient, self.learning_rate, eps=0.0).unbind(-2)
-        value = _renormalised(value, gradient)
+        value = _renormalised(value, gradient, whole_or(weights.sum(-1, keepdim=True), weights.shape[-1]))
         self.remember("task_weights", torch.stack((value, *moments), -2))
         return weights
 
@@ -68,9 +69,13 @@ class GradNorm(Method):
         return torch.where(live, ratio / torch.where(mean == 0, 1.0, mean), 1.0), live
 
 
-def _renormalised(weights: Tensor, gradient: Tensor) -> Tensor:
-    """Weights `[..., T]`, at least 0 and of sum `T`; untouched where the gradient is not finite and made no step."""
+def _renormalised(weights: Tensor, gradient: Tensor, wanted: Tensor) -> Tensor:
+    """Weights `[..., T]`, at least 0 and of the sum `wanted`, or `T` if that is 0; untouched where the gradient is not
+    finite and made no step.
+    """
+    wanted = torch.where(wanted > 0, wanted, weights.shape[-1])
     positive = weights.clamp(min=0)
     total = positive.sum(-1, keepdim=True)
-    scaled = torch.where(total > 0, positive * (weights.shape[-1] / torch.where(total > 0, total, 1.0)), 1.0)
+    equal = wanted / weights.shape[-1]
+    scaled = torch.where(total > 0, positive * (wanted / torch.where(total > 0, total, 1.0)), equal)
     return torch.where(gradient.isfinite().all(-1, keepdim=True), scaled, weights)

@@ -8,7 +8,7 @@ from torch import Tensor
 from mtrl.aggregation.gradient_method import GradientMethod, Gradients, flatten, unflatten
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import multiply
-from mtrl.aggregation.solvers.simplex import project_on_simplex
+from mtrl.aggregation.solvers.simplex import of_sum_one, project_on_simplex
 
 
 class MoCo(Method, GradientMethod):
@@ -21,7 +21,8 @@ class MoCo(Method, GradientMethod):
 
         w <- project(w - c (G + rho I) w),    c = gamma / k^gamma_decay,
 
-    on the simplex, from where the last call ended (from `1/T` at first), whatever gradients the matrix is of.
+    on the simplex, from where the last call ended (from `1/T` at first), whatever gradients the matrix is of. Where
+    tasks are absent, that is the simplex of the others, which keep the share that they have of all tasks' weights.
 
     Convention: the weights sum to one, as in the paper. Here the estimates begin with the first gradients, `G` is in
     units of its mean diagonal (so `gamma` and `rho` do not depend on the units of the losses) and `b` is at most 1.
@@ -62,7 +63,7 @@ class MoCo(Method, GradientMethod):
         self.gamma_decay = gamma_decay
         self.rho = rho
         self.open_buffer("estimates", -2)
-        self.open_buffer("simplex_weights", -1)
+        self.open_buffer("simplex_weights", -1, fair=True)
         self.register_buffer("observed", torch.tensor(0))
         self.register_buffer("step", torch.tensor(0))
 
@@ -85,10 +86,10 @@ class MoCo(Method, GradientMethod):
         return unflatten(moved, gradients)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
-        w = self.remembered("simplex_weights", torch.full_like(gram[..., 0], 1 / gram.shape[-1]))
+        w, share = of_sum_one(self.remembered("simplex_weights", torch.full_like(gram[..., 0], 1 / gram.shape[-1])))
         self.step.add_(1)
         size = gram.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True)
         slope = multiply(gram, w) / torch.where(size > 0, size, 1.0) + self.rho * w
         w = project_on_simplex(w - self.gamma * self.step.double() ** -self.gamma_decay * slope)
-        self.remember("simplex_weights", w)
+        self.remember("simplex_weights", share * w)
         return w

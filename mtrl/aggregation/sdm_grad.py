@@ -8,7 +8,7 @@ from torch import Tensor
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import multiply
 from mtrl.aggregation.solvers.per_task import checked_preference, per_task
-from mtrl.aggregation.solvers.simplex import project_on_simplex
+from mtrl.aggregation.solvers.simplex import of_sum_one, project_on_simplex
 
 
 class SDMGrad(Method):
@@ -19,7 +19,8 @@ class SDMGrad(Method):
 
         w <- project(w - learning_rate G (w + lam p))
 
-    from where the last call ended (from `1/T` at first). `G` may be the inner products of two independent batches,
+    from where the last call ended (from `1/T` at first); where tasks are absent, on the simplex of the others, which
+    keep the share that they have of all tasks' weights. `G` may be the inner products of two independent batches,
     `G_ij = <g_i, g'_j>`, as the paper needs for unbiased steps: it is not taken to be symmetric. The update then takes
     the gradients of a third batch.
 
@@ -60,11 +61,11 @@ class SDMGrad(Method):
         self.momentum = momentum
         self.num_steps = num_steps
         self.preference = checked_preference("SDMGrad", preference)
-        self.open_buffer("simplex_weights", -1)
+        self.open_buffer("simplex_weights", -1, fair=True)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         pull = self.lam * per_task("SDMGrad", "preference", self.preference, 1 / gram.shape[-1], gram[..., 0])
-        w = self.remembered("simplex_weights", torch.full_like(gram[..., 0], 1 / gram.shape[-1]))
+        w, share = of_sum_one(self.remembered("simplex_weights", torch.full_like(gram[..., 0], 1 / gram.shape[-1])))
         # Across two batches the diagonal may be negative; such a task has no length to speak of.
         size = gram.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt().mean(-1, keepdim=True).unsqueeze(-1)
         scaled = gram / torch.where(size > 0, size, 1.0) ** 2
@@ -72,5 +73,5 @@ class SDMGrad(Method):
         for _ in range(self.num_steps):
             velocity = self.momentum * velocity + multiply(scaled, w + pull)
             w = project_on_simplex(w - self.learning_rate * velocity)
-        self.remember("simplex_weights", w)
+        self.remember("simplex_weights", share * w)
         return w + pull

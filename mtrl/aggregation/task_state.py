@@ -20,6 +20,8 @@ class TaskState(nn.Module):
 
     task_axes: dict[str, tuple[int, ...]]
     """The axes of each open buffer, by name, that go over the tasks, without leading axes."""
+    fair: set[str]
+    """Open buffers where a task that is new begins at the mean of the others, along the last axis."""
     task_names: tuple[str, ...] | None
     """Names of the tasks that the state is of, in its order; None if they go by their places."""
     held_weights: Tensor | None
@@ -31,15 +33,18 @@ class TaskState(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.task_axes = {}
+        self.fair = set()
         self.task_names = None
         self.open_buffer("held_weights")
         self.open_buffer("held_for")
         self.register_state_dict_post_hook(_save_names)
         self.register_load_state_dict_pre_hook(_make_room)
 
-    def open_buffer(self, name: str, *task_axes: int) -> None:
-        """Registers a buffer whose shape the first call decides; `task_axes` as in the attribute."""
+    def open_buffer(self, name: str, *task_axes: int, fair: bool = False) -> None:
+        """Registers a buffer whose shape the first call decides; `task_axes` and `fair` as in the attributes."""
         self.task_axes[name] = task_axes
+        if fair:
+            self.fair.add(name)
         self.register_buffer(name, None)
 
     def remembered(self, name: str, initial: Tensor) -> Tensor:
@@ -144,13 +149,18 @@ class TaskState(nn.Module):
                 setattr(self, name, Numbers(values[i] for i in index))
             for name, axes in self.task_axes.items():
                 if whole[name] is not None:
-                    setattr(self, name, _taken(_grown(whole[name], axes, total), axes, index))
+                    setattr(self, name, _taken(self._begun(name, _grown(whole[name], axes, total)), axes, index))
             yield
             for name, axes in self.task_axes.items():
-                whole[name] = _put(whole[name], getattr(self, name), axes, index, total)
+                left = _put(whole[name], getattr(self, name), axes, index, total)
+                whole[name] = None if left is None else self._begun(name, left)
         finally:
             for name, kept in (given | whole).items():
                 setattr(self, name, kept)
+
+    def _begun(self, name: str, value: Tensor) -> Tensor:
+        """The state with the first values of tasks that are new, where it is `fair`."""
+        return torch.where(value.isnan(), value.nanmean(-1, keepdim=True), value) if name in self.fair else value
 
     def _size(self) -> int | None:
         """Number of the tasks that there is state for; None without any."""

@@ -60,6 +60,48 @@ def assert_of_the_present(method, model, weights, J):
         assert_close(got, weights @ J)
 
 
+SHARED_OUT = {
+    "excess_mtl": "log_weights",
+    "grad_norm": "task_weights",
+    "moco": "simplex_weights",
+    "sdm_grad": "simplex_weights",
+}
+"""The methods whose learned weights have a sum, and where these are."""
+
+
+@pytest.mark.parametrize("name", SHARED_OUT)
+@pytest.mark.parametrize("batches", [[NAMES[:2], NAMES], [NAMES[:2], NAMES[2:], NAMES]])
+@pytest.mark.parametrize("named", [False, True])
+def test_tasks_alike_have_equal_weights_whatever_batches_they_are_in(name, batches, named):
+    method = make(name)
+    for batch in batches * 10:
+        x = torch.zeros(T, dtype=torch.float64, requires_grad=True)
+        losses = dict(zip(NAMES, (x + 1) ** 2, strict=True))
+        if named:
+            weights = backward([losses[task] for task in batch], method, [x], tasks=batch)
+        else:
+            weights = backward([loss if task in batch else None for task, loss in losses.items()], method, [x])
+    # ExcessMTL divides by the root of all squares so far, of which a task that is absent has fewer.
+    assert_close(weights / weights.sum(), torch.full((T,), 1 / T, dtype=torch.float64), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize(("name", "state"), SHARED_OUT.items())
+def test_an_absent_task_keeps_its_share(name, state):
+    model, method = Model(), make(name)
+
+    def total():
+        weights = method.state_dict()[state]
+        return (weights.exp() if name == "excess_mtl" else weights[0] if name == "grad_norm" else weights).sum()
+
+    backward(model.losses(), method, model.trunk)
+    first = total()
+    for call in range(9):
+        weights = backward(without(model.losses(), call % 4), method, model.trunk)
+        assert_close(total(), first)
+        if name != "grad_norm":
+            assert_close(weights.sum(), torch.ones_like(weights[0]) * (1.3 if name == "sdm_grad" else 1))
+
+
 @pytest.mark.parametrize("name", FEW)
 def test_the_first_call_may_lack_a_task(name):
     model, method = Model(), make(name)

@@ -1,4 +1,4 @@
-"""The nearest point of the probability simplex."""
+"""The probability simplex: the nearest point of it, and a part of it."""
 
 import torch
 from torch import Tensor
@@ -23,3 +23,14 @@ def project_on_simplex(point: Tensor) -> Tensor:
     threshold = ((sums - 1) / counts).amax(-1, keepdim=True)
     weights = (point - threshold).clamp(min=0)
     return weights / weights.sum(-1, keepdim=True)
+
+
+def of_sum_one(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Part of the weights on a simplex, `[..., T]`: brought to sum 1, equal if all are 0; and their sum, `[..., 1]`."""
+    total = whole_or(weights.sum(-1, keepdim=True), 1.0)
+    return torch.where(total > 0, weights / torch.where(total > 0, total, 1.0), 1 / weights.shape[-1]), total
+
+
+def whole_or(total: Tensor, whole: float) -> Tensor:
+    """A sum of weights, without its rounding where it is that of all tasks'."""
+    return torch.where((total - whole).abs() < 1e-9, whole, total)
