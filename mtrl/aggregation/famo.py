@@ -75,19 +75,20 @@ class FAMO(LossMethod):
         Raises:
             ValueError: there was no call yet, or of other shape.
         """
-        if self.logits is None or self.last_losses is None:
+        logits, last_losses = self.moved("logits", losses), self.moved("last_losses", losses)
+        if logits is None or last_losses is None:
             raise ValueError(f"{self} needs a call with the losses before update")
-        expected, got = list(self.last_losses.shape), list(losses.shape)
+        expected, got = list(last_losses.shape), list(losses.shape)
         if expected != got:
             raise ValueError(f"losses need the shape {expected} of the call before update, got {got}")
         self._calls = 0
-        before, was = log_losses(self.last_losses)
+        before, was = log_losses(last_losses)
         after, is_still = log_losses(losses.detach().double())
-        share = torch.where(was & is_still, self.logits[..., 0, :].softmax(-1), 0.0)
+        share = torch.where(was & is_still, logits[..., 0, :].softmax(-1), 0.0)
         total = share.sum(-1, keepdim=True)
         mean = dot(share, before - after) / torch.where(total > 0, total, 1.0)
         gradient = share * (before - after - mean)  # of dot(softmax(logits), fall of the logarithms)
-        self.remember("logits", adam_step(self.logits, gradient, self.learning_rate, weight_decay=self.gamma))
+        self.remember("logits", adam_step(logits, gradient, self.learning_rate, weight_decay=self.gamma))
 
     def _expect_update(self) -> None:
         self._calls += 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,8 @@ class TaskState(nn.Module):
     def remembered(self, name: str, initial: Tensor) -> Tensor:
         """The state `name`: `initial` at the first call, then what `remember` left.
 
-        Where the state is NaN, as `of_tasks` makes it for a task that is new, it is the initial one, too.
+        Where the state is NaN, as `of_tasks` makes it for a task that is new, it is the initial one, too. It goes to
+        the device of `initial`: one that was loaded is on the CPU.
 
         Args:
             name: of an open buffer.
@@ -59,7 +60,7 @@ class TaskState(nn.Module):
         Raises:
             ValueError: the method has been used with other numbers of tasks or leading axes.
         """
-        value = getattr(self, name)
+        value = self.moved(name, initial)
         if value is None:
             value = initial.clone()
             setattr(self, name, value)
@@ -68,6 +69,14 @@ class TaskState(nn.Module):
             raise ValueError(f"{self} has been used with a {name} of shape {used}, got {got}: make a new one")
         else:
             value.copy_(torch.where(value.isnan(), initial, value))
+        return value
+
+    def moved(self, name: str, like: Tensor) -> Tensor | None:
+        """The state `name` on the device of another tensor, where it stays."""
+        value: Tensor | None = getattr(self, name)
+        if value is not None and value.device != like.device:
+            value = value.to(like.device)
+            setattr(self, name, value)
         return value
 
     def remember(self, name: str, value: Tensor) -> None:
@@ -161,6 +170,15 @@ class TaskState(nn.Module):
     def _begun(self, name: str, value: Tensor) -> Tensor:
         """The state with the first values of tasks that are new, where it is `fair`."""
         return torch.where(value.isnan(), value.nanmean(-1, keepdim=True), value) if name in self.fair else value
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Moves the state with the model that the method is in; a cast of the model (`half()`) leaves its dtype."""
+
+        def moved(state: Tensor) -> Tensor:
+            result = fn(state)
+            return result if result.dtype == state.dtype else state.to(result.device)
+
+        return super()._apply(moved, recurse)
 
     def _size(self) -> int | None:
         """Number of the tasks that there is state for; None without any."""
