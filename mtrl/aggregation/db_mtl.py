@@ -27,6 +27,7 @@ class DBMTL(Method, GradientMethod):
         sigma: how fast the past loses weight, >= 0.
     """
 
+    remembers_gradients = True
     positive_losses = True
     means: Tensor | None
     """`[..., T, P]`, in the gradients' dtype."""

@@ -27,6 +27,7 @@ class ExcessMTL(Method, GradientMethod):
         step_size: of the weights, > 0.
     """
 
+    remembers_gradients = True
     weighs_heads = True
     log_weights: Tensor | None
     """`[..., T]`"""

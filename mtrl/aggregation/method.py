@@ -46,6 +46,9 @@ class AnyMethod(TaskState, ABC):
     `forward`, which reads no value, does what the method says."""
     needs_update: bool = False
     """True: `update` must be called with the losses after the optimizer's step, on the same data."""
+    remembers_gradients: bool = False
+    """True: coordinates of gradients are remembered, which need to be of the same parameters at each call. At a
+    representation, they are of other samples."""
     weighs_heads: bool = False
     """True: the rule is a weighted loss, `sum_i w_i L_i`, whose gradient goes to the heads as well. False: it concerns
     the shared parameters, and heads take the plain gradient of their own task's loss."""

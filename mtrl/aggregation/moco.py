@@ -36,6 +36,7 @@ class MoCo(Method, GradientMethod):
         rho: pull towards equal weights, >= 0.
     """
 
+    remembers_gradients = True
     estimates: Tensor | None
     """`[..., T, P]`, in the gradients' dtype, the leaves in their order."""
     simplex_weights: Tensor | None

