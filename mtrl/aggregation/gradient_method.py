@@ -77,6 +77,9 @@ class CoordinateMethod(AnyMethod, GradientMethod):
             check_names(names, number)
         return list(range(number)), number
 
+    def learn(self, names: Sequence[str] | None) -> None:
+        """Nothing: see `places`."""
+
 
 def in_columns(leaf: Tensor, axes: int) -> Tensor:
     """`[..., T, P]` of a leaf with so many leading axes, of a scalar parameter (`P = 1`) too."""

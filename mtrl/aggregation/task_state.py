@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -116,7 +117,7 @@ class TaskState(nn.Module):
             self.held_for = torch.tensor(1)
 
     def places(self, names: Sequence[str] | None, number: int) -> tuple[list[int], int]:
-        """Places of a call's tasks in the state, and for how many tasks there is room then; learns new names.
+        """Places of a call's tasks in the state, and for how many tasks there is room then; `learn` tells it the names.
 
         Args:
             names: of the tasks; None: they go by their places.
@@ -135,8 +136,14 @@ class TaskState(nn.Module):
             self._check_size(number)
         if names is None:
             return list(range(number)), number
-        self.task_names = known = (*known, *(name for name in names if name not in known))
+        known = (*known, *(name for name in names if name not in known))
         return [known.index(name) for name in names], len(known)
+
+    def learn(self, names: Sequence[str] | None) -> None:
+        """Remembers the names of a call's tasks, once it is not refused."""
+        if names is not None:
+            known = self.task_names or ()
+            self.task_names = (*known, *(name for name in names if name not in known))
 
     @contextmanager
     def of_tasks(self, index: Sequence[int], total: int) -> Iterator[None]:
@@ -211,12 +218,16 @@ def check_names(names: Sequence[str], number: int) -> None:
 
 def _save_names(state: TaskState, state_dict: dict[str, Any], prefix: str, _: Any) -> None:
     if state.task_names is not None:
-        state_dict[prefix + "task_names"] = list(state.task_names)
+        # A tensor like the rest, for what knows nothing else: safetensors, averages of weights.
+        text = json.dumps(state.task_names).encode()
+        state_dict[prefix + "task_names"] = torch.tensor([*text], dtype=torch.uint8)
 
 
 def _make_room(state: TaskState, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
     """What loading begins with: an open buffer takes the saved shape, or is None again where none was saved."""
     names = state_dict.pop(prefix + "task_names", None)
+    if isinstance(names, Tensor):  # else of 0.2.0, which saved the list
+        names = json.loads(bytes(names.tolist()))
     state.task_names = None if names is None else tuple(names)
     for name in state.task_axes:
         saved = state_dict.get(prefix + name)

@@ -125,6 +125,7 @@ class CollectedGradients:
         of_mean = there.combine(mean) if scale == "mean" else []
         with method.of_tasks(*places), certified(method, self.check):
             weights, direction = there.direction(method, self.losses, self.factor)
+        method.learn(tasks)
         parameters = [self.parameters[name] for name in part.leaves]
         sparse, reached = ([known[name] for name in part.leaves] for known in (self.sparse, self.reached))
         of_shared, plain = (at_parameters(x, parameters, sparse, reached) for x in (direction, of_mean))

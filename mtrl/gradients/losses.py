@@ -61,14 +61,7 @@ def read_losses(
         TypeError: these are no losses.
         ValueError: a loss is not a scalar or has no graph, or `present` is not one for each.
     """
-    given = _as_list(losses)
-    there = mask(present, len(given))
-    kept = [loss if here else None for loss, here in zip(given, there, strict=True)]
-    for task, loss in enumerate(kept):
-        if loss is not None and not isinstance(loss, Tensor):
-            raise TypeError(f"the loss of task {task} needs to be a scalar tensor, got {type(loss).__name__}")
-        if loss is not None and loss.numel() != 1:
-            raise ValueError(f"the loss of task {task} needs to be a scalar, got the shape {list(loss.shape)}")
+    kept = given_losses(losses, present)
     edges = _edges(losses, kept)
     for task, (loss, edge) in enumerate(zip(kept, edges, strict=True)):
         if loss is not None and edge is None:
@@ -80,11 +73,26 @@ def read_losses(
         _check_unscaled([losses] if isinstance(losses, Tensor) else kept)
     tensors = [loss for loss in kept if loss is not None]
     if not tensors:
-        return Losses(torch.zeros(len(given)), edges, torch.float32)
+        return Losses(torch.zeros(len(kept)), edges, torch.float32)
     zero = tensors[0].new_zeros(())
     values = torch.stack([(zero if loss is None else loss).detach().reshape(()) for loss in kept])
     dtype = values.dtype
     return Losses(values.float() if dtype.itemsize < 4 else values, edges, dtype)
+
+
+def given_losses(
+    losses: Tensor | Sequence[Tensor | None], present: Sequence[bool] | Tensor | None
+) -> list[Tensor | None]:
+    """The losses of the tasks that are there, each of one number, None for the others; see `read_losses`."""
+    given = _as_list(losses)
+    there = mask(present, len(given))
+    kept = [loss if here else None for loss, here in zip(given, there, strict=True)]
+    for task, loss in enumerate(kept):
+        if loss is not None and not isinstance(loss, Tensor):
+            raise TypeError(f"the loss of task {task} needs to be a scalar tensor, got {type(loss).__name__}")
+        if loss is not None and loss.numel() != 1:
+            raise ValueError(f"the loss of task {task} needs to be a scalar, got the shape {list(loss.shape)}")
+    return kept
 
 
 def _as_list(losses: Tensor | Sequence[Tensor | None]) -> list[Tensor | None]:

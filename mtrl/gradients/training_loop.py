@@ -16,7 +16,7 @@ from mtrl.gradients.accumulation import accumulate
 from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
 from mtrl.gradients.loss_graph import LossGraph, loss_graph
-from mtrl.gradients.losses import mask, read_losses
+from mtrl.gradients.losses import given_losses, read_losses
 from mtrl.gradients.parameters import Trainable
 from mtrl.gradients.ranks import agreed
 from mtrl.gradients.step import Options, take_step
@@ -66,7 +66,9 @@ def backward(
             (`method.remembers_gradients`): they are of the samples of one call.
         heads: parameters of single tasks; None for all that the losses reach, the shared ones aside.
         tasks: names of the tasks, for losses that are not of the same tasks at each call: what the method remembers
-            goes by name. None: tasks are the same ones, in the same order, at each call.
+            goes by name. None: tasks are the same ones, in the same order, at each call. A method's numbers per task
+            (`preference=[1, 2]`) go by the order in which the names first appear, so that the first call names all
+            tasks, in the order of the numbers, with None for a loss that it lacks.
         present: `[T]`, whether a task is there: the same as None for the losses of the others, which are not read.
         update_every: ask the method every so many calls and reuse its weights in between, at the cost of one plain
             backward pass (Navon et al. 2022, section 5.4). The count is part of the method's state. A task that has no
@@ -113,10 +115,10 @@ def backward(
         why = "learns at every step" if method.needs_update else "has no weights to reuse"
         rule = "at least 1" if update_every < 1 else f"1 with {method}, which {why}"
         raise ValueError(f"update_every needs to be {rule}, got update_every={update_every}")
-    if features is not None and average is not None and isinstance(method, GradientMethod):
-        raise ValueError(f"{method} reads the gradients themselves: with average, features needs to be None")
     if features is not None and method.remembers_gradients:
         raise ValueError(f"{method} remembers the gradients of other samples: features needs to be None")
+    if features is not None and average is not None and isinstance(method, GradientMethod):
+        raise ValueError(f"{method} reads the gradients themselves: with average, features needs to be None")
     check_length(scale, max_norm)
 
     def plan() -> tuple[LossGraph, list[int], int]:
@@ -128,12 +130,14 @@ def backward(
     there = [task for task, here in enumerate(graph.present) if here]
     weights = graph.losses.values.new_zeros(len(rows))
     if not there:
+        method.learn(tasks)
         return weights
     mine = [rows[task] for task in there]
     held = method.held(mine, update_every, weights) if update_every > 1 else None
     options = Options(chunk_size, scale, max_norm, scaler, retain_graph, check)
     with method.of_tasks(mine, total):
         taken = take_step(graph.of_tasks(there), method, held, options)
+    method.learn(tasks)
     if update_every > 1:
         method.hold(taken.kept_weights, mine, total, again=held is not None)
     accumulate([*graph.shared, *graph.heads], [*taken.of_shared, *taken.of_heads])
@@ -151,13 +155,15 @@ def update(
     """`method.update` where tasks may be absent: after the optimizer's step, for the methods with `needs_update`.
 
     Args:
-        losses: on the data of the last `backward`, as there; no graph is needed.
+        losses: on the data of the last `backward`, as there, but no graph is needed; without any, nothing is learned.
         method: that learns from them.
         tasks: as there.
         present: as there.
     """
-    values = list(losses)
-    there = [task for task, here in enumerate(mask(present, len(values))) if here and values[task] is not None]
-    rows, total = method.places(tasks, len(values))
-    with method.of_tasks([rows[task] for task in there], total):
-        method.update(torch.stack([values[task] for task in there]).detach())
+    given = given_losses(losses, present)
+    rows, total = method.places(tasks, len(given))
+    there = {row: loss.detach().reshape(()) for row, loss in zip(rows, given, strict=True) if loss is not None}
+    if there:
+        with method.of_tasks([*there], total):
+            method.update(torch.stack([*there.values()]))
+        method.learn(tasks)

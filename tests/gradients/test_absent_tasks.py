@@ -21,7 +21,7 @@ from mtrl.aggregation import (
     UPGrad,
     make,
 )
-from mtrl.gradients import update
+from mtrl.gradients import collect, update
 from tests.existing import existing
 from tests.gradients.supervised import Model, T
 
@@ -167,14 +167,38 @@ def test_names_are_part_of_the_state():
     model, method = Model(), FAMO()
     backward(model.losses(), method, model.trunk, tasks=NAMES)
     update(model.losses(), method, tasks=NAMES)
+    state = method.state_dict()
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
+    older = FAMO()
+    older.load_state_dict({**state, "task_names": NAMES})
+    assert older.task_names == tuple(NAMES)
     resumed = FAMO()
-    resumed.load_state_dict(method.state_dict())
+    resumed.load_state_dict(state)
     turned = [2, 0, 1]
     here, there = (
         backward([model.losses()[i] for i in order], m, model.trunk, tasks=[NAMES[i] for i in order])
         for m, order in ((method, [0, 1, 2]), (resumed, turned))
     )
     assert_close(here[turned], there)
+
+
+def test_a_call_that_is_refused_teaches_no_names():
+    model, method = Model(), FAMO()
+    losses = model.losses()
+    with pytest.raises(ValueError, match="no loss reaches one"):
+        backward(losses, method, nn.Linear(2, 2), tasks=["depth", "edges", "typo"])
+    with pytest.raises(ValueError, match="not finite"):
+        backward([losses[0], losses[1], losses[2] * torch.nan], method, model.trunk, tasks=["depth", "edges", "typo"])
+    assert method.task_names is None
+    assert not backward([None] * T, method, model.trunk, tasks=NAMES).any()
+    assert method.task_names == tuple(NAMES)
+    backward(model.losses(), method, model.trunk, tasks=NAMES)
+    with pytest.raises(ValueError, match="needs to be a scalar"):
+        update([*losses[:2], torch.ones(2)], method, tasks=[*NAMES[:2], "typo"])
+    losses = model.losses()
+    with pytest.raises(ValueError, match="positive losses"):
+        collect([*losses[:2], -losses[2]], model.trunk).apply(method, tasks=[*NAMES[:2], "typo"])
+    assert method.task_names == tuple(NAMES)
 
 
 def test_famo_learns_of_the_tasks_that_are_there():
