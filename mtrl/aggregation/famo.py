@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -64,17 +65,18 @@ class FAMO(LossMethod):
         weights = torch.where(live, logits - log, -torch.inf).softmax(-1)
         return torch.where(live, weights, 0.0)
 
-    def update(self, losses: Tensor) -> None:
+    def update(self, losses: Tensor | Sequence[Tensor]) -> None:
         """Learns from the losses after the optimizer's step: the logits of tasks that fell further go down (eq. 9).
 
         Where a loss, before or after, is NaN or infinite, the logits stay as they were.
 
         Args:
-            losses: on the data of the last call, `[..., T]`.
+            losses: on the data of the last call, `[..., T]`, or `T` scalars.
 
         Raises:
             ValueError: there was no call yet, or of other shape.
         """
+        losses = losses if isinstance(losses, Tensor) else torch.stack([loss.reshape(()) for loss in losses])
         logits, last_losses = self.moved("logits", losses), self.moved("last_losses", losses)
         if logits is None or last_losses is None:
             raise ValueError(f"{self} needs a call with the losses before update")

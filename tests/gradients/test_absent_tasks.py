@@ -142,6 +142,12 @@ def test_numbers_per_task_go_with_the_task():
         backward([model.losses()[0], model.losses()[2]], UPGrad(preference=[1, 3]), model.trunk),
     )
     assert preferred.preference == (1, 2, 3)
+    named = LinearScalarization([1, 2, 3])
+    with pytest.raises(ValueError, match="got 3 for 2 tasks: they go by the order in which tasks first appear"):
+        backward(model.losses()[:2], named, model.trunk, tasks=NAMES[:2])
+    first = backward(without(model.losses(), 2), named, model.trunk, tasks=NAMES)
+    assert first.tolist() == [1, 2, 0]
+    assert backward(model.losses()[1:], named, model.trunk, tasks=["parts", "depth"]).tolist() == [3, 1]
     with pytest.raises(ValueError, match="STCH needs one number in preference per task, got 2 for 3 tasks"):
         backward(without(model.losses(), 0), STCH(preference=[1, 2]), model.trunk)
 
@@ -199,6 +205,26 @@ def test_a_call_that_is_refused_teaches_no_names():
     with pytest.raises(ValueError, match="positive losses"):
         collect([*losses[:2], -losses[2]], model.trunk).apply(method, tasks=[*NAMES[:2], "typo"])
     assert method.task_names == tuple(NAMES)
+
+
+def test_update_takes_the_losses_that_backward_takes():
+    model = Model()
+    methods = [FAMO() for _ in range(5)]
+    for method in methods:
+        backward(model.losses(), method, model.trunk)
+    losses = [2 * (i + 1) * loss for i, loss in enumerate(model.losses())]
+    update(losses, methods[0])
+    update(torch.stack(losses), methods[1])
+    update([loss[None] for loss in losses], methods[2])
+    methods[3].update(losses)
+    methods[4].update([loss[None] for loss in losses])
+    assert all(torch.equal(existing(method.logits), existing(methods[0].logits)) for method in methods)
+    update([None] * T, methods[0])
+    update(losses, methods[0], present=[False] * T)
+    assert torch.equal(existing(methods[0].logits), existing(methods[1].logits))
+    wrong: Any = [losses[0], 1.0, losses[2]]
+    with pytest.raises(TypeError, match="the loss of task 1 needs to be a scalar tensor, got float"):
+        update(wrong, methods[0])
 
 
 def test_famo_learns_of_the_tasks_that_are_there():

@@ -47,4 +47,8 @@ def check_number(method: str, name: str, values: Sequence[float], tasks: int) ->
         ValueError: there is not.
     """
     if len(values) != tasks:
-        raise ValueError(f"{method} needs one number in {name} per task, got {len(values)} for {tasks} tasks")
+        rule = f"{method} needs one number in {name} per task, got {len(values)} for {tasks} tasks"
+        order = (
+            ": they go by the order in which tasks first appear, all in the first call, with None for an absent loss"
+        )
+        raise ValueError(rule + (order if len(values) > tasks else ""))
