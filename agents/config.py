@@ -227,6 +227,7 @@ class Config(RunConfig):
         "training.seeds_at_once",
         "training.checkpoint_every_minutes",
     }
+    kept_by_auto = frozenset({"training.precision"})
 
     @model_validator(mode="after")
     def _meta_worlds_horizons(self) -> Self:

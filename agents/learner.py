@@ -21,6 +21,7 @@ from mtrl.agents.losses import Batch, soft_actor_critic
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.networks import Layout, NetworkParameters
 from mtrl.agents.networks.parameters import Part
+from mtrl.agents.normalization import refuse_normalized
 from mtrl.agents.precision import dtype_of
 from mtrl.agents.rank_direction import RankDirections
 from mtrl.agents.ranks import ALONE, Ranks
@@ -189,8 +190,10 @@ class Learner:
         """Inverse of `state_dict`, one state a replica, all of the same number of updates.
 
         Raises:
-            ValueError: the numbers of updates or of states differ, or a tensor is of another shape or not finite.
+            ValueError: the numbers of updates or of states differ, a tensor is of another shape or not finite, or the
+                states are of normalised observations.
         """
+        refuse_normalized(states)
         if len(states) != len(self.seeds) or len({state["num_updates"] for state in states}) != 1:
             counts = [state["num_updates"] for state in states]
             raise ValueError(f"needs {len(self.seeds)} states of one number of updates, got {counts}")

@@ -33,6 +33,16 @@ def normalized_numbers(section: EnvConfig, infos: Sequence[TaskInfo], observatio
     )
 
 
+def refuse_normalized(states: Sequence[Mapping[str, Any]]) -> None:
+    """Refuses states of a `NormalizingLearner`, for a learner that sees observations as they are.
+
+    Raises:
+        ValueError: one of them is.
+    """
+    if any("observations" in state for state in states):
+        raise ValueError("its agent saw normalised observations: env.normalized_observations is another here")
+
+
 class NormalizingLearner:
     """A learner that sees observations `(x - mean) / deviation`, both of all that `observe` was given of their task.
 

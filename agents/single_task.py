@@ -14,6 +14,7 @@ from mtrl.agents.interface import ActorFunction
 from mtrl.agents.learner import Learner
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import Conflict, Metrics
+from mtrl.agents.normalization import refuse_normalized
 from mtrl.agents.seeds import task_seeds
 from mtrl.nested import map_leaves
 
@@ -100,6 +101,7 @@ class SingleTaskLearner:
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Inverse of `state_dict`, one a seed."""
+        refuse_normalized(states)
         self.learner.load_state_dict([task for state in states for task in state["tasks"]])
 
     def _unfold(self, x: Tensor) -> Tensor:

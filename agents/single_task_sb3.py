@@ -25,6 +25,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import ComponentMetrics, Conflict, Metrics
+from mtrl.agents.normalization import refuse_normalized
 from mtrl.agents.seeds import task_seeds
 from mtrl.runs.loading import check_finite, whole
 
@@ -134,6 +135,7 @@ class StableBaselines3Learner:
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Inverse of `state_dict`, one a seed."""
+        refuse_normalized(states)
         for models, generator, state in zip(self.models, self._generators, states, strict=True):
             self.num_updates = whole("num_updates", state["num_updates"])
             generator.set_state(state["generator"])

@@ -44,7 +44,7 @@ def load_config(folder: Path, kind: type[C]) -> C:
 
 
 def check_same(folder: Path, config: RunConfig, seed: int) -> None:
-    """Refuses to continue a run with another configuration or seed; `auto` is whatever the run was made with.
+    """Refuses to continue a run with another configuration or seed, see `differences`.
 
     Raises:
         UserError: names every field that differs.

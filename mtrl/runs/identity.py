@@ -65,7 +65,7 @@ def check_identity(saved: Identity, run: RunConfig, path: Path) -> None:
 def differences(there: RunConfig, here: RunConfig) -> list[str]:
     """The fields in which two configurations of one seed each differ, a text for each.
 
-    Where runs run and what they are called is no matter, and `auto` is whatever the run was made with.
+    Where runs run and what they are called is no matter, and `auto` may be whatever the run was made with.
     """
     if there.seeds != here.seeds:
         return [f"seed {there.seeds[0]} there and {here.seeds[0]} here"]
@@ -80,5 +80,5 @@ def differences(there: RunConfig, here: RunConfig) -> list[str]:
     return [
         f"{name} is {saved.get(name)!r} there and {given.get(name)!r} here"
         for name in sorted(saved.keys() | given.keys())
-        if given.get(name) not in (saved.get(name), "auto")
+        if given.get(name) != saved.get(name) and not (given.get(name) == "auto" and name in here.kept_by_auto)
     ]

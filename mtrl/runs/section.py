@@ -100,6 +100,8 @@ class RunConfig(Section):
 
     may_differ: ClassVar[frozenset[str]] = frozenset({"seeds", "out", "name", "device", "track"})
     """Fields that may differ between a run and its continuation: where it runs, what it is called."""
+    kept_by_auto: ClassVar[frozenset[str]] = frozenset()
+    """Fields in which `auto` is whatever the run was made with: a choice of the machine's that is made once."""
 
     @property
     def folder(self) -> Path:

@@ -230,6 +230,18 @@ def test_what_is_known_of_observations_is_saved():
     assert torch.equal(learner.act(draw([LONG, SHORT]).observation), other.act(draw([LONG, SHORT]).observation))
 
 
+@pytest.mark.parametrize("kind", ["none", "ours", "stable_baselines3"])
+def test_a_learner_of_observations_as_they_are_takes_no_state_of_normalised_ones(kind):
+    def made(choice):
+        config = make_config(agent={**AGENT, "single_task": kind}, env={"normalized_observations": choice})
+        return make_learner(config, [LONG, SHORT], CPU, (0,))
+
+    with pytest.raises(ValueError, match="its agent saw normalised observations"):
+        made("none").load_state_dict([made("all").state_dict(0)])
+    with pytest.raises(KeyError, match="observations"):
+        made("all").load_state_dict([made("none").state_dict(0)])
+
+
 def test_meta_world_is_as_it_was_and_others_are_normalised():
     """By default; no part of the agent knows of padding or normalisation where there is none."""
     metaworld = make_learner(make_config(), envs.task_infos("MT10"), CPU, (0,))

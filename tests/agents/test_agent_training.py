@@ -106,6 +106,12 @@ def test_existing_run_is_not_overwritten_and_another_config_is_refused(tmp_path)
     assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
 
+def test_auto_is_no_other_choice_of_what_is_normalised_when_a_run_goes_on(tmp_path):
+    train(make(steps=40, env={"normalized_observations": "all"}), {0: tmp_path})
+    with pytest.raises(UserError, match=r"another config: env.normalized_observations is 'all' there and 'auto' here$"):
+        train(make(training={"precision": "auto"}), {0: tmp_path}, resume=True)
+
+
 def test_damaged_and_missing_checkpoints(tmp_path):
     with pytest.raises(UserError, match="is not the folder of a run"):
         evaluate(tmp_path / "nothing")
