@@ -127,7 +127,8 @@ class AgentConfig(Section):
     aggregated: Literal["both", "critic", "actor"] = "both"
     """Whose per-task gradients the method aggregates; the other component takes their mean."""
     reset_every_updates: NonNegative = 0
-    """Networks, temperatures and optimizers begin anew every so many updates (Nikishin et al. 2022); 0 for never."""
+    """Networks, temperatures and optimizers begin anew after every so many updates, with the next one (Nikishin et al.
+    2022); 0 for never."""
 
     @model_validator(mode="after")
     def _deviations_have_a_range(self) -> Self:

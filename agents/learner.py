@@ -147,10 +147,12 @@ class Learner:
         Returns:
             Metrics of all tasks; those of the actor are its last update's.
         """
+        # Before the update, not after the last one: no run ends with networks that have learned nothing.
+        every = self.config.reset_every_updates
+        if every and self.num_updates and self.num_updates % every == 0:
+            self._reset()
         metrics = self._update(batch, self.noise, self.num_updates)
         self.num_updates += 1
-        if self.config.reset_every_updates and self.num_updates % self.config.reset_every_updates == 0:
-            self._reset()
         return metrics
 
     def noise(self, shape: Sequence[int]) -> Tensor:

@@ -167,6 +167,23 @@ def test_state_dict_continues_bit_for_bit():
         assert torch.equal(first, second)
 
 
+def test_networks_begin_anew_with_the_next_update_and_never_end_new():
+    """A run may stop where they would: what it leaves has learned, and goes on as if it had not stopped."""
+    config = make_config(agent={"reset_every_updates": 2})
+    straight, continued = make_learner(config), make_learner(config, seeds=(0,))
+    for seed in range(2):
+        straight.update(make_batch(seed=seed))
+    new = straight._first_values(resets=1)
+    assert not any(torch.equal(tensor, new[name]) for name, tensor in straight.tensors().items())
+    continued.load_state_dict([straight.state_dict(0)])
+    for learner in (straight, continued):
+        learner.update(make_batch(seed=2))
+        (moments,) = learner.critic.optimizer.state.values()
+        assert moments["step"] == 1
+    for first, second in zip(straight.tensors().values(), continued.tensors().values(), strict=True):
+        assert torch.equal(first, second)
+
+
 def test_clipping_bounds_what_the_optimizer_sees():
     learner = make_learner(make_config(agent={"max_grad_norm": 1e-3}))
     batch = make_batch()
