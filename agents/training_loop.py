@@ -157,7 +157,8 @@ class Training(Closing):
 
         if is_due(settings.log_every_steps):
             self._log()
-        apart = self.step >= self.config.steps and self.config.evaluation.protocol == MODERN  # is its own evaluation
+        # The end of a run that has a folder is evaluated by itself.
+        apart = self._is_kept and self.step >= self.config.steps and self.config.evaluation.protocol == MODERN
         if is_due(settings.eval_every_steps) and not apart:
             self._evaluate()
         if is_due(settings.checkpoint_every_steps) or self._is_old(settings.checkpoint_every_minutes):

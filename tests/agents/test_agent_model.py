@@ -76,6 +76,15 @@ def test_learning_past_the_budget_goes_on_quietly():
     assert not [event for event in told if event["kind"] == "train"]
 
 
+def test_learning_is_evaluated_at_its_last_step_and_past_the_budget():
+    """No evaluation of its own follows, as at the end of a run."""
+    told = []
+    with points(steps=160, training={"eval_every_steps": 80, "eval_episodes": 1}) as model:
+        model.learn(on_event=lambda event, seed: told.append(event))
+        model.learn(80, on_event=lambda event, seed: told.append(event))
+    assert [event["step"] for event in told if event["kind"] == "evaluation"] == [80, 160, 240]
+
+
 def test_evaluate_policy_of_stable_baselines3_finds_our_returns():
     config, episodes = make(), 4
     with MultiTaskSAC(config, seed=3) as model:
