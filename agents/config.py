@@ -125,7 +125,8 @@ class AgentConfig(Section):
     actor_every: Positive = 1
     """The actor and the temperatures are updated with every n-th critic update."""
     aggregated: Literal["both", "critic", "actor"] = "both"
-    """Whose per-task gradients the method aggregates; the other component takes their mean."""
+    """Whose per-task gradients the method aggregates; the other component takes their mean. The critic's at least, with
+    a method that needs positive losses."""
     reset_every_updates: NonNegative = 0
     """Networks, temperatures and optimizers begin anew after every so many updates, with the next one (Nikishin et al.
     2022); 0 for never."""

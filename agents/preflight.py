@@ -3,7 +3,7 @@
 Axes: `S` replicas (one a seed), `T` tasks, `E` environments of each, `O` observation, `A` action.
 """
 
-from mtrl import envs
+from mtrl import aggregation, envs
 from mtrl.agents.config import Config
 from mtrl.agents.environments import MOST_ENVS_PER_TASK
 from mtrl.agents.factory import check_installed
@@ -48,6 +48,10 @@ def check(config: Config, num_seeds: int) -> None:
             try_network(network, agent.conditioning, inputs)
         except ValueError as error:
             raise UserError(f"agent.{name}: {error}") from error
+    method = config.method
+    if agent.aggregated == "actor" and aggregation.make(method.name, **method.arguments).positive_losses:
+        rule = f"agent.aggregated must be both or critic with {method.name}, which needs positive losses"
+        raise UserError(f"{rule}, got actor: both networks would take the mean")
     if agent.single_task == "none":
         try_method(config.method, len(tasks), (num_seeds,))
     for what, needed in _needs(config, num_seeds, len(tasks), sizes).items():
