@@ -1,8 +1,11 @@
 """Values that fields must have: with single-task agents, and for a score that stands beside the old MT10 tables."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
+
+from mtrl import envs
 
 SINGLE_TASK: dict[str, dict[str, Any]] = {
     "none": {},
@@ -53,6 +56,9 @@ def differences(config: Any, wanted: Mapping[str, Any]) -> list[str]:
 def legacy_differences(config: Any) -> list[str]:
     """The fields that a configuration would have to change to be of protocol legacy, a line each."""
     found = differences(config, LEGACY)
+    with suppress(ValueError, ModuleNotFoundError):  # told where the environments are made
+        if others := [task for task in envs.task_names(config.env.tasks) if not envs.is_metaworld(task)]:
+            found.append(f"env.tasks must be Meta-World's, got {', '.join(others)}")
     if not config.training.eval_every_steps:
         found.append("training.eval_every_steps must be greater than 0, got 0")
     return found

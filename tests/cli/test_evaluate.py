@@ -139,6 +139,18 @@ def test_legacy_has_no_episodes_of_its_own(tmp_path: Path) -> None:
         evaluate(write_run(tmp_path / "run", logged(1000, 1, 1)), protocol="legacy", episodes=50)
 
 
+def test_legacy_is_of_meta_worlds_tasks_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others have no success, which is its score: they were left out of it silently."""
+    words = [*TINY, "--env.tasks", "[reach-v3, Pendulum-v1, Hopper-v5]"]
+    assert main(["train", str(LEGACY_CONFIG), *words, "--out", str(tmp_path)]) == 2
+    rule = "env.tasks must be Meta-World's, got Pendulum-v1, Hopper-v5"
+    assert capsys.readouterr().err.endswith(f"with evaluation.protocol=legacy {rule}\n")
+    assert not list(tmp_path.iterdir())
+    folder = write_run(tmp_path / "run", logged(1000, 1, 1), env={"tasks": ["reach-v3", "Pendulum-v1", "Hopper-v5"]})
+    with pytest.raises(UserError, match=f"no score under protocol legacy: {rule}$"):
+        evaluate(folder, protocol="legacy")
+
+
 def test_a_config_that_asks_for_legacy_needs_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(LEGACY_CONFIG), "--env.num_goals", "50"]) == 2
     assert capsys.readouterr().err == (
