@@ -293,7 +293,8 @@ def test_a_reference_is_of_whole_episodes_alone():
     )
     without_end = TaskInfo("dm_control/reach_site_features-v0", 5, 2, None, has_success=False)
     shorter = TaskInfo("dm_control/cheetah-run-v0(max_episode_steps=100)", 5, 2, 100, has_success=False)
-    for info, horizon in ((hopper, 999), (cheetah, 100), (without_end, 1000), (shorter, 1000)):
+    beyond = TaskInfo("dm_control/lqr-lqr_2_1-v0(max_episode_steps=1000)", 5, 2, 1000, has_success=False)
+    for info, horizon in ((hopper, 999), (cheetah, 100), (without_end, 1000), (shorter, 1000), (beyond, 1000)):
         assert reference(info, horizon) is None
     returns, success = (17.0, 250.0), (0.0, 0.0)
     assert score_means([hopper, cheetah], 1000, success, returns) == {"normalized_return_mean": 0.125}
