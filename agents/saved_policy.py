@@ -12,6 +12,7 @@ from mtrl.agents.factory import make_learner
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.precision import Precision, with_precision
 from mtrl.runs import checkpoint, devices
+from mtrl.runs.errors import UserError
 from mtrl.runs.folder import load_config
 from mtrl.runs.policy_only import whole_agent
 
@@ -42,13 +43,16 @@ def load_policy(folder: Path, device: str, precision: Precision | None = None) -
         precision: of its matrix products; by default as in training.
 
     Raises:
-        UserError: there is no run, no readable checkpoint or no such device.
+        UserError: there is no run, no readable checkpoint, no such device, or a task is not found.
     """
     config = load_config(folder, Config)
     state = checkpoint.load_newest(folder / "checkpoints", config)
     place = devices.choose(device)
-    tasks = envs.task_names(config.env.tasks)
-    sizes, infos = envs.sizes(tasks, config.env.one_hot), envs.task_infos(tasks)
+    try:
+        tasks = envs.task_names(config.env.tasks)
+        sizes, infos = envs.sizes(tasks, config.env.one_hot), envs.task_infos(tasks)
+    except ValueError as error:
+        raise UserError(f"env.{error}") from error
     if precision:
         config = with_precision(config, precision)
     learner = make_learner(config, infos, place, config.seeds)

@@ -86,7 +86,7 @@ def read(path: Path) -> Saved:
     """The state in a checkpoint's file, with tensors on the CPU, and what was said of it.
 
     Raises:
-        UserError: it is not there, damaged, or of an older version.
+        UserError: it cannot be read, is damaged, or of an older version.
     """
     try:
         with path.open("rb") as file:
@@ -99,9 +99,10 @@ def read(path: Path) -> Saved:
         saved = read_tree(path)
         if not isinstance(saved.tree, dict):
             raise ValueError("it holds no state")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"{path} is damaged ({reason})") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error})") from error
     return saved
 
 

@@ -13,10 +13,12 @@ from mtrl import envs
 from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
 from mtrl.agents.training_loop import Training
 from mtrl.cli.main import main
+from mtrl.runs import checkpoint
 from mtrl.runs.events import Event
 from mtrl.runs.folder import load_config, save_config, was_trained
+from mtrl.runs.identity import identity
 from mtrl.supervised import train as train_supervised
-from tests.runs.small_runs import small, toy, trained
+from tests.runs.small_runs import rewritten, small, toy, trained
 
 TERABYTES: dict[str, dict[str, Any]] = {
     "training.replay_capacity_per_task": {"training": {"replay_capacity_per_task": 10**12}},
@@ -54,6 +56,16 @@ def test_methods_that_do_not_fit_the_tasks(told: str, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="method: "):
             train_supervised(toy(method=METHODS[told] | _longer(told)), 0, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["famo", "grad_norm"])
+def test_a_method_of_positive_losses_is_not_for_the_actor_alone(name: str, tmp_path: Path) -> None:
+    """It would be a plain mean that bears the method's name."""
+    rule = f"^agent.aggregated must be both or critic with {name}, which needs positive losses, got actor"
+    with pytest.raises(UserError, match=rule):
+        train(small(method={"name": name}, agent={"aggregated": "actor"}), {0: tmp_path / "run"})
+    assert not (tmp_path / "run").exists()
+    train(small(steps=40, method={"name": "pcgrad"}, agent={"aggregated": "actor"}), {0: tmp_path / "run"})
 
 
 def _with_method(method: dict[str, Any]) -> Config:
@@ -144,6 +156,22 @@ def test_any_name_is_kept_as_it_is(name: str, tmp_path: Path) -> None:
     path = tmp_path / "run" / "config.yaml"
     assert load_config(tmp_path / "run", type(config)) == config.of_seed(0)
     assert yaml.safe_load(path.read_text())["name"] == name
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+def test_a_run_whose_tasks_are_not_found_here_is_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where their module is not installed."""
+    folder, config = trained(tmp_path / "seed_0"), small(env={"tasks": "gone_module:Mine-v0"})
+    save_config(folder, config, 0)
+    rewritten(folder, checkpoint.load_newest(folder / "checkpoints"), **identity(config, 0))
+    with pytest.raises(UserError) as caught:
+        train(config, {0: tmp_path / "new"})
+    capsys.readouterr()
+    assert main([command, str(folder)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"mtrl {command}: error: {caught.value}"
+    assert "gone_module" in str(caught.value)
 
 
 def test_tasks_that_are_none_are_one_line() -> None:
