@@ -58,7 +58,7 @@ class Replay:
         device: where the rows are kept.
         discount: per step.
         num_steps: of rewards that a sampled transition sums up before it bootstraps (n-step returns). It ends earlier
-            where the episode does, or where nothing newer is kept.
+            where the episode does or breaks off, or where nothing newer is kept.
         ranks: each keeps the rows of its own tasks alone; rows and draws are given for all.
     """
 
@@ -130,18 +130,18 @@ class Replay:
         shape = (self._num_tasks, batch_per_task)
         drawn = [torch.randint(len(self), shape, generator=g, device=self.device)[self._own] for g in generators]
         first = last = torch.stack(drawn)  # [S, T, B], places in the ring
-        reward, going, discount = self._at("reward", first), 1 - self._at("done", first), self.discount
+        reward, discount = self._at("reward", first), self.discount
+        going = torch.ones_like(reward)
         factor = torch.full_like(reward, self.discount)
         oldest = self.written % self.capacity if self.written > self.capacity else 0
         age = (first - oldest) % self.capacity  # rows older than this one
         for step in range(1, self.num_steps):
             later = (first + step * self._num_envs) % self.capacity
-            going = going * (age + step * self._num_envs < len(self))
+            going = going * self._goes_on(last) * (age + step * self._num_envs < len(self))
             reward = reward + discount * going * self._at("reward", later)
             discount *= self.discount
             factor = torch.where(going > 0, discount, factor)
             last = torch.where(going > 0, later, last)
-            going = going * (1 - self._at("done", later))
         return Batch(
             self._at("observation", first),
             self._at("action", first),
@@ -206,6 +206,10 @@ class Replay:
             (beyond >= 0) & (beyond < self._num_envs), self.capacity + beyond, (row + self._num_envs) % self.capacity
         )
         return self._others.instead(self.rows.observation[replica, task, following], replica, task, row)
+
+    def _goes_on(self, row: Tensor) -> Tensor:
+        """Whether the environment's next row is of the same episode: 0 where it ended, or broke off with a run."""
+        return (1 - self._at("done", row)) * ~self._others.has(self._replicas, self._tasks, row)
 
     def _at(self, name: str, index: Tensor) -> Tensor:
         rows: Tensor = getattr(self.rows, name)

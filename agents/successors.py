@@ -52,6 +52,10 @@ class Successors:
         number = self._number[replica, task, row].long()[..., None]
         return torch.where(number < 0, observation, self.values[number[..., 0] % len(self.values)])
 
+    def has(self, replica: Tensor, task: Tensor, row: Tensor) -> Tensor:
+        """Whether rows have one of their own, bool."""
+        return self._number[replica, task, row] >= 0
+
     def _grow(self, needed: int) -> None:
         old = self.values
         if needed > len(old):
