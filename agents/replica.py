@@ -81,7 +81,7 @@ class Replica:
     def recv(self) -> tuple[np.ndarray, envs.Step]:
         """Wait for the environments; what was seen before the step, and the step."""
         before, step = self.observation, self.env.recv()
-        self.scale.add(step.reward, step.done)
+        self.scale.add(step.reward, step.episode_length == 1, step.done)
         self.recent.add(step)
         self.observation = step.obs
         return before, step

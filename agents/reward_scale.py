@@ -14,8 +14,8 @@ class RewardScale:
     def __init__(self, num_tasks: int) -> None:
         self._num_tasks = num_tasks
 
-    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
-        """Takes the rewards `[T, E]` of a vector step, and where it ended an episode."""
+    def add(self, reward: np.ndarray, first: np.ndarray, done: np.ndarray) -> None:
+        """Takes the rewards `[T, E]` of a vector step, where it was an episode's first, and where it ended one."""
 
     def factor(self) -> np.ndarray:
         """What rewards are multiplied by, `[T]`, positive."""
@@ -55,10 +55,15 @@ class ReturnScale(RewardScale):
         self.largest = np.zeros(num_tasks)
         self._episodes: list[list[list[float]]] = [[[] for _ in range(num_envs_per_task)] for _ in range(num_tasks)]
 
-    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
-        """Takes a vector step's rewards; an episode that is done closes its returns."""
+    def add(self, reward: np.ndarray, first: np.ndarray, done: np.ndarray) -> None:
+        """Takes a vector step's rewards; an episode that is done closes its returns.
+
+        Of one that is not done when another begins nothing is known: environments began anew when a run was resumed.
+        """
         for task, environments in enumerate(self._episodes):
             for environment, rewards in enumerate(environments):
+                if first[task, environment]:
+                    rewards.clear()
                 rewards.append(float(reward[task, environment]))
                 if done[task, environment]:
                     value = 0.0
@@ -102,7 +107,7 @@ class DeviationScale(RewardScale):
         super().__init__(num_tasks)
         self.mean, self.variance = np.zeros(num_tasks), np.ones(num_tasks)
 
-    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
+    def add(self, reward: np.ndarray, first: np.ndarray, done: np.ndarray) -> None:
         self.mean += self.RATE * (reward.mean(1) - self.mean)
         self.variance += self.RATE * (((reward - self.mean[:, None]) ** 2).mean(1) - self.variance)
 

@@ -111,6 +111,21 @@ def test_where_an_episode_breaks_off_rows_keep_what_they_led_to():
     assert torch.equal((batch := replay.sample(200, generators())).next_observation, led_to(batch.observation))
 
 
+def test_n_step_returns_stop_where_an_episode_breaks_off():
+    """Before the state is saved once more and after."""
+    replay, other = went_on(filled(3, num_steps=3), 53, 55), filled(0, num_steps=3)
+    other.load_state_dict([replay.state_dict(seed) for seed in range(SEEDS)])
+    for each in (replay, other):
+        batch = each.sample(200, generators())
+        first = batch.observation[..., 0]
+        last = torch.where(first % 100 < 3, 2, 54)
+        lengths = last - first % 100 + 1
+        assert torch.equal(batch.next_observation[..., 0], led_to(first + lengths - 1))
+        assert torch.equal(batch.discount, 0.5**lengths)
+        for index in np.ndindex(first.shape):
+            assert batch.reward[index] == sum(0.5**k * (first[index] + k) for k in range(int(lengths[index])))
+
+
 def test_a_million_transitions_of_ten_tasks_fit_into_250_megabytes():
     sizes = {"num_replicas": 1, "num_tasks": 10, "observation_size": 39, "action_size": 4}
     replay = make(100_000, 4, **sizes, device=torch.device("meta"))
@@ -136,7 +151,7 @@ def test_return_scale_is_the_largest_discounted_return_of_finished_episodes():
     scale = ReturnScale(2, 3, 0.9, limit=10.0)
     assert scale.factor().tolist() == [1.0, 1.0]
     for step in range(10):
-        scale.add(rewards[:, :, step], np.full((2, 3), step % 5 == 4))
+        scale.add(rewards[:, :, step], np.full((2, 3), step % 5 == 0), np.full((2, 3), step % 5 == 4))
         if step < 4:
             assert (scale.largest == 0).all()
     expected = [
@@ -152,12 +167,21 @@ def test_return_scale_is_the_largest_discounted_return_of_finished_episodes():
     np.testing.assert_allclose(scale.factor(), 10 / np.array(expected))
 
 
+def test_return_scale_forgets_an_episode_that_another_follows_before_it_is_done():
+    """As in a run that is resumed in new episodes; here in the second of two environments."""
+    scale, other = ReturnScale(1, 2, 0.5, limit=10.0), ReturnScale(1, 2, 0.5, limit=10.0)
+    scale.add(np.array([[1.0, 100.0]]), np.ones((1, 2), bool), np.zeros((1, 2), bool))
+    other.load_state_dict(scale.state_dict())
+    other.add(np.ones((1, 2)), np.array([[False, True]]), np.ones((1, 2), bool))
+    assert other.largest.tolist() == [1.5]
+
+
 def test_deviation_scale_brings_rewards_to_unit_variance():
     generator = np.random.default_rng(0)
     scale = DeviationScale(2)
     spread = np.array([[0.1], [30.0]])
     for _ in range(20_000):
-        scale.add(5 + spread * generator.normal(size=(2, 4)), np.zeros((2, 4), bool))
+        scale.add(5 + spread * generator.normal(size=(2, 4)), *np.zeros((2, 2, 4), bool))
     np.testing.assert_allclose(scale.factor(), 1 / spread[:, 0], rtol=0.1)
 
 

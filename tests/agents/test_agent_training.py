@@ -196,6 +196,15 @@ def test_envpool_trains_and_resumes(tmp_path):
     assert train(make(env=env), {0: tmp_path}, resume=True).complete
 
 
+def test_unfinished_episodes_are_forgotten_where_environments_begin_anew(tmp_path):
+    """EnvPool's do when a run is resumed."""
+    pytest.importorskip("envpool")
+    for steps, length in ((80, 20), (88, 2)):
+        train(make(env={"backend": "envpool", "num_workers": 0}, steps=steps), {0: tmp_path}, resume=True)
+        episodes = checkpoint.load_newest(tmp_path / "checkpoints")["scale"]["episodes"]
+        assert [len(rewards) for task in episodes for rewards in task] == [length] * 4
+
+
 def test_evaluation_during_training_is_logged(tmp_path):
     started = time.monotonic()
     train(make(training={"eval_every_steps": 160, "eval_episodes": 1}), {0: tmp_path})
