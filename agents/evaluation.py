@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mtrl import envs
+from mtrl.agents.finite_rewards import check_rewards
 from mtrl.agents.interface import AnyLearner, act_alone
 from mtrl.agents.scores import normalized
 
@@ -61,6 +62,9 @@ def evaluate_policy(
         env: freshly made (`mtrl.agents.environments.evaluation_env`).
         episodes: per task, a multiple of the environments per task.
         on_progress: told the share that is done.
+
+    Raises:
+        UserError: a reward is not finite.
     """
     rounds, rest = divmod(episodes, env.num_envs_per_task)
     if rest:
@@ -71,6 +75,7 @@ def evaluate_policy(
     observation = env.reset()
     while (finished < rounds).any():
         step = env.step(policy(observation))
+        check_rewards(env.tasks, step.reward)
         observation = step.obs
         counted = step.done & (finished < rounds)
         where = (*counted.nonzero(), finished[counted])

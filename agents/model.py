@@ -130,7 +130,7 @@ class MultiTaskSAC(Closing):
             on_event: told of metrics and progress, see `mtrl.agents.train`.
 
         Raises:
-            UserError: a loss is not finite.
+            UserError: a reward or a loss is not finite.
         """
         self._on_event = on_event
         training = self._started()

@@ -16,6 +16,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.environments import evaluation_env, shown_horizon, training_env
 from mtrl.agents.evaluation import Policy, evaluate_policy
 from mtrl.agents.exploration import CorrelatedNoise
+from mtrl.agents.finite_rewards import check_rewards
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.recent_episodes import RecentEpisodes
@@ -79,8 +80,13 @@ class Replica:
         self._write({**started, "ranks": self._ranks.size} if self._ranks.size > 1 else started)
 
     def recv(self) -> tuple[np.ndarray, envs.Step]:
-        """Wait for the environments; what was seen before the step, and the step."""
+        """Wait for the environments; what was seen before the step, and the step.
+
+        Raises:
+            RewardError: a reward is not finite.
+        """
         before, step = self.observation, self.env.recv()
+        check_rewards(self.env.tasks, step.reward)
         self.scale.add(step.reward, step.episode_length == 1, step.done)
         self.recent.add(step)
         self.observation = step.obs

@@ -11,6 +11,7 @@ import torch
 from mtrl import envs
 from mtrl.agents import preflight
 from mtrl.agents.config import Config
+from mtrl.agents.finite_rewards import RewardError
 from mtrl.agents.phases import LOADING, phase_event
 from mtrl.agents.precision import with_precision
 from mtrl.agents.ranks import ALONE, RankError, Ranks
@@ -63,8 +64,8 @@ def train(
 
     Raises:
         UserError: a run exists, was made with another config, its checkpoint is damaged, the device is not there,
-            a loss is not finite, a simulator was killed, a rank ended, or the disk is full. What was written before
-            stays.
+            a reward or a loss is not finite, a simulator was killed, a rank ended, or the disk is full. What was
+            written before stays.
     """
     device = ranks.device(check(config, folders, resume, ranks))
     groups = _groups(config, folders)
@@ -155,7 +156,7 @@ def _train_group(
         try:
             training.begin(states, next(iter(folders.values())) / "checkpoints")
             training.run(config.steps, lambda: not stop)
-        except (envs.SimulatorError, RankError) as error:
+        except (envs.SimulatorError, RankError, RewardError) as error:
             raise UserError(f"{error} at step {training.step}: stopped; {training.kept}") from error
         training.save()
         complete = training.step >= config.steps

@@ -1,6 +1,7 @@
 """Training runs on the real simulator: resume, interruption, and what goes wrong."""
 
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtrl.agents import Config, UserError, evaluate, train
+from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
+from mtrl.agents.finite_rewards import check_rewards
 from mtrl.agents.learner import Learner
 from mtrl.runs import checkpoint
 
@@ -139,6 +141,28 @@ def test_nan_loss_names_the_task_and_keeps_the_checkpoint(tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"critic loss of task push-v3, seed 0, is not finite .*of step 120, is kept"):
         train(make(), {0: tmp_path})
     assert checkpoint.load_newest(tmp_path / "checkpoints")["step"] == 120
+
+
+def test_a_reward_that_is_no_number_names_the_task(tmp_path):
+    """While nothing is learned yet, in an evaluation during training, and in the one at the end."""
+    task = "tests.agents.bad_rewards:InfiniteReward-v0"
+    env = {"tasks": ("tests.envs.registered_tasks:CustomReach-v0", task), "horizon": None}
+    told = f"task {task} gave the reward -inf, which is not finite"
+    training = {"warmup_steps": 100, "log_every_steps": 4}
+    with pytest.raises(UserError, match=re.escape(f"{told} at step 44: stopped; no checkpoint was written yet")):
+        train(make(env=env, training=training), {0: tmp_path / "warm"})
+    with MultiTaskSAC(make(env=env, training=training)) as model, pytest.raises(UserError, match=f"{re.escape(told)}$"):
+        model.learn()
+    changes = {"env": {**env, "horizon": 10}, "evaluation": {"horizon": 20}}
+    with pytest.raises(
+        UserError, match=re.escape(f"{told} at step 160: stopped; the last checkpoint, of step 120, is")
+    ):
+        train(make(**changes, training={"eval_every_steps": 160}), {0: tmp_path / "evaluated"})
+    train(make(**changes), {0: tmp_path / "trained"})
+    with pytest.raises(UserError, match=f"{re.escape(told)}$"):
+        evaluate(tmp_path / "trained")
+    with pytest.raises(UserError, match="task b gave the reward nan, which is not finite"):
+        check_rewards(("a", "b"), np.array([[1.0, 2.0], [3.0, np.nan]]))
 
 
 def test_full_disk_is_one_line_and_leaves_no_torn_checkpoint(tmp_path):

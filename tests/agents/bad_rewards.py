@@ -1,0 +1,29 @@
+"""A task that a user might register with a fault: from the twelfth step of an episode on its reward is no number."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+
+class InfiniteReward(gymnasium.Env[np.ndarray, np.ndarray]):
+    """The reward is 1 before."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self._steps = 0
+        return self.np_random.uniform(-1, 1, 2), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self._steps += 1
+        reward = 1.0 if self._steps < 12 else -np.inf
+        return self.np_random.uniform(-1, 1, 2), reward, False, False, {}
+
+
+gymnasium.register("InfiniteReward-v0", InfiniteReward, max_episode_steps=20)
