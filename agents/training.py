@@ -20,7 +20,7 @@ from mtrl.agents.training_loop import Training
 from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Listener
-from mtrl.runs.folder import check_may_train, disk_errors, save_config
+from mtrl.runs.folder import check_may_train, disk_errors, load_config, save_config, was_trained
 from mtrl.runs.lock import locked
 from mtrl.runs.stop_signals import stop_signals
 
@@ -122,6 +122,20 @@ def _groups(config: Config, folders: Mapping[int, Path]) -> list[tuple[int | Non
     return [(step, [seed for seed in folders if starts[seed] == step]) for step in dict.fromkeys(starts.values())]
 
 
+def _jumps(config: Config, folders: Mapping[int, Path], step: int) -> list[str]:
+    """Notes on a step size that falls over other steps than those of the run that goes on from here."""
+    known = [load_config(folder, Config).steps for folder in folders.values() if was_trained(folder)]
+    told = []
+    for before in sorted({*known} - {config.steps}):
+        old, new = (config.agent.learning_rate_at(min(1.0, step / steps)) for steps in (before, config.steps))
+        if old != new:
+            told.append(
+                f"the step size falls over the steps, {before:,} before and {config.steps:,} now: at step {step:,} it "
+                f"jumps from {old:.3g} to {new:.3g}, and the run is recorded as one of {config.steps:,} steps"
+            )
+    return told
+
+
 def _train_group(
     config: Config,
     folders: Mapping[int, Path],
@@ -145,6 +159,8 @@ def _train_group(
         if states and step is not None and step >= config.steps:
             updates = states[0]["agent"]["num_updates"]
             return TrainResult(step, updates, complete=True, interrupted=False)
+        for text in _jumps(config, folders, step or 0):
+            on_event({"kind": "note", "text": text}, None)
         # Whatever is wrong with the configuration is found before anything is written.
         written = folders if ranks.leads else {}
         places = {seed: written.get(seed) for seed in folders}

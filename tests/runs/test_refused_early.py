@@ -148,6 +148,24 @@ def test_what_will_not_be_learned_is_said(tmp_path: Path) -> None:
     assert told == []
 
 
+def test_a_step_size_that_jumps_as_a_run_goes_on_is_said(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def listen(event: Event, seed: int | None) -> None:
+        if event["kind"] == "note":
+            told.append(event["text"])
+
+    falling = {"learning_rate": 1e-3, "final_learning_rate": 0.5}
+    trained(tmp_path / "falling", agent=falling)
+    trained(tmp_path / "constant")
+    for folder, agent in (("falling", falling), ("constant", {})):
+        train(small(agent=agent, steps=640), {0: tmp_path / folder}, resume=True, on_event=listen)
+    assert told == [
+        "the step size falls over the steps, 320 before and 640 now: at step 320 it jumps from 0.0005 to 0.00075, and "
+        "the run is recorded as one of 640 steps"
+    ]
+
+
 @pytest.mark.parametrize("name", ["1e5", "yes", "007", "1_000", "null", "true", "é"])
 def test_any_name_is_kept_as_it_is(name: str, tmp_path: Path) -> None:
     config = small(name=name, steps=40)
