@@ -99,6 +99,7 @@ def shown_horizon(infos: Sequence[envs.TaskInfo], horizon: int | None) -> int | 
 
 def training_workers(section: EnvConfig, cores: int) -> int:
     """Simulator processes beside a learner: an update takes longer than the step that it overlaps with."""
-    if section.backend == "envpool" or section.num_workers:
+    alone = section.backend == "envpool" and envs.are_metaworld(envs.task_names(section.tasks))
+    if alone or section.num_workers:
         return section.num_workers
     return max(1, cores // 4)

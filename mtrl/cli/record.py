@@ -126,7 +126,11 @@ def _graphics() -> str:
 
 def _check_config(folder: Path, episodes: int) -> None:
     section = load_config(folder, Config).env
-    foreign = [task for task in envs.task_names(section.tasks) if not envs.is_metaworld(task)]
+    try:
+        tasks = envs.task_names(section.tasks)
+    except ValueError as error:
+        raise UserError(f"env.{error}") from error
+    foreign = [task for task in tasks if not envs.is_metaworld(task)]
     if foreign:
         raise UserError(f"mtrl record draws Meta-World's tasks, {foreign[0]} is none")
     if episodes > section.num_goals:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mtrl import envs
 from mtrl.agents import Config, UserError, evaluate, train
-from mtrl.agents.environments import evaluation_env, training_env
+from mtrl.agents.environments import evaluation_env, training_env, training_workers
 from mtrl.agents.evaluation import evaluate_policy
 from mtrl.envs.goals import benchmark_goals
 from mtrl.runs import checkpoint
@@ -44,6 +44,11 @@ def make(**changes) -> Config:
     for section, values in changes.items():
         tree[section] = {**tree[section], **values} if isinstance(values, dict) else values
     return Config.model_validate(tree)
+
+
+def test_a_few_cores_are_for_simulators_and_none_where_envpool_has_threads_of_its_own() -> None:
+    for tasks, expected in ((("reach-v3",), 0), (("reach-v3", "Pendulum-v1"), 2)):
+        assert training_workers(make(env={"tasks": tasks, "backend": "envpool", "num_workers": 0}).env, 8) == expected
 
 
 def test_points_are_learned(tmp_path):

@@ -176,7 +176,7 @@ def test_any_name_is_kept_as_it_is(name: str, tmp_path: Path) -> None:
     assert yaml.safe_load(path.read_text())["name"] == name
 
 
-@pytest.mark.parametrize("command", ["evaluate", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "export", "record"])
 def test_a_run_whose_tasks_are_not_found_here_is_one_line(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
