@@ -25,9 +25,10 @@ BENCHES = [("graphs", 1), ("eager", 1), ("graphs", 5), ("eager", 5), ("compiled"
 """How the update runs and for how many seeds side by side: what matters most first, for time may end."""
 MTRL = [sys.executable, "-c", "import sys; from mtrl.cli.main import main; sys.exit(main())"]
 SMOKE_TRAIN = (
-    "--steps 900 --env.num_envs_per_task 1 --env.num_workers 1 --env.horizon 15 --training.warmup_steps 300 "
-    "--training.compile false --training.updates_per_vector_step 1 --training.batch_per_task 4 "
-    "--training.log_every_steps 300 --training.eval_every_steps 300 --training.eval_episodes 1 --training.threads 1 "
+    "--env.tasks reach-v3 push-v3 --steps 180 --env.num_envs_per_task 1 --env.num_workers 1 --env.horizon 15 "
+    "--training.warmup_steps 60 --training.compile false --training.updates_per_vector_step 1 "
+    "--training.batch_per_task 4 --training.log_every_steps 60 --training.eval_every_steps 60 "
+    "--training.eval_episodes 1 --training.threads 1 "
     "--agent.actor.width 16 --agent.critic.width 16 --evaluation.episodes 1 --evaluation.horizon 10 "
     "--training.replay_capacity_per_task 1000"
 )
