@@ -10,7 +10,7 @@ from mtrl.agents.factory import check_installed
 from mtrl.agents.networks import NetworkConfig, try_network
 from mtrl.agents.replay import kept_numbers, whole_numbers
 from mtrl.runs.devices import memory
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, in_section
 from mtrl.runs.method_trial import try_method
 
 _FLOAT = 4  # bytes
@@ -28,16 +28,12 @@ def check(config: Config, num_seeds: int) -> None:
         UserError: names the field.
         ModuleNotFoundError: names the package and the extra that has it.
     """
-    try:
+    with in_section("env"):
         tasks = envs.task_names(config.env.tasks)
         sizes = envs.sizes(tasks, config.env.one_hot)
-    except ValueError as error:
-        raise UserError(f"env.{error}") from error
     for section, horizon in (("env", config.env.horizon), ("evaluation", config.evaluation.horizon)):
-        try:
+        with in_section(section):
             _horizons(config, horizon)
-        except ValueError as error:
-            raise UserError(f"{section}.{error}") from error
     check_installed(config)
     agent = config.agent
     for name, network, inputs in (

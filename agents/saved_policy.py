@@ -12,7 +12,7 @@ from mtrl.agents.factory import make_learner
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.precision import Precision, with_precision
 from mtrl.runs import checkpoint, devices
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import in_section
 from mtrl.runs.folder import load_config
 from mtrl.runs.policy_only import whole_agent
 
@@ -48,11 +48,9 @@ def load_policy(folder: Path, device: str, precision: Precision | None = None) -
     config = load_config(folder, Config)
     state = checkpoint.load_newest(folder / "checkpoints", config)
     place = devices.choose(device)
-    try:
+    with in_section("env"):
         tasks = envs.task_names(config.env.tasks)
         sizes, infos = envs.sizes(tasks, config.env.one_hot), envs.task_infos(tasks)
-    except ValueError as error:
-        raise UserError(f"env.{error}") from error
     if precision:
         config = with_precision(config, precision)
     learner = make_learner(config, infos, place, config.seeds)

@@ -136,14 +136,18 @@ class TaskState(nn.Module):
             self._check_size(number)
         if names is None:
             return list(range(number)), number
-        known = (*known, *(name for name in names if name not in known))
+        known = self._with(names)
         return [known.index(name) for name in names], len(known)
 
     def learn(self, names: Sequence[str] | None) -> None:
         """Remembers the names of a call's tasks, once it is not refused."""
         if names is not None:
-            known = self.task_names or ()
-            self.task_names = (*known, *(name for name in names if name not in known))
+            self.task_names = self._with(names)
+
+    def _with(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The names that are known, and then those of a call that are not."""
+        known = self.task_names or ()
+        return (*known, *(name for name in names if name not in known))
 
     @contextmanager
     def of_tasks(self, index: Sequence[int], total: int) -> Iterator[None]:

@@ -21,7 +21,7 @@ from mtrl.cli.tracking import track_films
 from mtrl.envs.metaworld import graphics
 from mtrl.envs.metaworld.graphics import CAMERAS
 from mtrl.extras import install
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, in_section
 from mtrl.runs.files import replacing
 from mtrl.runs.folder import load_config
 from mtrl.runs.reading import seed_folder
@@ -126,11 +126,8 @@ def _graphics() -> str:
 
 def _check_config(folder: Path, episodes: int) -> None:
     section = load_config(folder, Config).env
-    try:
-        tasks = envs.task_names(section.tasks)
-    except ValueError as error:
-        raise UserError(f"env.{error}") from error
-    foreign = [task for task in tasks if not envs.is_metaworld(task)]
+    with in_section("env"):
+        foreign = [task for task in envs.task_names(section.tasks) if not envs.is_metaworld(task)]
     if foreign:
         raise UserError(f"mtrl record draws Meta-World's tasks, {foreign[0]} is none")
     if episodes > section.num_goals:

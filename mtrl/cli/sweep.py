@@ -6,7 +6,8 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -58,7 +59,8 @@ def run(words: list[str]) -> int:
     if options.dry_run:
         _show(console, file, chosen)
         return _DONE
-    return _carried_out(console, file, options, found, chosen, words)
+    with _alone(options.out / file.name):
+        return _carried_out(console, file, options, found, chosen, words)
 
 
 def read(path: Path, out: Path) -> tuple[SweepFile, list[Trial]]:
@@ -134,25 +136,7 @@ def _carried_out(
     chosen: Sequence[Trial],
     words: list[str],
 ) -> int:
-    root = options.out / file.name
-    with disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-        try:
-            with locked(root):
-                return _locked(console, file, options, found, chosen, words)
-        except BusyError as error:
-            raise UserError(f"a driver carries the sweep {root} out already ({error})") from error
-
-
-def _locked(
-    console: Console,
-    file: SweepFile,
-    options: argparse.Namespace,
-    found: Sequence[Trial],
-    chosen: Sequence[Trial],
-    words: list[str],
-) -> int:
-    root = options.out / file.name
+    """Trains what is due of the chosen trials, and tells; the exit status."""
     if options.retry_failed:
         for trial in chosen:
             reach.forget_failure(trial)
@@ -164,7 +148,19 @@ def _locked(
     if due:
         result, interrupted = _driven(console, file, options, due, len(finished), len(failed))
     failed += result.failed
-    return _told(console, root, found, result, failed, interrupted, words)
+    return _told(console, options.out / file.name, found, result, failed, interrupted, words)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """A block in which no other driver carries the sweep in this folder out, which is made if need be."""
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            with locked(root):
+                yield
+        except BusyError as error:
+            raise UserError(f"a driver carries the sweep {root} out already ({error})") from error
 
 
 def _driven(

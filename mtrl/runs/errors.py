@@ -1,6 +1,8 @@
 """Failures that a user can mend."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _LONG_WORD, _LONG_LINE = 400, 1_800
 """Characters, of a path or a value, and of all."""
@@ -12,6 +14,19 @@ class UserError(Exception):
     def __init__(self, text: str) -> None:
         text = re.sub(rf"\S{{{_LONG_WORD},}}", lambda word: f"{word[0][:56]} ...", text)
         super().__init__(text if len(text) <= _LONG_LINE else f"{text[:_LONG_LINE]} ...")
+
+
+@contextmanager
+def in_section(section: str) -> Iterator[None]:
+    """What a block finds wrong with fields of a configuration's section is a line that names it: `env.tasks ...`.
+
+    Raises:
+        UserError: in place of a ValueError.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{section}.{error}") from error
 
 
 def shortened(value: object) -> str:
