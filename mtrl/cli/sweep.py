@@ -46,9 +46,7 @@ def run(words: list[str]) -> int:
     """
     options = _parse(words)
     file, found = read(options.file, options.out)
-    chosen = [trial for trial in found if _is_chosen(trial, options.only)]
-    if not chosen:
-        raise UserError(f"--only {options.only}: there is no such trial; there are {_some(found)}")
+    chosen = _chosen(found, options.only)
     for trial in chosen:
         reach.check_trial(trial)
     if options.print_config:
@@ -84,7 +82,13 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of all sweeps")
     parser.add_argument("--jobs", type=int, metavar="N", help="trials at once, at most; by default as many as fit")
-    parser.add_argument("--only", metavar="GLOB", help="trials whose names match: 'nash_mtl*', '*/seed_0'")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="trials whose names match: 'nash_mtl*', '*/seed_0'; given again, those of both",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the trials and how they stand")
     parser.add_argument("--print-config", action="store_true", help="print the trials' whole configurations as YAML")
     parser.add_argument("--retry-failed", action="store_true", help="try trials again that have failed")
@@ -110,8 +114,15 @@ def _kind(tree: dict[str, object]) -> type[Config] | type[SupervisedConfig]:
     return SupervisedConfig if only_supervised & tree.keys() else Config
 
 
-def _is_chosen(trial: Trial, only: str | None) -> bool:
-    return only is None or any(fnmatch.fnmatchcase(name, only) for name in (trial.key, trial.config.name))
+def _chosen(found: Sequence[Trial], only: Sequence[str]) -> Sequence[Trial]:
+    for glob in only:
+        if not any(_matches(trial, glob) for trial in found):
+            raise UserError(f"--only {glob}: there is no such trial; there are {_some(found)}")
+    return [trial for trial in found if not only or any(_matches(trial, glob) for glob in only)]
+
+
+def _matches(trial: Trial, glob: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, glob) for name in (trial.key, trial.config.name))
 
 
 def _some(found: Sequence[Trial]) -> str:

@@ -31,6 +31,8 @@ def test_every_method_with_every_variant_and_every_seed_first_seeds_first(tmp_pa
     assert dry(path, capsys) == [f"{run}/seed_{seed}" for seed in (3, 1) for run in runs]
     assert dry(path, capsys, "--only", "*-wide/seed_1") == ["mean-wide/seed_1", "cagrad-c-0.4-wide/seed_1"]
     assert dry(path, capsys, "--only", "mean-wide") == ["mean-wide/seed_3", "mean-wide/seed_1"]
+    both = dry(path, capsys, "--only", "mean-wide", "--only", "*-recipe/seed_1")
+    assert both == ["mean-wide/seed_3", "mean-recipe/seed_1", "cagrad-c-0.4-recipe/seed_1", "mean-wide/seed_1"]
     assert not (tmp_path / "runs").exists()  # nothing is written
 
 
@@ -142,6 +144,7 @@ def test_wrong_words_are_one_line(tmp_path: Path, capsys: Output) -> None:
         (["--address", "auto"], "--address is of --engine ray"),
         (["--engine", "tune"], "argument --engine: invalid choice: 'tune'"),
         (["--only", "nash*"], "--only nash*: there is no such trial; there are mean/seed_0, pcgrad/seed_0"),
+        (["--only", "mean", "--only", "mgda"], "--only mgda: there is no such trial; there are mean/seed_0"),
     ):
         assert main(["sweep", path, *words]) == 2
         (line,) = capsys.readouterr().err.splitlines()
