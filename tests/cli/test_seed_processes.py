@@ -15,6 +15,7 @@ from mtrl.agents import Config, train
 from mtrl.agents.groups import Grouping, grouping, needed_memory
 from mtrl.cli.arguments import load_config
 from mtrl.cli.main import main
+from mtrl.cores import available_cores
 from mtrl.runs import checkpoint
 from mtrl.runs.identity import identity
 from mtrl.runs.lock import is_locked
@@ -70,6 +71,8 @@ def command(path: Path, words: str, steps: int) -> list[str]:
 
 @pytest.fixture
 def start(path: Path) -> Iterator[Callable[..., Running]]:
+    if available_cores() < 2:
+        pytest.skip("on one core, seeds train one after the other")
     started: list[Running] = []
 
     def begin(words: str, steps: int = FAR) -> Running:
