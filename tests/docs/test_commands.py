@@ -15,7 +15,7 @@ from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli import main
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.one_line_parser import OneLineParser
-from tests.docs.pages import PAGES, ROOT, commands, name_of
+from tests.docs.pages import PAGES, ROOT, code, commands, name_of
 
 TYPED = [(page, command) for page in PAGES for command in commands(page)]
 
@@ -62,7 +62,7 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
         case ["bash", "scripts/train.sh", *rest]:
             check_script(words[1], [])
             parse_arguments(rest if rest and not rest[0].startswith("-") else ["mt10/quick", *rest], Config, "")
-        case ["source", "scripts/setup.sh", "all"] | ["pre-commit", "install"]:
+        case ["source", ".venv/bin/activate"] | ["pre-commit", "install"]:
             pass
         case ["pytest", *_]:
             pass
@@ -81,11 +81,18 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
             pass
         case ["python", "-m", module, *_]:
             assert importlib.util.find_spec(module)
-        case ["pip", "install", what, *_]:
+        case ["pip", "install", "-e", what, *_] | ["pip", "install", what, *_]:
             extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
             assert set(re.findall(r"\w+", what)) - {"mtrl", "torch"} <= extras.keys()
         case _:
             pytest.fail(f"{page}: {command}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_script_has_installed_is_put_on_the_path(page: Path) -> None:
+    shown = code(page, "bash")
+    if "\nbash scripts/train.sh" in shown and "\nmtrl " in shown:
+        assert "source .venv/bin/activate" in page.read_text()
 
 
 def test_there_are_some() -> None:
