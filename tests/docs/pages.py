@@ -24,6 +24,12 @@ def code(page: Path, language: str) -> str:
     return "\n".join(kept)
 
 
+def files_of(page: Path) -> dict[str, str]:
+    """The blocks of Python that are said to stand in a file, by its name."""
+    text = page.read_text(encoding="utf-8")
+    return dict(re.findall(r"in a file `(\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL))
+
+
 def commands(page: Path) -> list[str]:
     """Lines of its shell blocks, and commands in its text that can be typed as they are there."""
     text = page.read_text(encoding="utf-8")

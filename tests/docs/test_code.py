@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from mtrl import envs
 from mtrl.agents import Config, train
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.main import main
 from mtrl.runs.yaml_file import read_yaml
-from tests.docs.pages import DOCS, PAGES, README, ROOT, code, name_of
+from tests.docs.pages import DOCS, PAGES, README, ROOT, code, files_of, name_of
 
 CUT = {"learn(100_000)": "learn(400)"}
 """What would take minutes, and what is run instead."""
@@ -54,6 +55,9 @@ def test_it_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, re
     if "policy.onnx" in code(page, "python"):
         request.getfixturevalue("exported")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in files_of(page).items():
+        (tmp_path / name).write_text(text)
     names = run(page)
     if page in CHECKS:
         CHECKS[page](names)
@@ -82,6 +86,14 @@ CHECKS: dict[Path, Callable[[dict[str, Any]], None]] = {
     DOCS / "start/own-loop.md": the_training_loop,
     DOCS / "guide/environments.md": the_environments,
 }
+
+
+def test_a_file_of_a_page_is_whole_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {name: text for page in PAGES for name, text in files_of(page).items()}
+    monkeypatch.setattr(envs, "make", None)  # an import starts no simulators
+    for name, text in files.items():
+        exec(compile(text, name, "exec"), {"__name__": name.removesuffix(".py")})
+    assert "my_tasks.py" in files
 
 
 def test_what_is_cut_is_there() -> None:
