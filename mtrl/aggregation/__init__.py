@@ -3,9 +3,10 @@
     method = make("nash_mtl")
     weights = method(gram)          # [..., T, T] -> [..., T]; the update is sum_i w_i g_i
 
-Three kinds: a `Method` reads the Gram matrix, a `LossMethod` the losses alone, a `GradientMethod` the gradients
-themselves (coordinate by coordinate: `CoordinateMethod`). A new method is a file beside this one, a line in `METHODS`,
-and a row in the tests' claims table; one that stays outside is `make("package.module:Class")`.
+Three kinds: a `Method` reads the Gram matrix, a `LossMethod` the losses alone, a `Method` that is a `GradientMethod`
+as well the gradients themselves (coordinate by coordinate: `CoordinateMethod`, by itself). A new method is a file
+beside this one, a line in `METHODS`, and a row in the tests' claims table; one that stays outside is
+`make("package.module:Class")`.
 """
 
 import difflib

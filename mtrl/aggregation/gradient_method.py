@@ -32,7 +32,11 @@ class Gradients(Protocol):
 
 
 class GradientMethod(ABC):
-    """A rule that is given the tasks' gradients and makes the update of them itself."""
+    """A rule that is given the tasks' gradients and makes the update of them itself.
+
+    A method is a `Method` as well, `class Mine(Method, GradientMethod)`, for calls on a Gram matrix alone, or a
+    `CoordinateMethod`.
+    """
 
     @abstractmethod
     def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
