@@ -16,10 +16,10 @@ Rescale = Literal["none", "1+c", "1+c^2"]
 
 
 class CAGrad(Method):
-    """Conflict-Averse Gradient Descent (Liu et al. 2021), eq. 2: `max_d min_i <g_i, d>` with `|d - g_0| <= c
+    """Conflict-Averse Gradient Descent (Liu et al. 2021), eq. 3: `max_d min_i <g_i, d>` with `|d - g_0| <= c
     |g_0|`.
 
-    `g_0` is the mean. By the dual (eq. 3), `w` on the simplex minimises `<g_w, g_0> + c |g_0| |g_w|`, and
+    `g_0` is the mean. By the dual (algorithm 1), `w` on the simplex minimises `<g_w, g_0> + c |g_0| |g_w|`, and
     `d = g_0 + c |g_0| g_w / |g_w|`. With `c = 0` it is the mean; its direction tends to MGDA's as `c` grows.
 
     Where a convex combination of the gradients vanishes no update helps every task, and all in the ball that harm none

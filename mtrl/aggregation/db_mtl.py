@@ -12,7 +12,7 @@ from mtrl.aggregation.solvers.linear_algebra import lengths
 
 
 class DBMTL(Method, GradientMethod):
-    """Dual-Balancing Multi-Task Learning (Lin et al. 2023, algorithm 1).
+    """Dual-Balancing for Multi-Task Learning (Lin et al. 2023, algorithm 1).
 
     The update is of running means of the gradients of `log L_i`, `m <- b m + (1 - b) g_i / L_i` with
     `b = beta / step^sigma`, all brought to the norm of the largest: weights `max_j |m_j| / |m_i|`. A call on a Gram

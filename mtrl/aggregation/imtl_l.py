@@ -8,7 +8,7 @@ from mtrl.aggregation.solvers.loss_weighting import adam_start, adam_step, check
 
 
 class IMTLL(LossMethod):
-    """The loss half of Impartial Multi-Task Learning (Liu et al. 2021, eq. 7): descends `sum_i e^(s_i) L_i - s_i`.
+    """The loss half of Impartial Multi-Task Learning (Liu et al. 2021, eq. 6): descends `sum_i e^(s_i) L_i - s_i`.
 
     `s` starts at 0 and is learned as well, by an Adam inside this method: each call gives the weights `e^(s_i)` and
     then takes a step of `s`; no second optimizer is needed. For constant losses `s_i` tends to `-log L_i`: scaled

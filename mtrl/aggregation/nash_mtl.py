@@ -11,7 +11,7 @@ from mtrl.aggregation.solvers.nash_ccp import ROUNDS, nash_ccp
 
 
 class NashMTL(Method):
-    """Multi-Task Learning as a Bargaining Game (Navon et al. 2022), eq. 3: `G a = 1/a`, `a > 0`.
+    """Multi-Task Learning as a Bargaining Game (Navon et al. 2022), claim 3.1: `G a = 1/a`, `a > 0`.
 
     The update `d = sum_i a_i g_i` maximises `sum_i log <g_i, d>` on its sphere. It does not change when a
     task's loss is multiplied by a constant, it conflicts with no task (`<g_i, d> = 1/a_i`), and `|d|^2` is

@@ -8,7 +8,7 @@ from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, ran
 
 
 class RandomLossWeighting(LossMethod):
-    """Random Loss Weighting, RLW (Lin et al. 2022, "Reasonable Effectiveness of Random Weighting", algorithm 2).
+    """Random Loss Weighting, RLW (Lin et al. 2022, "Reasonable Effectiveness of Random Weighting", algorithm 1).
 
     Weights `softmax(z)`, `z` standard normal, fresh at each call; their mean over calls is `1/T`.
 

@@ -71,8 +71,8 @@ def backward(
             tasks, in the order of the numbers, with None for a loss that it lacks.
         present: `[T]`, whether a task is there: the same as None for the losses of the others, which are not read.
         update_every: ask the method every so many calls and reuse its weights in between, at the cost of one plain
-            backward pass (Navon et al. 2022, section 5.4). The count is part of the method's state. A task that has no
-            weight yet has the method asked.
+            backward pass (Navon et al. 2022, sections 3.3 and 6.4). The count is part of the method's state. A task
+            that has no weight yet has the method asked.
         scale: the length of the shared parameters' update: `"mean"`, as long as the gradient of the mean of the losses,
             so that a learning rate found for the mean fits; `"unit"` or a number, that length; None, as the method
             gives it. A weight that is reused keeps the `"mean"` that it was found with.

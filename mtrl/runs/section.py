@@ -65,7 +65,7 @@ class MethodConfig(BaseModel):
     `package.module:Class`, or what an installed package registers."""
     update_every: Positive = 1
     """The method makes new weights every so many updates; in between the last ones are used (Navon et al. 2022,
-    section 5.4)."""
+    sections 3.3 and 6.4)."""
 
     @model_validator(mode="after")
     def _exists(self) -> Self:

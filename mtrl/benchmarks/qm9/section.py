@@ -1,4 +1,4 @@
-"""The QM9 benchmark of Nash-MTL (Navon et al. 2022, section 6.2): 11 properties of small molecules.
+"""The QM9 benchmark of Nash-MTL (Navon et al. 2022, section 6.1): 11 properties of small molecules.
 
 Axes: `B` batch, `T` tasks.
 """

@@ -1,7 +1,7 @@
 """The two-objective toy problem of the papers: two losses of a point, their gradients and their Pareto set.
 
-Liu et al. 2021 (CAGrad, section 5.1); Navon et al. 2022 (Nash-MTL, section 6.1) multiply the first loss by 0.1 and take
-other starts. Axes: 2 is the two tasks, or the two coordinates of a point (last axis).
+Liu et al. 2021 (CAGrad, section 5.1); Navon et al. 2022 (Nash-MTL, figure 1 and appendix B) multiply the first loss by
+0.1 and take other starts. Axes: 2 is the two tasks, or the two coordinates of a point (last axis).
 """
 
 import torch
