@@ -208,7 +208,7 @@ class Config(RunConfig):
     """A training run."""
 
     name: RunName = "mt10"
-    """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
+    """Name of the run: its folder is `<out>/<name>/seed_<k>`; without one, that of the configuration's file."""
     steps: Positive = 20_000_000
     """Budget in environment steps, summed over tasks."""
     expected_minutes: PositiveFloat | None = None

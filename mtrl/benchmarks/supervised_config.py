@@ -27,7 +27,7 @@ class SupervisedConfig(SupervisedRunConfig):
     """A run of supervised multi-task learning."""
 
     name: RunName = "multimnist"
-    """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
+    """Name of the run: its folder is `<out>/<name>/seed_<k>`; without one, that of the configuration's file."""
     benchmark: AnyBenchmark = MultiMNIST()
     """Data, model, losses and metrics."""
 

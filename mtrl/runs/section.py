@@ -85,7 +85,7 @@ class RunConfig(Section):
     """The settings that every run has, whatever it trains."""
 
     name: RunName = "run"
-    """Name of the run: its folder is `<out>/<name>/seed_<k>`."""
+    """Name of the run: its folder is `<out>/<name>/seed_<k>`; without one, that of the configuration's file."""
     out: PathText = "runs"
     """Folder of all runs."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1_000)] = (0,)
