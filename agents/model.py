@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 class MultiTaskSAC(Closing):
     """One agent that learns by calls, without a run folder; the training is that of `mtrl.agents.train`.
 
-        model = MultiTaskSAC("configs/mt10/quick.yaml", seed=0)
+        model = MultiTaskSAC("mt10/quick", seed=0)
         model.learn(100_000)
         action, _ = model.predict(obs)  # [T, E, O], or [T * E, O] task by task
         model.save("mt10.pt")
@@ -53,7 +53,8 @@ class MultiTaskSAC(Closing):
     Simulators start with the first `learn` and live until `close`; loading and predicting needs none.
 
     Args:
-        config: a configuration, or a YAML file with one; by default that of the fields.
+        config: a configuration, a YAML file with one, or the name of one that comes with mtrl; by default that of the
+            fields.
         seed: decides all that is drawn; by default the configuration's first.
         fields: of `Config`, e.g. `env={"tasks": "MT1:reach-v3"}, device="cpu"`; they override those of `config`, key by
             key in a section.
