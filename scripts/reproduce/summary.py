@@ -30,17 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = made.parse_args(arguments)
     if not options.results.is_dir():
         made.error(f"--results needs a folder, got {options.results}")
-    folders = sorted(path.parent for path in options.results.glob("*/rows.json"))
+    (options.results / "README.md").write_text(whole(options.results))
+    print(options.results / "README.md")
+
+
+def whole(results: Path) -> str:
+    """The page of a folder of results."""
+    folders = sorted(path.parent for path in results.glob("*/rows.json"))
     pages = [(folder.name, read(folder / "rows.json")) for folder in folders]
     parts = [HEAD, f"{at_a_glance(pages)}\n"]
     parts += ["## " + page.text(one, prefix=f"{name}/", level=2) for name, one in pages]
-    known = {*folders, options.results / "README.md"}
-    others = sorted(path for path in options.results.iterdir() if path not in known)
+    known = {*folders, results / "README.md"}
+    others = sorted(path for path in results.iterdir() if path not in known)
     if others:
         lines = [f"- [{title(path)}]({path.name})" for path in others]
         parts.append("## Other results\n\n" + "\n".join(lines) + "\n")
-    (options.results / "README.md").write_text("\n".join(parts))
-    print(options.results / "README.md")
+    return "\n".join(parts)
 
 
 def at_a_glance(pages: Sequence[tuple[str, Reproduction]]) -> str:

@@ -25,7 +25,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_bytes()) <= 8 * 1024
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("results/**/*.md")], ids=name_of)
 def test_files_that_are_named_are_there(page: Path) -> None:
     named = re.findall(r"`((?:agents|configs|docs|envs|mtrl|results|scripts|tests)/[\w./-]*)`", page.read_text())
     assert not [name for name in named if not (ROOT / name).exists()]

@@ -10,6 +10,7 @@ import yaml
 
 from mtrl.cli.sweep import read
 from mtrl.runs.configs import find
+from scripts.ablate import head
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +21,11 @@ def test_every_variant_changes_the_shipped_recipe() -> None:
     fields = [config.model_copy(update={"name": "", "seeds": (0,)}) for config in firsts]
     assert all(one != other for number, one in enumerate(fields) for other in fields[:number])
     assert [config.name for config in firsts] == [*file.variants]
+
+
+def test_the_shipped_table_says_what_it_is_of() -> None:
+    file, _ = read(find("sweeps/mt10-ablations"), Path("runs"))
+    assert (ROOT / "results/ablations.md").read_text().startswith(f"{head(file)}\n\n|")
 
 
 def test_the_table_is_of_the_runs(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from mtrl.statistics import delta_m
 from scripts.reproduce import dense, mgda_ub_speed, mt10, multimnist, qm9, supervised, sweep
 from scripts.reproduce.multimnist import STUDY, equal
 from scripts.reproduce.page import Claim, Reproduction, compare, text, write
-from scripts.reproduce.summary import main
+from scripts.reproduce.summary import main, whole
 from scripts.reproduce.sweep import Runs
 from tests.benchmarks.benchmark_of import benchmark_of
 from tests.scripts.running import script as in_process
@@ -246,6 +246,10 @@ def test_the_summary_has_every_page(tmp_path: Path) -> None:
     assert "[`other`](other)" in text
     assert "[`first`](first)" not in text
     assert text.endswith("\n- [A file](alone.md)\n- [`other`](other)\n- [Something else](told)\n")
+
+
+def test_the_page_of_results_is_of_what_is_there() -> None:
+    assert (ROOT / "results/README.md").read_text() == whole(ROOT / "results"), "python -m scripts.reproduce.summary"
 
 
 def test_a_part_of_the_molecules_is_a_valid_folder(tmp_path: Path) -> None:
