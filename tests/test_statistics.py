@@ -125,6 +125,27 @@ def test_pairs_by_hand_and_as_scipy_has_it() -> None:
     assert (alike.difference, alike.wins, alike.losses, alike.p_value) == (0, 0, 0, 1)
 
 
+@pytest.mark.parametrize("seeds", [3, 10, 20])
+def test_what_ties_exactly_is_no_win_by_rounding(seeds: int) -> None:
+    """Both have 1.8 over three tasks, which no two sums of floats agree on."""
+    one, other = [[0.9, 0.7, 0.2]] * seeds, [[0.8, 0.8, 0.2]] * seeds
+    found = statistics.compare_pairs(one, other, generator=generator())
+    assert (found.difference, found.wins, found.losses, found.p_value) == (0, 0, 0, 1)
+    large = statistics.compare_pairs(1e6 * np.array(one), 1e6 * np.array(other), generator=generator())
+    assert (large.wins, large.losses, large.p_value) == (0, 0, 1)
+    # A tie among the pairs, or wins that the losses make up for, are so but for rounding, too.
+    mixed = statistics.compare_pairs([[0.1], [0.2], [0.0]], [[0.0], [0.0], [0.3]], generator=generator())
+    assert (mixed.difference, mixed.wins, mixed.losses, mixed.p_value) == (0, 2, 1, 1)
+    small = statistics.compare_pairs([[1e-9]] * 3, [[0.0]] * 3, generator=generator())
+    assert (small.wins, small.p_value) == (3, 2 / 8)
+
+
+def test_scores_that_differ_by_rounding_are_a_draw() -> None:
+    assert statistics.probability_of_improvement([[0.1 + 0.2]], [[0.3]]) == 0.5
+    assert statistics.probability_of_improvement([[0.3]], [[0.1 + 0.2]]) == 0.5
+    np.testing.assert_array_equal(statistics.mean_rank([[0.1 + 0.2], [0.3], [0.5]], [True]), [2.5, 2.5, 1])
+
+
 def test_many_pairs_are_sampled() -> None:
     differences = 0.3 + generator().standard_normal((20, 1))
     found = statistics.compare_pairs(differences, np.zeros_like(differences), generator=generator())
@@ -149,6 +170,14 @@ def test_steps_to_reach() -> None:
     steps, values = [1, 2, 3, 4], [float("nan"), 0.4, 0.6, 0.5]
     assert [statistics.steps_to_reach(steps, values, level) for level in (0.4, 0.5, 0.7)] == [2, 3, None]
     assert statistics.steps_to_reach([], [], 0.5) is None
+
+
+def test_a_level_is_reached_but_for_rounding() -> None:
+    """Ten shares of twenty episodes, 180 successes in all: their mean is 0.8999999999999998."""
+    value = np.mean(np.array([20, 16, 20, 15, 17, 20, 19, 15, 19, 19]) / 20)
+    assert value < 0.9
+    assert statistics.steps_to_reach([100], [value], 0.9) == 100
+    assert statistics.steps_to_reach([100], [0.9 - 1e-9], 0.9) is None
 
 
 def test_other_shapes_cannot_be_compared() -> None:

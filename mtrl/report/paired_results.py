@@ -127,7 +127,7 @@ def compare_results(names: Sequence[str], runs: Sequence[Results], protocol: str
             task,
             f"{a[:, i].mean():.4g}",
             f"{b[:, i].mean():.4g}",
-            f"{b[:, i].mean() - a[:, i].mean():+.3g}",
+            _signed(b[:, i].mean() - a[:, i].mean()),
             _interval(a[:, [i]], b[:, [i]]) if len(seeds) >= MIN_RUNS_FOR_INTERVAL else NOTHING,
         ]
         for i, task in enumerate(tasks)
@@ -157,7 +157,12 @@ def _scores(results: Results, seeds: list[int], tasks: list[str]) -> NDArray[np.
 def _interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> str:
     """The interval of the mean difference of one task's scores, `[R, 1]` each, as text."""
     ends = bootstrap_interval(b - a, generator=np.random.default_rng(_RESAMPLING_SEED))
-    return f"{ends.low:+.3g} to {ends.high:+.3g}"
+    return f"{_signed(ends.low)} to {_signed(ends.high)}"
+
+
+def _signed(difference: float) -> str:
+    """With its sign; what rounding alone keeps from zero is zero."""
+    return f"{round(float(difference), 9) + 0.0:+.3g}"
 
 
 def _pairing(seeds: list[int], a: NDArray[np.float64], b: NDArray[np.float64], *, with_test: bool) -> str:

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+ROUNDING = 1e-12
+"""Of a number's size: what differs by less differs by the order of a sum, which changes a thousandth of it."""
+
 
 def mean(scores: ArrayLike) -> NDArray[np.float64]:
     """Mean over runs and tasks, `[..., R, T] -> [...]`."""
@@ -33,6 +36,11 @@ def iqm(scores: ArrayLike) -> NDArray[np.float64]:
     flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
     cut = flat.shape[-1] // 4
     return flat[..., cut : flat.shape[-1] - cut].mean(axis=-1)
+
+
+def equal(one: ArrayLike, other: ArrayLike) -> NDArray[np.bool_]:
+    """Whether numbers are equal, but for what a sum in another order may change."""
+    return np.asarray(np.isclose(one, other, rtol=ROUNDING, atol=0.0))
 
 
 def checked(scores: ArrayLike) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtrl.statistics.aggregates import checked
+from mtrl.statistics.aggregates import ROUNDING, checked, equal
 
 _EXACT_UP_TO = 12  # runs: 4096 patterns of signs
 _SAMPLED = 10_000
@@ -14,7 +14,7 @@ _SAMPLED = 10_000
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two methods over the same seeds; differences are of the mean over tasks."""
+    """Two methods over the same seeds; differences are of the mean over tasks, and those of rounding alone are 0."""
 
     difference: float
     """Mean over seeds of the first method's score less the second's."""
@@ -29,7 +29,8 @@ class PairedComparison:
 def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     """How probably a run of the first method beats one of the second on a task, mean over tasks (Agarwal et al. 2021).
 
-    A draw counts half: it is the Mann-Whitney statistic over the number of pairs.
+    A draw counts half: it is the Mann-Whitney statistic over the number of pairs. Scores that differ by rounding alone
+    are a draw.
 
     Args:
         scores: `[..., R, T]`.
@@ -45,7 +46,8 @@ def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> NDArray[
     if scores.shape[-1] != others.shape[-1]:
         raise ValueError(f"the methods need the same tasks, got {scores.shape[-1]} and {others.shape[-1]}")
     one, other = scores[..., :, None, :], others[..., None, :, :]
-    return np.asarray(((one > other) + 0.5 * (one == other)).mean(axis=(-3, -2, -1)))
+    drawn = equal(one, other)
+    return np.asarray((((one > other) & ~drawn) + 0.5 * drawn).mean(axis=(-3, -2, -1)))
 
 
 def compare_pairs(scores: ArrayLike, others: ArrayLike, *, generator: np.random.Generator) -> PairedComparison:
@@ -62,8 +64,10 @@ def compare_pairs(scores: ArrayLike, others: ArrayLike, *, generator: np.random.
     scores, others = checked(scores), checked(others)
     if scores.shape != others.shape:
         raise ValueError(f"pairs need the same runs and tasks, got {scores.shape} and {others.shape}")
+    within = ROUNDING * max(np.abs(scores).max(), np.abs(others).max())
     differences = (scores - others).mean(axis=-1)
-    runs = len(differences)
+    differences[np.abs(differences) <= within] = 0.0
+    runs, difference = len(differences), float(differences.mean())
     if runs <= _EXACT_UP_TO:
         signs = np.array([*itertools.product((1, -1), repeat=runs)])
     else:
@@ -72,9 +76,9 @@ def compare_pairs(scores: ArrayLike, others: ArrayLike, *, generator: np.random.
     flipped = np.abs(signs @ differences)
     seen = np.abs(differences.sum())
     return PairedComparison(
-        difference=float(differences.mean()),
+        difference=difference if abs(difference) > within else 0.0,
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),
         runs=runs,
-        p_value=float((flipped >= seen * (1 - 1e-9)).mean()),
+        p_value=float((flipped >= seen - runs * within).mean()),
     )

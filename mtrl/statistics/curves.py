@@ -6,7 +6,7 @@ Axes: `N` points of a learning curve; `R` runs, `T` tasks, `K` thresholds of a p
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtrl.statistics.aggregates import checked
+from mtrl.statistics.aggregates import checked, equal
 
 
 def area_under_curve(steps: ArrayLike, values: ArrayLike, until: float) -> float:
@@ -30,7 +30,7 @@ def area_under_curve(steps: ArrayLike, values: ArrayLike, until: float) -> float
 
 
 def steps_to_reach(steps: ArrayLike, values: ArrayLike, threshold: float) -> int | None:
-    """The first step logged with this value or more; None if there is none.
+    """The first step logged with this value or more, but for rounding; None if there is none.
 
     Args:
         steps: `[N]`, increasing.
@@ -41,7 +41,8 @@ def steps_to_reach(steps: ArrayLike, values: ArrayLike, threshold: float) -> int
         >>> steps_to_reach([100, 200, 300], [0.2, 0.6, 0.9], 0.5)
         200
     """
-    reached = np.flatnonzero(np.asarray(values, dtype=np.float64) >= threshold)
+    values = np.asarray(values, dtype=np.float64)
+    reached = np.flatnonzero((values >= threshold) | equal(values, threshold))
     return int(np.asarray(steps)[reached[0]]) if len(reached) else None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtrl.statistics.aggregates import checked
+from mtrl.statistics.aggregates import checked, equal
 
 
 def delta_m(values: ArrayLike, baselines: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float64]:
@@ -62,6 +62,8 @@ def delta_p(
 def mean_rank(values: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float64]:
     """Mean over metrics of each method's rank, 1 the best; methods with equal values share the average of their ranks.
 
+    Values are equal if rounding alone, as of a mean over seeds in another order, keeps them apart.
+
     Args:
         values: of the methods, `[N, K]`.
         higher_is_better: `[K]`, bool.
@@ -70,9 +72,9 @@ def mean_rank(values: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.floa
         `[N]`.
     """
     costs = np.where(higher_is_better, -1.0, 1.0) * checked(values)
-    better = (costs[None] < costs[:, None]).sum(axis=1)
-    equal = (costs[None] == costs[:, None]).sum(axis=1)
-    return np.asarray((better + (equal + 1) / 2).mean(axis=-1))
+    drawn = equal(costs[None], costs[:, None])  # [N, N, K]
+    better = ((costs[None] < costs[:, None]) & ~drawn).sum(axis=1)
+    return np.asarray((better + (drawn.sum(axis=1) + 1) / 2).mean(axis=-1))
 
 
 def _relative_losses(values: ArrayLike, baselines: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float64]:

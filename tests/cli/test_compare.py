@@ -78,6 +78,13 @@ def test_pairs_take_out_what_a_seed_decides(tmp_path: Path, capsys: pytest.Captu
     assert f"better in 5 of 5 seeds, p = {p_value:.2g} (sign flips)" in printed
 
 
+def test_runs_that_tie_exactly_do_so_but_for_rounding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", dict.fromkeys(range(3), (0.1, 0.2)))
+    printed = compared(capsys, one, write_scores(tmp_path, "two", dict.fromkeys(range(3), (0.3, 0.0))))
+    assert rows(printed)["mean"][2:] == ["+0", "+0 to +0"]
+    assert "The second is better in 0 of 3 seeds, p = 1 (sign flips)." in printed
+
+
 def test_no_seed_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = write_scores(tmp_path, "one", {0: (0.0, 0.5), 1: (1.0, 0.5)})
     printed = compared(capsys, one, write_scores(tmp_path, "two", {2: (1.0, 1.0)}))
