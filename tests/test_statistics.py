@@ -294,6 +294,13 @@ def test_equal_values_share_their_ranks() -> None:
     np.testing.assert_allclose(statistics.mean_rank([[5, 9], [5, 1], [4, 2]], [True, False]), [2.25, 1.25, 2.5])
 
 
+def test_a_gain_on_a_negative_baseline_is_a_gain() -> None:
+    """As of returns, or of a coefficient of determination below 0: from -100 to -50 is half better."""
+    assert statistics.delta_m([-50.0], [-100.0], [True]) == -50
+    assert statistics.delta_p([-50.0], [-100.0], [True], ["task"]) == 50
+    assert statistics.delta_m([-50.0], [-100.0], [False]) == 50
+
+
 def test_baselines_that_nothing_can_be_relative_to() -> None:
     with pytest.raises(ValueError, match="differ from zero"):
         statistics.delta_m([1.0], [0.0], [True])

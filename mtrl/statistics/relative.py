@@ -11,9 +11,10 @@ from mtrl.statistics.aggregates import checked, equal
 def delta_m(values: ArrayLike, baselines: ArrayLike, higher_is_better: ArrayLike) -> NDArray[np.float64]:
     """Relative loss of performance against single-task baselines in per cent, lower is better (Maninis et al. 2019).
 
-        100 mean_k (-1)^{d_k} (M_k - B_k) / B_k,  d_k = 1 where higher is better
+        100 mean_k (-1)^{d_k} (M_k - B_k) / |B_k|,  d_k = 1 where higher is better
 
-    The mean is over metrics `k`, not over tasks, as in Nash-MTL's tables (Navon et al. 2022).
+    The mean is over metrics `k`, not over tasks, as in Nash-MTL's tables (Navon et al. 2022). Paper: divided by `B_k`,
+    whose baselines are positive; here by its size, because a gain on a negative one is a gain.
 
     Args:
         values: `M`, `[..., K]`.
@@ -84,4 +85,4 @@ def _relative_losses(values: ArrayLike, baselines: ArrayLike, higher_is_better: 
         raise ValueError("metrics and baselines need to be finite")
     if (baselines == 0).any():
         raise ValueError("baselines need to differ from zero: the loss is relative to them")
-    return np.where(higher_is_better, -1.0, 1.0) * (values - baselines) / baselines
+    return np.where(higher_is_better, -1.0, 1.0) * (values - baselines) / np.abs(baselines)
