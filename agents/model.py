@@ -28,6 +28,7 @@ from mtrl.closing import Closing
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices, hub
 from mtrl.runs.configs import find
+from mtrl.runs.errors import UserError
 from mtrl.runs.events import Event, Listener
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import config_of, identity
@@ -119,7 +120,7 @@ class MultiTaskSAC(Closing):
         *,
         on_event: Listener = lambda event, seed: None,
     ) -> Self:
-        """Goes on learning; called twice with half the steps, it does what one call does.
+        """Goes on learning, in whole steps of all environments; two calls with half of them do what one call does.
 
         Ctrl-C finishes the step and then raises KeyboardInterrupt; the model can be saved or go on. The step size falls
         over the configuration's `steps`, where it falls.
@@ -131,7 +132,8 @@ class MultiTaskSAC(Closing):
             on_event: told of metrics and progress, see `mtrl.agents.train`.
 
         Raises:
-            UserError: a reward or a loss is not finite.
+            UserError: a reward or a loss is not finite, or an error ended an earlier call within a step.
+            SimulatorError: a simulator was killed.
         """
         self._on_event = on_event
         training = self._started()
@@ -185,6 +187,9 @@ class MultiTaskSAC(Closing):
             path: of the file; one that is there is replaced, a folder that is not there is made.
             replay: with what was collected: 340 MB for a million transitions of MT10. Without it learning goes on, too,
                 but not exactly as if it had not stopped.
+
+        Raises:
+            UserError: an error ended `learn` within a step.
         """
         state = self._started().state(0) if self._state is None else self._state
         if not replay and "replay" in state:
@@ -194,11 +199,11 @@ class MultiTaskSAC(Closing):
         checkpoint.write(Path(path), state, identity(self.config, self.seed))
 
     def close(self) -> None:
-        """Ends the simulators; learning again goes on where it was."""
-        training, self._training = self._training, None
-        if training is not None:
-            with training:
-                self._state = training.state(0)
+        """Ends the simulators; learning again goes on where it was, unless an error ended it within a step."""
+        if self._training is not None:
+            with self._training as training:
+                if not training.is_under_way:
+                    self._state, self._training = training.state(0), None
 
     @property
     def num_timesteps(self) -> int:
@@ -232,6 +237,9 @@ class MultiTaskSAC(Closing):
                 training.begin(states, self._place)
                 opened.pop_all()
             self._training, self._learner, self._state = training, training.learner, None
+        if self._training.is_under_way:
+            ended = f"an error ended learning within the step after step {self._training.step}"
+            raise UserError(f"{ended}: there is nothing whole to save or to go on from; load what was saved before")
         return self._training
 
     def _tell(self, event: Event, seed: int | None) -> None:

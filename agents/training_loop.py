@@ -91,6 +91,8 @@ class Training(Closing):
             ranks=ranks,
         )
         self.step = 0
+        self.is_under_way = False
+        """A step has begun and has not ended: after an error within it there is no state to go on from."""
         self.metrics: Metrics | None = None
         self._is_kept = ranks.any(None not in folders.values())
         self.saved_step: int | None = None
@@ -169,6 +171,7 @@ class Training(Closing):
 
     def _simulate_and_learn(self, is_warm: bool, learns: bool) -> None:
         """The simulators step while the learner updates."""
+        self.is_under_way = True
         with self.clock.timing("act"):
             seen = np.stack([replica.observation for replica in self.replicas])  # [S, T, E, O]
             observation = torch.as_tensor(seen, dtype=torch.float32).to(self.device)
@@ -188,6 +191,7 @@ class Training(Closing):
             rows = (np.stack([getattr(step, field) for step in steps]) for field in fields)
             self.replay.add(np.stack(before), action, *rows)
         self.step += steps[0].reward.size
+        self.is_under_way = False
 
     @property
     def kept(self) -> str:

@@ -166,6 +166,36 @@ def test_load_tells_what_is_wrong(tmp_path):
         MultiTaskSAC.load(tmp_path / "other.pt")
 
 
+def test_what_ends_learning_reaches_the_user_and_leaves_nothing_to_save(tmp_path):
+    model = points().learn(80)
+    normalizing: Any = model._started().learner
+    normalizing.learner.critic.vector.fill_(torch.nan)
+    with pytest.raises(UserError, match=r"loss of task .* is not finite at step 80"), model:
+        model.learn(8)
+    for again in (lambda: model.save(tmp_path / "model.pt"), lambda: model.learn(8)):
+        with pytest.raises(UserError, match="ended learning within the step after step 80: there is nothing"):
+            again()
+    assert model.num_timesteps == 80
+    assert not [*tmp_path.iterdir()]
+    model = MultiTaskSAC(make(env=POINTS | {"num_workers": 1})).learn(8)
+    simulators: Any = model._started().replicas[0].env
+    (worker,) = simulators.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(envs.SimulatorError, match="was killed"), model:
+        model.learn(8)
+
+
+def test_an_error_of_a_callback_leaves_an_agent_that_can_be_saved(tmp_path):
+    def fails(names, _):
+        raise LookupError("of the callback")
+
+    model = points()
+    with pytest.raises(LookupError), model:
+        model.learn(callback=fails)
+    model.save(tmp_path / "model.pt")
+    assert MultiTaskSAC.load(tmp_path / "model.pt").num_timesteps == 8
+
+
 def test_callbacks_of_stable_baselines3(tmp_path):
     with points() as model, evaluation_env(model.config, 3, 2) as env:
         stop = StopTrainingOnRewardThreshold(-1e9, verbose=0)
