@@ -77,15 +77,17 @@ class Component:
             check_like("the last step", [of_tasks] * 3 + [*self.conflict], [loss, weights, told, *its_conflict])
             self.last = Step(ComponentMetrics(loss, weights, Conflict(*its_conflict)), told)
 
-    def step(self, frozen: Sequence[Tensor], data: Sequence[Any], count: int) -> Step:
+    def step(self, frozen: Sequence[Tensor], data: Sequence[Any], count: int, begun: int) -> Step:
         """Moves the parameters by one batch.
 
         Args:
             frozen: vectors `[S, P]` of the networks that the loss reads.
             data: trees of tensors `[S, T, ...]`; the last one is noise, `[S, T, B, ...]`.
             count: of the steps before.
+            begun: how many of these were made before the parameters last began anew.
         """
-        weights = None if self.last is None or count % self.update_every == 0 else self.last.metrics.weights
+        asks_again = (count - begun) % self.update_every == 0
+        weights = None if self.last is None or asks_again else self.last.metrics.weights
         asks = weights is None
         measured = count % self.conflict_every == 0
         unasked = measured and (not asks or isinstance(self.method, LossMethod | CoordinateMethod))

@@ -128,8 +128,8 @@ class AgentConfig(Section):
     """Whose per-task gradients the method aggregates; the other component takes their mean. The critic's at least, with
     a method that needs positive losses."""
     reset_every_updates: NonNegative = 0
-    """Networks, temperatures and optimizers begin anew after every so many updates, with the next one (Nikishin et al.
-    2022); 0 for never."""
+    """Networks, temperatures, optimizers and what the method remembers begin anew after every so many updates, with the
+    next one (Nikishin et al. 2022); 0 for never."""
 
     @model_validator(mode="after")
     def _deviations_have_a_range(self) -> Self:

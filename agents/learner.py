@@ -238,9 +238,11 @@ class Learner:
         return {"critic": critic, "target": critic.clone(), "actor": actor, "log_alpha": log_alpha}
 
     def _reset(self) -> None:
-        """Networks, temperatures and optimizers begin anew; what was collected stays (Nikishin et al. 2022)."""
+        """All that learns begins anew; what was collected, and random streams, go on (Nikishin et al. 2022)."""
         first = self._first_values(self.num_updates // self.config.reset_every_updates)
         for name, tensor in self.tensors().items():
             tensor.copy_(first[name])
         for optimizer in self._optimizers:
             optimizer.state.clear()
+        for component in (self.critic, self.actor):
+            component.method.forget()

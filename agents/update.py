@@ -51,14 +51,18 @@ class Update:
             Metrics; those of the actor are its last step's.
         """
         shape, every = (self.mask.shape[1], *batch.action.shape[2:]), self.config.actor_every
+        begun = count - count % self.config.reset_every_updates if self.config.reset_every_updates else 0
         alpha = self.log_alpha.detach().exp().expand(-1, shape[0])  # [S, T]
         critic, value = self.critic.step(
-            (self.target, self.actor.vector), (batch, alpha, self.mask, noise(shape)), count
+            (self.target, self.actor.vector), (batch, alpha, self.mask, noise(shape)), count, begun
         )
         last = self.actor.last
         if last is None or count % every == 0:
             last = self.actor.step(
-                (self.critic.vector,), (batch.observation, alpha, self.mask, noise(shape)), count // every
+                (self.critic.vector,),
+                (batch.observation, alpha, self.mask, noise(shape)),
+                count // every,
+                -(-begun // every),
             )
             self._step_temperatures(last.told)
         with torch.no_grad():

@@ -44,6 +44,10 @@ class DBMTL(Method, GradientMethod):
         self.open_buffer("means", -2)
         self.register_buffer("step", torch.tensor(0))
 
+    def forget(self) -> None:
+        super().forget()
+        self.step.zero_()
+
     def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         means = gradients.with_leaves(self.averaged(gradients.whole(), losses))
         weights = self(means.gram(), losses)

@@ -68,6 +68,11 @@ class MoCo(Method, GradientMethod):
         self.register_buffer("observed", torch.tensor(0))
         self.register_buffer("step", torch.tensor(0))
 
+    def forget(self) -> None:
+        super().forget()
+        self.observed.zero_()
+        self.step.zero_()
+
     def direction(self, gradients: Gradients, losses: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         estimates = gradients.with_leaves(self.estimated(gradients.whole(), losses))
         weights = self(estimates.gram(), losses)

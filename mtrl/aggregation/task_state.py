@@ -85,6 +85,16 @@ class TaskState(nn.Module):
         old = getattr(self, name)
         old.copy_(torch.where(value.isfinite().all(-1, keepdim=True), value, old))
 
+    def forget(self) -> None:
+        """Begins anew, where networks do: open buffers take their initial values at the next call.
+
+        Positions in random streams go on; a method that counts its calls in a buffer of its own sets it back here.
+        """
+        for name in self.task_axes:
+            value = getattr(self, name)
+            if value is not None and value.is_floating_point():
+                value.fill_(torch.nan)  # in place, for compiled functions hold it
+
     def held(self, index: Sequence[int], every: int, like: Tensor) -> Tensor | None:
         """The weights of some tasks that a call may reuse, `[len(index)]`; None if the method is to be asked.
 

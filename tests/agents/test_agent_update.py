@@ -184,6 +184,49 @@ def test_networks_begin_anew_with_the_next_update_and_never_end_new():
         assert torch.equal(first, second)
 
 
+REMEMBERING = ["moco", "excess_mtl", "db_mtl", "famo", "grad_norm", "dynamic_weight_average", "grad_vac", "pcgrad"]
+
+
+@pytest.mark.parametrize("method", [*({"name": name} for name in REMEMBERING), {"name": "nash_mtl", "update_every": 3}])
+def test_methods_begin_anew_with_the_networks(method):
+    """After a reset it is the learner that a new one with these networks is; random streams go on."""
+    config = make_config(method=method, agent={"reset_every_updates": 2})
+    old, new = make_learner(config), make_learner(config)
+    for seed in range(2):
+        old.update(make_batch(seed=seed))
+    for name, tensor in new.tensors().items():
+        tensor.copy_(old._first_values(resets=1)[name])
+    new.generators[0].set_state(old.generators[0].get_state())
+    for ours, theirs in ((old.critic.method, new.critic.method), (old.actor.method, new.actor.method)):
+        if "key" in ours.state_dict():
+            theirs.get_buffer("step").copy_(ours.get_buffer("step"))
+    for seed in range(2, 4):
+        for learner in (old, new):
+            learner.update(make_batch(seed=seed))
+    for component in ("critic", "actor"):
+        ours, theirs = (getattr(learner, component) for learner in (old, new))
+        assert torch.equal(ours.vector, theirs.vector)
+        states = [x.method.state_dict() for x in (ours, theirs)]
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_what_stops_between_a_reset_and_the_actors_next_step_goes_on_bit_for_bit():
+    agent = {"reset_every_updates": 3, "actor_every": 2}
+    config = make_config(method={"name": "moco", "update_every": 2}, agent=agent)
+    straight, continued = make_learner(config), make_learner(config, seeds=(0,))
+    for seed in range(4):
+        straight.update(make_batch(seed=seed))
+    assert straight.actor.method.get_buffer("estimates").isnan().all()
+    continued.load_state_dict([straight.state_dict(0)])
+    for seed in range(4, 8):
+        for learner in (straight, continued):
+            learner.update(make_batch(seed=seed))
+    for first, second in zip(straight.tensors().values(), continued.tensors().values(), strict=True):
+        assert torch.equal(first, second)
+        assert first.isfinite().all()
+
+
 def test_clipping_bounds_what_the_optimizer_sees():
     learner = make_learner(make_config(agent={"max_grad_norm": 1e-3}))
     batch = make_batch()
