@@ -9,13 +9,14 @@ class Clock:
     """Seconds of a run over all its processes, and the shares of named parts of its loop."""
 
     def __init__(self) -> None:
-        self._before, self._started = 0.0, time.monotonic()
+        self._before = 0.0
+        self._started: float | None = time.monotonic()  # None while it is stopped
         self._parts: dict[str, float] = {}
         self._read = time.perf_counter()
 
     def now(self) -> float:
         """Seconds of the run so far."""
-        return self._before + time.monotonic() - self._started
+        return self._before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def go_on(self, at: float | None = None) -> None:
         """The run goes on now, and what passed since it stopped does not count; `at` so many seconds, if given."""
@@ -23,7 +24,7 @@ class Clock:
 
     def stop(self) -> None:
         """The run stops, or a process of it ends."""
-        self._before, self._started = self.now(), time.monotonic()
+        self._before, self._started = self.now(), None
 
     @contextmanager
     def timing(self, part: str) -> Iterator[None]:

@@ -84,7 +84,7 @@ class Pace:
         """Spent in vector steps with updates."""
         self._start_s = 0.0
         self._simulated_step_s: float | None = None
-        """Seconds of a simulated step of an evaluation; None where none was measured yet."""
+        """Seconds of a simulated step of an evaluation, as one took or as an earlier process knew; None for neither."""
 
     def started(self, seconds: float) -> None:
         """The simulators of all replicas took so long to start."""
@@ -93,7 +93,6 @@ class Pace:
     def warmed_up(self, seconds: float) -> None:
         """A vector step without updates took so long."""
         self.warmup.add(seconds)
-        self._simulated_step_s = self._of_warmup()
 
     def learned(self, seconds: float) -> None:
         """A vector step with its updates, none of them compiled then, took so long."""
@@ -123,33 +122,35 @@ class Pace:
 
     def state_dict(self) -> dict[str, Any]:
         """The measurement that a run which goes on cannot repeat, its warm-up being over."""
-        return {"simulated_step_s": self._simulated_step_s}
+        return {"simulated_step_s": self._known_step_s()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of `state_dict`; an old checkpoint has none, and gives an empty one."""
         self._simulated_step_s = state.get("simulated_step_s")
 
-    def _of_warmup(self) -> float:
+    def _known_step_s(self) -> float | None:
+        """Seconds of a simulated step of an evaluation, by the warm-up's if by nothing better; None if by nothing."""
         seconds, budget = self.warmup.mean(), self.budget
-        assert seconds is not None
+        if self._simulated_step_s is not None or seconds is None:
+            return self._simulated_step_s
         return seconds / (budget.steps_per_vector_step * budget.num_replicas) / budget.speedup
 
     def _saves_left(self, step: int) -> int:
         if step >= self.budget.steps:
             return 0
-        every = self.budget.checkpoint_every_steps
-        return _multiples(every, step, self.budget.steps) + 1
+        return self._times(self.budget.checkpoint_every_steps, step) + 1
 
     def _evaluations_s(self, step: int) -> float:
-        budget, step_s = self.budget, self._simulated_step_s
+        budget, step_s = self.budget, self._known_step_s()
         step_s = _SIMULATED_STEP_S if step_s is None else step_s
         total = self._start_s + budget.final_simulated_steps * step_s if budget.final_simulated_steps else 0.0
         if budget.eval_every_steps:
-            count = _multiples(budget.eval_every_steps, step, budget.steps)
+            at_end = not budget.final_simulated_steps and step < budget.steps  # else another one is made there
+            count = self._times(budget.eval_every_steps, step) + at_end
             total += count * (self._start_s + budget.eval_simulated_steps * step_s)
         return total
 
-
-def _multiples(of: int, after: int, before: int) -> int:
-    """The number of multiples of a number that lie strictly between two others."""
-    return max(0, (before - 1) // of - after // of)
+    def _times(self, every_steps: int, step: int) -> int:
+        """How often what is due every so many steps, once a vector step at most, is done between a step and the end."""
+        every = max(every_steps, self.budget.steps_per_vector_step)
+        return max(0, (self.budget.steps - 1) // every - step // every)

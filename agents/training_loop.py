@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,9 @@ class Training(Closing):
         self.config, self.device, self.on_event, self.ranks = config, device, on_event, ranks
         cores = cores or ranks.cores
         parts = budget(config, len(folders), training_workers(config.env, cores) or cores, cores)
+        self._is_kept = ranks.any(None not in folders.values())
+        if not self._is_kept:  # then no evaluation follows
+            parts = replace(parts, final_simulated_steps=0)
         self.phases = Phases(parts, config.training.compile, lambda event: on_event(event, None))
         self.replicas: list[Replica] = []
         with (
@@ -94,7 +98,6 @@ class Training(Closing):
         self.is_under_way = False
         """A step has begun and has not ended: after an error within it there is no state to go on from."""
         self.metrics: Metrics | None = None
-        self._is_kept = ranks.any(None not in folders.values())
         self.saved_step: int | None = None
         self.saved_at = time.monotonic()
         self.clock = Clock()

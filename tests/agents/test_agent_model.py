@@ -85,6 +85,12 @@ def test_learning_is_evaluated_at_its_last_step_and_past_the_budget():
     assert [event["step"] for event in told if event["kind"] == "evaluation"] == [80, 160, 240]
 
 
+def test_no_time_is_left_for_an_evaluation_that_nobody_makes():
+    with points() as model:
+        pace = model.learn(88)._started().phases.pace
+        assert pace.left_s(240) == 0
+
+
 def test_evaluate_policy_of_stable_baselines3_finds_our_returns():
     config, episodes = make(), 4
     with MultiTaskSAC(config, seed=3) as model:

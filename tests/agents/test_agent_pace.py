@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mtrl.agents import Config, phases
+from mtrl.agents import Config, clock, phases
 from mtrl.agents.pace import Budget, Pace, budget
 from mtrl.agents.phases import COMPILING, TRAINING, WARMUP, Phases
 
@@ -59,6 +59,33 @@ def test_a_run_that_goes_on_knows_the_simulators_speed() -> None:
     assert second.left_s(990) == pytest.approx(1 + 5000 * 0.01)
 
 
+def test_what_is_due_more_often_than_a_vector_step_is_done_once_in_each() -> None:
+    pace = Pace(replace(PLAIN, warmup_steps=0, checkpoint_every_steps=1, eval_every_steps=3, eval_simulated_steps=100))
+    pace.learned(1.0)
+    pace.saved(7.0)
+    pace.evaluated(2.0)
+    assert pace.left_s(950) == pytest.approx(5 * (1 + 7 + 2))
+
+
+def test_an_evaluation_at_the_last_step_counts_where_none_follows() -> None:
+    pace = Pace(replace(PLAIN, eval_every_steps=400, eval_simulated_steps=100))
+    pace.learned(1.0)
+    pace.evaluated(2.0)
+    assert pace.left_s(600) == pytest.approx(40 + 2 * 2.0)  # at 800 and at the end
+    assert pace.left_s(1000) == 0
+
+
+def test_a_step_without_updates_leaves_the_simulators_speed_that_is_known() -> None:
+    first = Pace(replace(PLAIN, eval_simulated_steps=100, final_simulated_steps=5000))
+    first.evaluated(1.0)
+    second = Pace(first.budget)
+    second.load_state_dict(first.state_dict())
+    for pace in (first, second):
+        pace.warmed_up(30.0)  # a small file's replay is empty at first
+        pace.learned(1.0)
+        assert pace.left_s(990) == pytest.approx(1 + 5000 * 0.01)
+
+
 def test_the_budget_of_a_configuration() -> None:
     tree = {
         "steps": 365_000,
@@ -74,6 +101,21 @@ def test_the_budget_of_a_configuration() -> None:
     seen = budget(Config.model_validate(tree), num_replicas=2, train_workers=1, eval_workers=4)
     assert seen.final_simulated_steps == 2 * 50 * 10 * 500
     assert found.speedup == 2  # four processes evaluate where two seeds had one each
+
+
+def test_a_stopped_clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = 1000.0
+    monkeypatch.setattr(clock.time, "monotonic", lambda: time)
+    stand = clock.Clock()
+    stand.go_on(5.0)
+    time += 2
+    stand.stop()
+    time += 60
+    assert stand.now() == 7
+    stand.stop()
+    stand.go_on()
+    time += 1
+    assert stand.now() == 8
 
 
 class Clock:
