@@ -19,7 +19,7 @@ from torch.export import Dim, ExportedProgram
 from mtrl.agents.interface import ActorFunction
 from mtrl.agents.saved_policy import SavedPolicy, load_policy
 from mtrl.extras import install
-from mtrl.runs import versions
+from mtrl.runs import devices, versions
 from mtrl.runs.files import replacing
 
 _OUTPUT = "action"
@@ -64,6 +64,7 @@ class RowsPolicy(torch.nn.Module):
         return torch.stack(actions)[task, torch.arange(observation.shape[0], device=observation.device)]
 
 
+@devices.threads(1)
 def export_policy(folder: Path, out: Path, formats: Sequence[str] = ("onnx", "torch")) -> list[Exported]:
     """Writes the newest checkpoint's deterministic policy, in float32 whatever the run's precision.
 

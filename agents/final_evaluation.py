@@ -17,7 +17,7 @@ from mtrl.agents.required_fields import legacy_differences
 from mtrl.agents.saved_policy import load_policy
 from mtrl.envs import MAX_HORIZON, is_metaworld
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY, MODERN
-from mtrl.runs import versions
+from mtrl.runs import devices, versions
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import PROGRESS_EVERY_S, Evaluation, Logged, Told
 from mtrl.runs.files import write_atomically
@@ -71,6 +71,7 @@ def evaluate(
     return evaluation
 
 
+@devices.threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores
 def _final(folder: Path, episodes: int | None, device: str, cores: int, on_event: Told) -> Record:
     """The evaluation under protocol `modern`."""
     on_event(phase_event(LOADING))

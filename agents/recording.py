@@ -15,6 +15,7 @@ from mtrl.agents.environments import evaluation_env, simulating
 from mtrl.agents.evaluation import EvaluationResult, evaluate_policy
 from mtrl.agents.saved_policy import load_policy
 from mtrl.envs.goals import benchmark_goals
+from mtrl.runs import devices
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Recording:
     result: EvaluationResult
 
 
+@devices.threads(1)
 def record_episodes(
     folder: Path, *, episodes: int, device: str = "auto", on_progress: Callable[[float], None] = lambda share: None
 ) -> Recording:

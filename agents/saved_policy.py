@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from mtrl import envs
 from mtrl.agents.config import Config
 from mtrl.agents.evaluation import Policy, deterministic_policy
@@ -56,7 +54,6 @@ def load_policy(folder: Path, device: str, precision: Precision | None = None) -
     learner = make_learner(config, infos, place, config.seeds)
     with checkpoint.taking(folder / "checkpoints"):
         learner.load_state_dict([whole_agent(state, learner.state_dict(0))])
-    torch.set_num_threads(1)  # a policy this small gains nothing from threads, and the simulators need the cores
     return SavedPolicy(
         policy=deterministic_policy(learner, 0),
         config=config,

@@ -15,7 +15,7 @@ from mtrl.agents.factory import make_learner
 from mtrl.agents.networks import ConditioningConfig
 from mtrl.agents.networks.network_config import Ours
 from mtrl.agents.saved_policy import load_policy
-from mtrl.runs import checkpoint
+from mtrl.runs import checkpoint, devices
 from mtrl.runs.folder import save_config
 from mtrl.runs.identity import identity
 from tests.agents.conftest import make_config
@@ -122,6 +122,13 @@ def test_names_metadata_and_printed_examples(tmp_path):
         np.testing.assert_allclose(np.asarray(names["action"].tolist()), expected, atol=1e-5)
     assert json.loads(names["files"]["metadata.json"])["seed"] == 3
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["policy.onnx", "policy.pt2"]
+
+
+def test_a_process_that_loads_a_policy_keeps_its_threads(tmp_path):
+    write_run(tmp_path)
+    with devices.threads(3):
+        load_policy(tmp_path, "cpu")
+        assert torch.get_num_threads() == 3
 
 
 def test_no_run(tmp_path):
