@@ -110,7 +110,7 @@ class AgentConfig(Section):
     initial_temperature: PositiveFloat = 0.1
     """First entropy temperature alpha of every task."""
     temperature: Literal["per_task", "shared"] = "per_task"
-    """Whether each task has its own temperature."""
+    """Whether each task has its own temperature; with `single_task` it has."""
     target_entropy: Annotated[float, Field(ge=-1e6, le=1e6)] | None = None
     """Policy entropy that the temperatures of all tasks are steered to, in nats; null for
     `target_entropy_per_dimension` times the numbers that the task's action has."""
@@ -179,7 +179,7 @@ class TrainingConfig(Section):
     compile: bool = False
     """Compile the update with torch.compile (a C++ compiler is needed on the CPU)."""
     cuda_graphs: bool = False
-    """Replay the compiled update as CUDA graphs; nothing on the CPU."""
+    """Replay the compiled update as CUDA graphs; nothing on the CPU, or where it is not compiled."""
     seeds_at_once: Threads = 0
     """Seeds that train side by side in one process, as one more axis, one such group after the other; each is the run
     of its seed alone up to rounding. 0 takes what is quickest: on a GPU all the run's side by side, on a CPU a process

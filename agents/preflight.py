@@ -94,6 +94,16 @@ def notes(config: Config) -> list[str]:
             f"no episode may end in training: the first takes {whole:,} steps of all environments together, "
             f"steps are {config.steps:,}"
         )
+    agent = config.agent
+    if agent.value != "scalar" and agent.reward_scaling != "return":
+        told.append(
+            f"agent.value {agent.value} covers returns up to agent.value_limit {agent.value_limit:g}, to which "
+            f"agent.reward_scaling {agent.reward_scaling} does not bring them: larger ones are the limit to the critic"
+        )
+    if agent.single_task != "none" and agent.temperature == "shared":
+        told.append(f"agent.temperature shared does nothing with agent.single_task {agent.single_task}: it is per task")
+    if config.training.cuda_graphs and not config.training.compile:
+        told.append("training.cuda_graphs does nothing while training.compile is false: they are of a compiled update")
     return told
 
 

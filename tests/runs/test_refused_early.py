@@ -11,6 +11,7 @@ import yaml
 
 from mtrl import envs
 from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
+from mtrl.agents.preflight import notes
 from mtrl.agents.training_loop import Training
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
@@ -146,6 +147,21 @@ def test_what_will_not_be_learned_is_said(tmp_path: Path) -> None:
     told.clear()
     train(small(), {0: tmp_path / "b"}, on_event=listen)
     assert told == []
+
+
+@pytest.mark.parametrize("scaling", ["none", "deviation"])
+def test_what_the_critic_does_not_cover_and_what_does_nothing_is_said(scaling: str) -> None:
+    assert notes(small(agent={"value": "hl_gauss", "value_limit": 12.5, "reward_scaling": scaling})) == [
+        "agent.value hl_gauss covers returns up to agent.value_limit 12.5, to which "
+        f"agent.reward_scaling {scaling} does not bring them: larger ones are the limit to the critic"
+    ]
+    assert notes(small(agent={"value": "scalar", "reward_scaling": scaling})) == []
+    told = notes(small(method={"name": "mean"}, agent={"single_task": "ours", "temperature": "shared"}))
+    assert told == ["agent.temperature shared does nothing with agent.single_task ours: it is per task"]
+    assert notes(small(training={"cuda_graphs": True})) == [
+        "training.cuda_graphs does nothing while training.compile is false: they are of a compiled update"
+    ]
+    assert notes(small(training={"cuda_graphs": True, "compile": True})) == []
 
 
 def test_a_step_size_that_jumps_as_a_run_goes_on_is_said(tmp_path: Path) -> None:
