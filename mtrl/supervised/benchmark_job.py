@@ -4,6 +4,7 @@ Axes: `T` tasks, `B` batch.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,14 @@ class BenchmarkJob:
     """A `Job`.
 
     Raises:
-        UserError: the method does not fit the tasks; the data cannot be read, or lack a split that is asked for.
+        UserError: the method does not fit the tasks; the data cannot be read, or lack a split that is asked for; a
+            state that is loaded was trained on other data.
     """
 
     def __init__(self, config: SupervisedRunConfig, benchmark: Benchmark, seed: int, device: torch.device) -> None:
         self.config, self.benchmark, self.seed, self.device = config, benchmark, seed, device
-        self.data: Data = benchmark.data(None if config.data is None else Path(config.data).expanduser(), seed)
+        self.folder = None if config.data is None else Path(config.data).expanduser()
+        self.data: Data = benchmark.data(self.folder, seed)
         self._check()
         everything = range(len(benchmark.tasks))
         groups = [[task] for task in everything] if config.method.name == SINGLE_TASK else [[*everything]]
@@ -102,6 +105,7 @@ class BenchmarkJob:
 
     def state_dict(self) -> Mapping[str, Any]:
         return {
+            "data": self._data_anywhere(),
             "learners": [learner.state_dict() for learner in self.learners],
             "selections": [selection.state_dict() for selection in self.selections],
             "stopped": self.stopped,
@@ -111,6 +115,9 @@ class BenchmarkJob:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        saved_data, data = state.get("data"), self._data_anywhere()  # checkpoints of 0.2.0 do not tell
+        if saved_data is not None and saved_data != data:
+            raise UserError(f"data: the run was trained on {_shown(saved_data)}, got {_shown(data)}")
         for learner, saved in zip(self.learners, state["learners"], strict=True):
             learner.load_state_dict(saved)
         for selection, saved in zip(self.selections, state["selections"], strict=True):
@@ -193,6 +200,16 @@ class BenchmarkJob:
             "test": len(self.data.test),
             "is_full": self.data.is_full,
         }
+
+    def _data_anywhere(self) -> dict[str, Any]:
+        """What the data are, whatever folder they lie in."""
+        described = self._described_data()
+        return described | {"source": re.sub(rf" in {re.escape(str(self.folder))}\S*", "", described["source"])}
+
+
+def _shown(data: Mapping[str, Any]) -> str:
+    sizes = ("-" if data[part] is None else f"{data[part]:,}" for part in ("train", "validation", "test"))
+    return f"{data['source']} ({'/'.join(sizes)} examples)"
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import torch
 
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices, versions
+from mtrl.runs.errors import UserError
 from mtrl.runs.events import PROGRESS_EVERY_S, Logged, Start, Told
 from mtrl.runs.files import write_atomically
 from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config
@@ -56,8 +57,9 @@ def train(
         on_event: told of every line of `metrics.jsonl`, and of progress twice a second.
 
     Raises:
-        UserError: the run exists, was made with another config, its checkpoint is damaged; the data are missing or
-            damaged; the device is not there; a loss is not finite; the disk is full. What was written before stays.
+        UserError: the run exists, was made with another config or other data, its checkpoint is damaged; the data are
+            missing or damaged; the device is not there; a loss is not finite; the disk is full. What was written before
+            stays.
     """
     device = devices.choose(config.device)
     check_may_train(folder, config, seed, resume)
@@ -69,8 +71,8 @@ def train(
         with locked(folder), stop_signals() as stop:
             kept = folder / "checkpoints"
             state = checkpoint.load_newest(kept, config.of_seed(seed)) if checkpoint.exists(kept) else None
-            save_config(folder, config, seed)
             run = _Run(config, seed, folder, device, job, state, on_event)
+            save_config(folder, config, seed)
             while not run.is_over and not stop:
                 run.step()
             run.save()
@@ -94,7 +96,7 @@ class _Run:
         self.total_steps, self.wall_s = 0, 0.0
         self.saved_step: int | None = None
         if state is not None:
-            with checkpoint.taking(folder / "checkpoints"):
+            with checkpoint.taking(folder / "checkpoints", UserError):
                 job.load_state_dict(state["job"])
                 self.total_steps, self.wall_s = whole("step", state["step"]), float(state["wall_s"])
             self.saved_step = self.total_steps

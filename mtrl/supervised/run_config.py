@@ -134,7 +134,11 @@ class Job(Protocol):
         """All that the next step depends on."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `state_dict`."""
+        """Inverse of `state_dict`.
+
+        Raises:
+            UserError: the state is of other data.
+        """
 
 
 class SupervisedRunConfig(RunConfig, ABC):

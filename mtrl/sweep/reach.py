@@ -13,7 +13,7 @@ from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import SCORES
 from mtrl.runs.files import write_atomically
-from mtrl.runs.folder import check_same
+from mtrl.runs.folder import check_same, load_config
 from mtrl.runs.policy_only import has_policy_only
 from mtrl.runs.reading import read_evaluation_record
 from mtrl.runs.section import RunConfig
@@ -94,6 +94,8 @@ def _is_evaluated(config: RunConfig, folder: Path) -> bool:
     """Whether there is an evaluation of the whole run, with the episodes and the horizon asked for."""
     try:
         if isinstance(config, SupervisedRunConfig):
+            if load_config(folder, type(config)).data != config.data:
+                return False  # only who reads the data knows if they are the same
             record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
             is_whole: bool = record["checkpoint"]["epoch"] >= config.epochs
             return is_whole or record["protocol"].get("epochs") == config.epochs  # stopped before, by its own rule

@@ -174,7 +174,7 @@ def run(dense: Dense, options: argparse.Namespace) -> int:
     study = replace(study, common=common)
     renamed = argparse.Namespace(**{**vars(options), "runs": options.runs / ("stand-in" if made_up else "real")})
     runs, out = supervised.carry_out(study, renamed, data), options.out / where
-    if found := supervised.results(study, renamed):
+    if found := supervised.results(study, renamed, runs.missing):
         first = next(iter(study.columns))
         labels = dict.fromkeys(result.label for result in found)
         seen = {label: supervised.of(found, label, study.columns[first]) for label in labels}

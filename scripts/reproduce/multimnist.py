@@ -67,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs, out = [supervised.carry_out(study, options, options.data)], options.out / study.name
     if runs[0].status != INTERRUPTED:
         runs.append(supervised.carry_out(searching, once, options.data))
-    if found := supervised.results(study, options):
-        scores = [held_out_accuracy(supervised.run_folder(searching, once, v, once.seeds[0])) for v in grid]
+    if found := supervised.results(study, options, runs[0].missing):
+        searched = {r.label for one in runs[1:] for r in supervised.results(searching, once, one.missing)}
+        folders = {v.label: supervised.run_folder(searching, once, v, once.seeds[0]) for v in grid}
+        scores = {label: held_out_accuracy(folder) for label, folder in folders.items() if label in searched}
         write(study, found, dict(zip(weights, grid, strict=True)), scores, runs, options)
     page.finish(max(one.status for one in runs), out)
 
@@ -77,16 +79,15 @@ def write(
     study: Study,
     found: Sequence[Result],
     grid: Mapping[float, Variant],
-    scores: Sequence[float | None],
+    scores: Mapping[str, float],
     runs: Sequence[Runs],
     options: argparse.Namespace,
 ) -> None:
     """The picture and the page."""
     out = options.out / study.name
-    scored = {v.label: score for v, score in zip(grid.values(), scores, strict=True) if score is not None}
     about = ""
-    if len(scored) == len(grid):
-        best = max(scored, key=lambda label: scored[label])
+    if len(scores) == len(grid):
+        best = max(scores, key=lambda label: scores[label])
         found = [*found, *(r._replace(label=BEST) for r in found if r.label == best)]
         about = f" Grid search: {best}, the best of {len(grid)} on {HELD_OUT:,} held-out pairs."
     front = {v.label: f"{w:g}" for w, v in grid.items()}
@@ -139,10 +140,8 @@ def equal(accuracy: Mapping[str, Sequence[float]], shown: Callable[[str], str]) 
     return Claim("MGDA-UB is as accurate as a network for each digit (no seed apart)", verdict, evidence)
 
 
-def held_out_accuracy(folder: Path) -> float | None:
-    """Mean over tasks on the held-out pairs after the last epoch of a run; None if it is not finished."""
-    if not (folder / "evaluation.json").exists():
-        return None
+def held_out_accuracy(folder: Path) -> float:
+    """Mean over tasks on the held-out pairs after the last epoch of a finished run."""
     evaluations = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "evaluation"]
     last = [event for event in evaluations if event["split"] == "validation"][-1]
     return sum(last["metrics"][name] for name in METRICS) / len(METRICS)

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         common["schedule.patience_epochs"] = max(1, round(5 * options.epochs / PAPER_EPOCHS))
     study = replace(study, common=common)
     runs, out = supervised.carry_out(study, options, data), options.out / study.name
-    if found := supervised.results(study, options):
+    if found := supervised.results(study, options, runs.missing):
         relative = supervised.relative(study, found)
         plots.dots(relative, "delta_m, % (lower is better)", out / "plot.png")
         page.write(supervised.make_page(study, found, claims(study, found), [runs], options, options.data), out)

@@ -109,13 +109,13 @@ def run_folder(study: Study, options: argparse.Namespace, variant: Variant, seed
     return folder
 
 
-def results(study: Study, options: argparse.Namespace) -> list[Result]:
-    """The results of all runs that are finished."""
+def results(study: Study, options: argparse.Namespace, missing: Sequence[str]) -> list[Result]:
+    """The results of all runs that are finished; an evaluation in a folder of `Runs.missing` is of another run."""
     found = []
     for variant in study.variants:
         for seed in options.seeds:
             path = run_folder(study, options, variant, seed) / "evaluation.json"
-            if path.exists():
+            if path.exists() and f"{slug(variant.label)}/seed_{seed}" not in missing:
                 evaluation = json.loads(path.read_text())
                 values = {row["name"]: row["value"] for row in evaluation["metrics"]}
                 found.append(Result(variant.label, seed, values, evaluation))

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         common={"epochs": options.steps // 1000, "benchmark.scales": options.scales},
     )
     runs, out = supervised.carry_out(study, options, None), options.out / "toy"
-    finished = {result.label for result in supervised.results(study, options)}
+    finished = {result.label for result in supervised.results(study, options, runs.missing)}
     found = {
         variant.label: read(supervised.run_folder(study, options, variant, options.seeds[0]))
         for variant in study.variants

@@ -161,6 +161,16 @@ def test_as_accurate_means_that_no_seeds_are_apart(single: list[float], shared: 
     assert equal({"Single task": single, "MGDA-UB": shared}, str).verdict == verdict
 
 
+def test_an_evaluation_of_another_run_is_not_in_the_table(tmp_path: Path) -> None:
+    options = argparse.Namespace(seeds=[0, 1], runs=tmp_path)
+    for seed in options.seeds:
+        folder = supervised.run_folder(STUDY, options, supervised.NASH, seed)
+        folder.mkdir(parents=True)
+        (folder / "evaluation.json").write_text('{"metrics": []}')
+    found = supervised.results(STUDY, options, ("nash-mtl/seed_0",))
+    assert [(result.label, result.seed) for result in found] == [("Nash-MTL", 1)]
+
+
 def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> None:
     options = argparse.Namespace(smoke=False, seeds=[0], threads=1)
 

@@ -1,0 +1,76 @@
+"""What a supervised run goes on with: its own data wherever they lie, and no fewer epochs than it has."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtrl.benchmarks import SupervisedConfig
+from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
+from mtrl.runs.folder import load_config
+from mtrl.supervised import train
+from mtrl.supervised.run_config import SupervisedMethodConfig
+from mtrl.sweep import Trial, reach
+from tests.benchmarks.idx_files import write_idx_folder
+from tests.existing import existing
+from tests.runs.small_runs import newest, rewritten
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_idx_folder(tmp_path_factory.mktemp("idx"), train=40, test=10)
+
+
+def config(data: Path, out: Path, epochs: int = 1, **fields: Any) -> SupervisedConfig:
+    method = SupervisedMethodConfig(name="mean")
+    return SupervisedConfig(
+        data=str(data), out=str(out), epochs=epochs, method=method, batch_size=20, threads=1, device="cpu", **fields
+    )
+
+
+def evaluation(settings: SupervisedConfig) -> dict[str, Any]:
+    return existing(train(settings, 0, settings.folders[0], resume=True).evaluation)
+
+
+def test_a_run_goes_on_with_its_own_data_alone(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    others = write_idx_folder(tmp_path / "others", train=60, test=10)
+    first = evaluation(config(data, out))
+    told = "the run was trained on pairs of idx files that are not the published MNIST"
+    for epochs in (1, 2):  # finished, and to be gone on with
+        with pytest.raises(UserError) as caught:
+            train(config(others, out, epochs), 0, config(data, out).folders[0], resume=True)
+        got = "got pairs of idx files that are not the published MNIST (60/-/10 examples)"
+        assert str(caught.value) == f"data: {told} (40/-/10 examples), {got}"
+    assert load_config(config(data, out).folders[0], SupervisedConfig).data == str(data)
+    assert evaluation(config(data, out)) == first
+
+
+def test_the_same_data_may_lie_elsewhere(data: Path, tmp_path: Path) -> None:
+    moved = write_idx_folder(tmp_path / "moved to" / "mnist", train=40, test=10).parent
+    evaluation(config(data, tmp_path / "moved"))
+    evaluation(config(data, tmp_path / "left"))
+    found = evaluation(config(moved, tmp_path / "moved", 2)), evaluation(config(data, tmp_path / "left", 2))
+    assert found[0]["metrics"] == found[1]["metrics"]
+    assert found[0]["data"]["source"].startswith(f"pairs of idx files in {moved}/mnist that")
+
+
+def test_a_checkpoint_that_does_not_tell_of_its_data_is_gone_on_with(data: Path, tmp_path: Path) -> None:
+    settings = config(data, tmp_path)
+    evaluation(settings)
+    state = checkpoint.read(newest(settings.folders[0])).tree
+    del state["job"]["data"]
+    rewritten(settings.folders[0], state)
+    assert evaluation(config(data, tmp_path, 2))["checkpoint"]["epoch"] == 2
+
+
+def test_a_trial_is_finished_with_the_data_it_was_made_with(data: Path, tmp_path: Path) -> None:
+    moved = write_idx_folder(tmp_path / "moved", train=40, test=10)
+    settings = config(data, tmp_path)
+    evaluation(settings)
+    assert reach.is_finished(Trial(settings), "all")
+    elsewhere = Trial(config(moved, tmp_path))
+    assert not reach.is_finished(elsewhere, "all")
+    evaluation(config(moved, tmp_path))  # which trains nothing
+    assert reach.is_finished(elsewhere, "all")
