@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import MultiStepLR, ReduceLROnPlateau, StepLR
 
 from mtrl.supervised.run_config import ScheduleConfig
 
-_OF_THE_CONFIG = "milestones"  # a Counter, of no plain data
+_NO_STATE = ("milestones", "threshold")  # a Counter, of no plain data; another one in checkpoints of 0.2.0
 
 
 class Schedule:
@@ -20,9 +20,15 @@ class Schedule:
         elif config.kind == "multi_step":
             self._scheduler = MultiStepLR(optimizer, config.milestones, config.factor)
         elif config.kind == "plateau":
-            # Any fall of the step size is made (eps), be it below torch's 1e-8.
+            # Any fall of the step size is made (eps), be it below torch's 1e-8. Any lower score is an improvement
+            # (threshold): torch's is a share of the score, and makes one of every score below zero.
             self._scheduler = ReduceLROnPlateau(
-                optimizer, factor=config.factor, patience=config.patience_epochs, min_lr=config.minimum, eps=0
+                optimizer,
+                factor=config.factor,
+                patience=config.patience_epochs,
+                threshold=0,
+                min_lr=config.minimum,
+                eps=0,
             )
 
     def end_epoch(self, score: float | None) -> None:
@@ -36,8 +42,8 @@ class Schedule:
     def state_dict(self) -> dict[str, Any] | None:
         if self._scheduler is None:
             return None
-        return {name: value for name, value in self._scheduler.state_dict().items() if name != _OF_THE_CONFIG}
+        return {name: value for name, value in self._scheduler.state_dict().items() if name not in _NO_STATE}
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
         if self._scheduler is not None and state is not None:
-            self._scheduler.load_state_dict(state)
+            self._scheduler.load_state_dict({name: value for name, value in state.items() if name not in _NO_STATE})

@@ -27,6 +27,7 @@ from mtrl.supervised.run_config import (
     ScheduleConfig,
     SupervisedMethodConfig,
 )
+from mtrl.supervised.schedule import Schedule
 from mtrl.supervised.selection import Selection
 from tests.benchmarks.benchmark_of import benchmark_of
 from tests.benchmarks.idx_files import write_idx_folder
@@ -222,6 +223,18 @@ def test_the_step_size_falls(data: str, schedule: ScheduleConfig, rates: list[fl
     train(config(data, epochs=4, benchmark=benchmark, optimizer=optimizer, schedule=schedule), 0, tmp_path / "run")
     found = [line["learning_rate"] for line in lines(tmp_path / "run") if line["kind"] == "train"]
     assert found == pytest.approx([1e-9 * rate for rate in rates])
+
+
+@pytest.mark.parametrize("score", [50.0, 0.0, -50.0])
+def test_a_plateau_is_one_whatever_the_scores_sign(score: float) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = Schedule(ScheduleConfig(kind="plateau", patience_epochs=1), optimizer)
+    rates = []
+    for change in (0, 0, 1e-9, -1e-6, 0, -1e-6, -1e-6):
+        schedule.end_epoch(score + change)
+        schedule.load_state_dict({**existing(schedule.state_dict()), "threshold": 1e-4})  # of 0.2.0
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
 
 
 def learner_and_batch(settings: SupervisedConfig, tasks: tuple[int, ...] = (0, 1)) -> tuple[BenchmarkLearner, Any]:
