@@ -28,6 +28,7 @@ class DBMTL(Method, GradientMethod):
     """
 
     remembers_gradients = True
+    weighs_remembered = True
     positive_losses = True
     means: Tensor | None
     """`[..., T, P]`, in the gradients' dtype."""

@@ -85,6 +85,13 @@ class CoordinateMethod(AnyMethod, GradientMethod):
         """Nothing: see `places`."""
 
 
+def why_not_reused(method: AnyMethod) -> str:
+    """Why a method's weights are of no use with other gradients, as the end of a sentence; empty if they are."""
+    if isinstance(method, CoordinateMethod):
+        return "which has no weights to reuse"
+    return "whose weights are for gradients that it remembers" if method.weighs_remembered else ""
+
+
 def in_columns(leaf: Tensor, axes: int) -> Tensor:
     """`[..., T, P]` of a leaf with so many leading axes, of a scalar parameter (`P = 1`) too."""
     return leaf.reshape(*leaf.shape[:axes], math.prod(leaf.shape[axes:]))

@@ -49,6 +49,8 @@ class AnyMethod(TaskState, ABC):
     remembers_gradients: bool = False
     """True: coordinates of gradients are remembered, which need to be of the same parameters at each call. At a
     representation, they are of other samples."""
+    weighs_remembered: bool = False
+    """True: the weights are for gradients that the method remembers: they are not to be used again with others."""
     weighs_heads: bool = False
     """True: the rule is a weighted loss, `sum_i w_i L_i`, whose gradient goes to the heads as well. False: it concerns
     the shared parameters, and heads take the plain gradient of their own task's loss."""

@@ -37,6 +37,7 @@ class MoCo(Method, GradientMethod):
     """
 
     remembers_gradients = True
+    weighs_remembered = True
     estimates: Tensor | None
     """`[..., T, P]`, in the gradients' dtype, the leaves in their order."""
     simplex_weights: Tensor | None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
+from mtrl.aggregation.gradient_method import why_not_reused
 from mtrl.gradients.accumulation import accumulate
 from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
@@ -72,7 +73,8 @@ def backward(
         present: `[T]`, whether a task is there: the same as None for the losses of the others, which are not read.
         update_every: ask the method every so many calls and reuse its weights in between, at the cost of one plain
             backward pass (Navon et al. 2022, sections 3.3 and 6.4). The count is part of the method's state. A task
-            that has no weight yet has the method asked.
+            that has no weight yet has the method asked. Not for a method whose weights are for gradients that it
+            remembers (`method.weighs_remembered`).
         scale: the length of the shared parameters' update: `"mean"`, as long as the gradient of the mean of the losses,
             so that a learning rate found for the mean fits; `"unit"` or a number, that length; None, as the method
             gives it. A weight that is reused keeps the `"mean"` that it was found with.
@@ -111,9 +113,9 @@ def backward(
     """
     if not isinstance(method, Method | CoordinateMethod):
         raise TypeError(f"method needs to be an aggregation method such as NashMTL(), got {method!r}")
-    if update_every < 1 or (update_every > 1 and (method.needs_update or isinstance(method, CoordinateMethod))):
-        why = "learns at every step" if method.needs_update else "has no weights to reuse"
-        rule = "at least 1" if update_every < 1 else f"1 with {method}, which {why}"
+    why = "which learns at every step" if method.needs_update else why_not_reused(method)
+    if update_every < 1 or (update_every > 1 and why):
+        rule = "at least 1" if update_every < 1 else f"1 with {method}, {why}"
         raise ValueError(f"update_every needs to be {rule}, got update_every={update_every}")
     if features is not None and method.remembers_gradients:
         raise ValueError(f"{method} remembers the gradients of other samples: features needs to be None")

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from mtrl import aggregation
+from mtrl.aggregation.gradient_method import why_not_reused
 
 Positive = Annotated[int, Field(gt=0, le=10**12)]
 """Steps, epochs, rows: nothing is taken for each of them at once, or what is taken is compared with the memory."""
@@ -65,14 +66,13 @@ class MethodConfig(BaseModel):
     `package.module:Class`, or what an installed package registers."""
     update_every: Positive = 1
     """The method makes new weights every so many updates; in between the last ones are used (Navon et al. 2022,
-    sections 3.3 and 6.4)."""
+    sections 3.3 and 6.4). 1 with methods that have no weights, or weights for gradients that they remember."""
 
     @model_validator(mode="after")
     def _exists(self) -> Self:
         method = aggregation.make(self.name, **self.arguments)
-        if self.update_every > 1 and isinstance(method, aggregation.CoordinateMethod):
-            rule = f"update_every must be 1 with {self.name}, which has no weights to reuse"
-            raise ValueError(f"{rule}, got {self.update_every}")
+        if self.update_every > 1 and (why := why_not_reused(method)):
+            raise ValueError(f"update_every must be 1 with {self.name}, {why}, got {self.update_every}")
         return self
 
     @property

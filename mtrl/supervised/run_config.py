@@ -44,7 +44,8 @@ class SupervisedMethodConfig(MethodConfig):
         checked = MethodConfig(name=self.name, update_every=self.update_every, **self.arguments)
         method = aggregation.make(checked.name, **checked.arguments)
         if self.update_every > 1 and method.needs_update:
-            raise ValueError(f"update_every must be 1 with {self.name}, which learns at every step")
+            rule = f"update_every must be 1 with {self.name}, which learns at every step"
+            raise ValueError(f"{rule}, got {self.update_every}")
         return self
 
 

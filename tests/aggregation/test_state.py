@@ -37,6 +37,18 @@ def test_state_that_was_loaded_elsewhere_follows_what_it_meets(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", OF_A_MATRIX)
+def test_weights_are_for_the_gradients_of_the_call_or_it_is_said(name: str) -> None:
+    """Only the former may be used again, with the gradients of the next calls."""
+    method = make(name)
+    for call in range(3):
+        gradients = conflicting(4, seed=call)
+        shared = torch.zeros(gradients.shape[1], dtype=torch.float64, requires_grad=True)
+        weights = backward(gradients @ shared + LOSSES, method, [shared])
+        method.update(0.9 * LOSSES)
+    assert torch.allclose(existing(shared.grad), weights @ gradients) != method.weighs_remembered
+
+
+@pytest.mark.parametrize("name", OF_A_MATRIX)
 def test_casting_a_model_leaves_the_state_of_its_method(name: str) -> None:
     model = nn.ModuleDict({"trunk": nn.Linear(2, 2), "method": called(name)})
     before = copy.deepcopy(model["method"].state_dict())

@@ -58,6 +58,7 @@ def test_a_benchmark_is_chosen_by_name_with_fields_of_its_own(tmp_path: Path) ->
         ("", "--sise 3", "--sise: unknown option"),
         ("", "--method.name single_task --method.c 1", "method: single_task has no hyper-parameter 'c'"),
         ("", "--method.name famo --method.update_every 2", "method: update_every must be 1 with famo"),
+        ("", "--method.name moco --method.update_every 2", "method: update_every must be 1 with moco, whose weights"),
         ("", "--gradients features --method.name moco", "{path}: gradients must be parameters with moco, which"),
         (
             "",

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mtrl import backward
 from mtrl.aggregation import FAMO, MGDA, NashMTL, PCGrad, make
+from mtrl.runs.section import MethodConfig
 from tests.gradients.supervised import Model
 
 
@@ -86,6 +87,14 @@ def test_gradients_at_features_are_not_to_be_remembered(model, name):
     z, method = model.features(), make(name)
     message = f"{method} remembers the gradients of other samples: features needs to be None"
     fails(message, model.losses(z), method, model.trunk, features=z)
+
+
+@pytest.mark.parametrize("name", ["db_mtl", "moco"])
+def test_weights_for_gradients_that_are_remembered(model, name):
+    message = f"1 with {make(name)}, whose weights are for gradients that it remembers, got update_every=2"
+    fails(message, model.losses(), make(name), model.trunk, update_every=2)
+    with pytest.raises(ValueError, match=f"must be 1 with {name}, whose weights are for gradients that it remembers, "):
+        MethodConfig(name=name, update_every=2)
 
 
 def test_a_method_that_learns_at_every_step(model):
