@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mtrl.runs.errors import UserError
-from mtrl.runs.events import Logged, Subject, Train
+from mtrl.runs.events import Evaluation, Logged, Subject, Train
 from mtrl.runs.loading import copy_checked
 from mtrl.runs.method_trial import try_method
 from mtrl.runs.reading import SINGLE_TASK
@@ -76,15 +76,26 @@ class BenchmarkJob:
             scores = [selection.validate(epoch, values) for selection in self.selections]
             events.append({"kind": "evaluation", "epoch": epoch, "split": "validation", "metrics": values})
         if self._is_due(epoch):
-            values = self._measure(self.data.test)
-            for selection in self.selections:
-                selection.add(epoch, values)
-            events.append({"kind": "evaluation", "epoch": epoch, "split": "test", "metrics": values})
+            events.append(self._tested(epoch))
         for learner, score in zip(self.learners, scores, strict=True):
             learner.schedule.end_epoch(score)
         self.stopped = all(selection.is_stale(epoch) for selection in self.selections)
         self.losses, self.weights, self.measured = self._zeros(), self._zeros(), []
         return events
+
+    def catch_up(self, epoch: int, index: int) -> list[Logged]:
+        rule = self.config.evaluation
+        if rule.select == "best_validation":
+            return []
+        first = max(1, self.config.epochs - rule.mean_last_epochs + 1)
+        missing = [e for e in range(first, epoch + 1) if e not in self.selections[0].epochs]
+        if missing == [epoch] and index == 0:
+            return [self._tested(epoch)]
+        if missing:
+            past = max(e for e in missing if e < epoch or index)
+            why = f"of the last {rule.mean_last_epochs} (evaluation.mean_last_epochs) epoch {past} was not measured"
+            raise UserError(f"epochs must be at least {past + rule.mean_last_epochs}, got {self.config.epochs}: {why}")
+        return []
 
     def result(self) -> dict[str, Any]:
         values = {name: value for selection in self.selections for name, value in selection.result().items()}
@@ -148,6 +159,12 @@ class BenchmarkJob:
         if self._needs_validation and not self.data.validation:
             asking = "schedule.kind plateau, evaluation.select best_validation and evaluation.patience_epochs"
             raise UserError(f"{asking} need a validation split, and {self.benchmark.name} has none here")
+
+    def _tested(self, epoch: int) -> Evaluation:
+        values = self._measure(self.data.test)
+        for selection in self.selections:
+            selection.add(epoch, values)
+        return {"kind": "evaluation", "epoch": epoch, "split": "test", "metrics": values}
 
     def _metrics(self, learner: BenchmarkLearner) -> list[Metric]:
         """The metrics of the tasks that a model learns."""

@@ -57,9 +57,9 @@ def train(
         on_event: told of every line of `metrics.jsonl`, and of progress twice a second.
 
     Raises:
-        UserError: the run exists, was made with another config or other data, its checkpoint is damaged; the data are
-            missing or damaged; the device is not there; a loss is not finite; the disk is full. What was written before
-            stays.
+        UserError: the run exists, was made with another config or other data or has more epochs, its checkpoint is
+            damaged; the data are missing or damaged; the device is not there; a loss is not finite; the disk is full.
+            What was written before stays.
     """
     device = devices.choose(config.device)
     check_may_train(folder, config, seed, resume)
@@ -100,13 +100,21 @@ class _Run:
                 job.load_state_dict(state["job"])
                 self.total_steps, self.wall_s = whole("step", state["step"]), float(state["wall_s"])
             self.saved_step = self.total_steps
+            begun = -(-self.total_steps // job.steps_per_epoch)
+            if config.epochs < begun:
+                raise UserError(f"epochs must be at least {begun}, which the run has begun, got {config.epochs}")
             if not self.is_over:
                 refuse_policy_only(state, folder / "checkpoints")
         self.saved_wall_s = self.wall_s
         self.clock = self.last_progress = self.saved_at = time.monotonic()
+        late = job.catch_up(*divmod(self.total_steps, job.steps_per_epoch))
         self.log = MetricsLog(folder / "metrics.jsonl", -1 if state is None else self.total_steps, on_event)
         if not self.is_over:
             self.log.write(self._start(device))
+        if late:
+            self._write(late)
+            self.saved_step = None
+            self.save()
 
     @property
     def epochs(self) -> int:
@@ -124,9 +132,7 @@ class _Run:
         self.job.step(finished + 1, index)
         self.total_steps += 1
         if self.epochs > finished:
-            for event in self.job.end_epoch(self.epochs):
-                line = {"kind": event["kind"], "step": self.total_steps, "wall_s": self._now(), **event}
-                self.log.write(cast(Logged, line))
+            self._write(self.job.end_epoch(self.epochs))
             if self.epochs % self.config.checkpoint_every_epochs == 0:
                 self.save()
         minutes = self.config.checkpoint_every_minutes
@@ -159,6 +165,11 @@ class _Run:
         }
         write_atomically(self.folder / "evaluation.json", json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
         return evaluation
+
+    def _write(self, events: list[Logged]) -> None:
+        for event in events:
+            line = {"kind": event["kind"], "step": self.total_steps, "wall_s": self._now(), **event}
+            self.log.write(cast(Logged, line))
 
     def _start(self, device: torch.device) -> Start:
         """What the run is made of and made on; written again when it is resumed."""

@@ -128,6 +128,20 @@ class Job(Protocol):
     def end_epoch(self, epoch: int) -> list[Logged]:
         """What the epoch's lines in `metrics.jsonl` say, `kind` included; step and time are added to them."""
 
+    def catch_up(self, epoch: int, index: int) -> list[Logged]:
+        """Measures what counts and has not been measured: a run may go on with other `epochs` than it was begun with.
+
+        Args:
+            epoch: the last one that has ended; 0 before the first.
+            index: steps that were taken after it.
+
+        Returns:
+            As `end_epoch`.
+
+        Raises:
+            UserError: what counts is past.
+        """
+
     def result(self) -> dict[str, Any]:
         """What `evaluation.json` says of the finished job."""
 

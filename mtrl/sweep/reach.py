@@ -97,7 +97,7 @@ def _is_evaluated(config: RunConfig, folder: Path) -> bool:
             if load_config(folder, type(config)).data != config.data:
                 return False  # only who reads the data knows if they are the same
             record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
-            is_whole: bool = record["checkpoint"]["epoch"] >= config.epochs
+            is_whole: bool = record["checkpoint"]["epoch"] == config.epochs
             return is_whole or record["protocol"].get("epochs") == config.epochs  # stopped before, by its own rule
         assert isinstance(config, Config)
         wanted = config.evaluation

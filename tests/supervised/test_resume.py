@@ -1,5 +1,8 @@
 """What a supervised run goes on with: its own data wherever they lie, and no fewer epochs than it has."""
 
+import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,10 @@ import pytest
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Event
 from mtrl.runs.folder import load_config
 from mtrl.supervised import train
-from mtrl.supervised.run_config import SupervisedMethodConfig
+from mtrl.supervised.run_config import EvaluationConfig, SupervisedMethodConfig
 from mtrl.sweep import Trial, reach
 from tests.benchmarks.idx_files import write_idx_folder
 from tests.existing import existing
@@ -63,6 +67,55 @@ def test_a_checkpoint_that_does_not_tell_of_its_data_is_gone_on_with(data: Path,
     del state["job"]["data"]
     rewritten(settings.folders[0], state)
     assert evaluation(config(data, tmp_path, 2))["checkpoint"]["epoch"] == 2
+
+
+def stopped(settings: SupervisedConfig, epoch: int) -> None:
+    """The run, stopped after an epoch."""
+
+    def stop(event: Event) -> None:
+        if event["kind"] == "train" and event["epoch"] == epoch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert train(settings, 0, settings.folders[0], on_event=stop).interrupted
+
+
+def measured(settings: SupervisedConfig) -> list[int]:
+    text = (settings.folders[0] / "metrics.jsonl").read_text()
+    events = [json.loads(line) for line in text.splitlines()]
+    return [event["epoch"] for event in events if event["kind"] == "evaluation"]
+
+
+def test_a_run_does_not_end_before_where_it_is(data: Path, tmp_path: Path) -> None:
+    settings = config(data, tmp_path, 9)
+    stopped(settings, 3)
+    with pytest.raises(UserError, match=r"^epochs must be at least 3, which the run has begun, got 2$"):
+        evaluation(config(data, tmp_path, 2))
+    assert load_config(settings.folders[0], SupervisedConfig).epochs == 9
+    assert evaluation(config(data, tmp_path, 3))["epochs_that_count"] == [[3]]
+    assert reach.is_finished(Trial(config(data, tmp_path, 3)), "all")
+    assert not reach.is_finished(Trial(config(data, tmp_path, 2)), "all")
+
+
+def test_a_run_that_ends_where_it_is_is_measured_there(data: Path, tmp_path: Path) -> None:
+    """As one that was to end there, and once."""
+    rarely = EvaluationConfig(every_epochs=2)
+    settings = config(data, tmp_path / "late", 3, evaluation=rarely)
+    stopped(config(data, tmp_path / "late", 9, evaluation=rarely), 3)
+    late = evaluation(settings)
+    straight = evaluation(config(data, tmp_path / "straight", 3, evaluation=rarely))
+    assert {key for key in late if late[key] != straight[key]} <= {"wall_s"}
+    assert evaluation(settings) == late
+    assert measured(settings) == [2, 3]
+
+
+def test_epochs_that_count_are_measured_or_refused(data: Path, tmp_path: Path) -> None:
+    rule = EvaluationConfig(every_epochs=9, mean_last_epochs=2)
+    stopped(config(data, tmp_path, 9, evaluation=rule), 3)
+    why = "of the last 2 (evaluation.mean_last_epochs) epoch 2 was not measured"
+    with pytest.raises(UserError) as caught:
+        evaluation(config(data, tmp_path, 3, evaluation=rule))
+    assert str(caught.value) == f"epochs must be at least 4, got 3: {why}"
+    assert evaluation(config(data, tmp_path, 4, evaluation=rule))["epochs_that_count"] == [[3, 4]]
 
 
 def test_a_trial_is_finished_with_the_data_it_was_made_with(data: Path, tmp_path: Path) -> None:
