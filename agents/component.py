@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl import aggregation
 from mtrl.agents.config import Config
 from mtrl.agents.direction import AnyMethod, TaskDirections
 from mtrl.agents.metrics import ComponentMetrics, Conflict
@@ -37,6 +36,7 @@ class Component:
         loss: see `TaskDirections`.
         layouts: likewise.
         vector: the parameters, `[S, P]`; moved in place.
+        seeds: `[S]`, of what the method draws for each replica.
         config: of the run.
         num_tasks: `T`.
         directions: makes them from a loss, layouts, a method and the norm that gradients are clipped to.
@@ -48,12 +48,13 @@ class Component:
         loss: Callable[..., tuple[Tensor, Tensor]],
         layouts: Sequence[Layout],
         vector: Tensor,
+        seeds: Sequence[int],
         config: Config,
         num_tasks: int,
         directions: Callable[..., Directions],
     ) -> None:
         self.loss, self.layouts, self.vector = loss, tuple(layouts), vector
-        self.method = _method(config, name).to(vector.device)
+        self.method = _method(config, name, seeds).to(vector.device)
         self.directions = directions(loss, layouts, self.method, config.agent.max_grad_norm)
         self.update_every, self.conflict_every = config.method.update_every, config.training.conflict_every_updates
         self.parameters = self.layouts[0].views(vector)
@@ -119,12 +120,12 @@ class Component:
         return self.method.worst_residual.to(self.vector.device, copy=True).expand(len(self.vector))
 
 
-def _method(config: Config, name: str) -> AnyMethod:
+def _method(config: Config, name: str, seeds: Sequence[int]) -> AnyMethod:
     """The component's method.
 
     It is the mean for one that is not to be aggregated, and for an actor under a method that needs positive losses, as
     in FAMO's published agent.
     """
-    method = aggregation.make(config.method.name, **config.method.arguments)
+    method = config.method.make_apart(seeds)
     positive = name == "actor" and method.positive_losses
     return method if config.agent.aggregated in (name, "both") and not positive else LinearScalarization()

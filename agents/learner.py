@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from mtrl.agents.compiling import Compiler
 from mtrl.agents.component import Component, Directions
@@ -26,6 +26,7 @@ from mtrl.agents.precision import dtype_of
 from mtrl.agents.rank_direction import RankDirections
 from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.replica_states import join, take
+from mtrl.agents.seeds import method_seeds
 from mtrl.agents.update import Update
 from mtrl.runs.loading import copy_checked, load_optimizer, whole
 
@@ -47,7 +48,7 @@ class Learner:
         observation_size: `O`.
         action_size: `A`.
         device: of all tensors.
-        seeds: of the replicas; each decides first parameters, noise and exploration of its own.
+        seeds: of the replicas; each decides first parameters, noise, exploration and a method's draws of its own.
         action_sizes: the numbers that an action of each task has, `[S][T]`, where some have fewer than `A`.
         ranks: that learn together, each from batches of its own tasks.
 
@@ -79,9 +80,12 @@ class Learner:
             if ranks.size == 1
             else partial(RankDirections, ranks, num_tasks, compile=compile)
         )
+        seeds_of_critic, seeds_of_actor = zip(*map(method_seeds, self.seeds), strict=True)
         rest = config, num_tasks, directions
-        self.critic = Component("critic", functions.critic_loss, (critic, critic, actor), vectors["critic"], *rest)
-        self.actor = Component("actor", functions.actor_loss, (actor, critic), vectors["actor"], *rest)
+        self.critic = Component(
+            "critic", functions.critic_loss, (critic, critic, actor), vectors["critic"], seeds_of_critic, *rest
+        )
+        self.actor = Component("actor", functions.actor_loss, (actor, critic), vectors["actor"], seeds_of_actor, *rest)
         self.target, self.log_alpha = vectors["target"], vectors["log_alpha"]
         # beta1 = 0.5 for the temperatures: BRC (Nauman et al. 2025).
         temperature_optimizer = torch.optim.Adam(
@@ -201,13 +205,19 @@ class Learner:
             raise ValueError(f"needs {len(self.seeds)} states of one number of updates, got {counts}")
         for generator, state in zip(self.generators, states, strict=True):
             generator.set_state(state["generator"].cpu())
-        state = join([{k: v for k, v in state.items() if k != "generator"} for state in states], self.device)
+        methods = [component.method for component in (self.critic, self.actor)]
+        parts = [
+            {name: value for name, value in state.items() if name != "generator"}
+            | {"methods": [_of_a_replica(*both) for both in zip(methods, state["methods"], strict=True)]}
+            for state in states
+        ]
+        state = join(parts, self.device)
         for name, tensor in self.tensors().items():
             copy_checked(name, [tensor], [state["parameters"][name]])
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             load_optimizer("an optimizer", optimizer, saved)
-        for component, saved in zip((self.critic, self.actor), state["methods"], strict=True):
-            component.method.load_state_dict(saved)
+        for method, saved in zip(methods, state["methods"], strict=True):
+            method.load_state_dict(saved)
         self.num_updates = whole("num_updates", state["num_updates"])
         # Plain tuples, from a file. Nobody asks for the critics' last values: every update tells new ones.
         critic, actor = state["last_critic"], state["last_actor"]
@@ -246,3 +256,9 @@ class Learner:
             optimizer.state.clear()
         for component in (self.critic, self.actor):
             component.method.forget()
+
+
+def _of_a_replica(method: nn.Module, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A method's state with the axis of replicas, which keys of random numbers had not until 0.2.0: all had one."""
+    axes = {name: buffer.ndim for name, buffer in method.named_buffers()}
+    return {name: x.reshape(1) if x.ndim == 0 and axes.get(name) == 1 else x for name, x in saved.items()}

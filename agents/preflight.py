@@ -50,6 +50,10 @@ def check(config: Config, num_seeds: int) -> None:
         raise UserError(f"{rule}, got actor: both networks would take the mean")
     if agent.single_task == "none":
         try_method(config.method, len(tasks), (num_seeds,))
+        try:
+            config.method.make_apart(range(num_seeds))
+        except ValueError as error:
+            raise UserError(f"method: {error}; give method.seed, or training.seeds_at_once 1") from error
     for what, needed in _needs(config, num_seeds, len(tasks), sizes).items():
         if needed > memory():
             gib = f"{needed / 2**30:,.0f} GiB, and this machine has {memory() / 2**30:,.0f}"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregation.gradient_method import CoordinateMethod
 from mtrl.aggregation.solvers.per_task import per_task
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_uniform
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_keys, random_uniform
 
 
 class GradDrop(CoordinateMethod):
@@ -36,6 +36,9 @@ class GradDrop(CoordinateMethod):
         self.seed = checked_seed("GradDrop", seed)
         self.register_buffer("key", random_key(seed))
         self.register_buffer("step", torch.tensor(0))
+
+    def draw_apart(self, seeds: Sequence[int]) -> None:
+        self.key = random_keys(seeds)
 
     def forward(self, gradients: Tensor, losses: Tensor | None = None) -> Tensor:
         gradients = gradients.detach()

@@ -1,11 +1,13 @@
 """GradVac: each gradient is turned towards those it is less similar to than usual."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import add_rows, lengths, library, put, take
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_orders
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_keys, random_orders
 from mtrl.aggregation.solvers.solver_op import solver
 
 
@@ -42,6 +44,9 @@ class GradVac(Method):
         self.register_buffer("key", random_key(seed))
         self.register_buffer("step", torch.tensor(0))
         self.open_buffer("targets", -2, -1)
+
+    def draw_apart(self, seeds: Sequence[int]) -> None:
+        self.key = random_keys(seeds)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         T = gram.shape[-1]

@@ -76,6 +76,20 @@ class AnyMethod(TaskState, ABC):
         """
         return self._worst_residual[0]
 
+    def draw_apart(self, seeds: Sequence[int]) -> None:
+        """Gives each problem along the leading axis the random numbers of a method with its seed.
+
+        For the methods with a `seed`; one that has no need of it for a single problem need not implement it.
+
+        Args:
+            seeds: `[S]`, of which this method was made with the first.
+
+        Raises:
+            ValueError: it does not, and the seeds differ.
+        """
+        if len(set(seeds)) > 1:
+            raise ValueError(f"{self} draws the same for all of {len(seeds)} seeds: it does not implement draw_apart")
+
     def update(self, losses: Tensor) -> None:
         """Learns from the losses after the optimizer's step, `[..., T]`: for the methods with `needs_update`."""
 

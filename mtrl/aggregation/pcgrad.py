@@ -1,11 +1,13 @@
 """PCGrad: each gradient is projected off the gradients it conflicts with."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import add_rows, lengths, library, put, take
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_orders
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_keys, random_orders
 from mtrl.aggregation.solvers.solver_op import solver
 
 
@@ -30,6 +32,9 @@ class PCGrad(Method):
         self.seed = checked_seed("PCGrad", seed)
         self.register_buffer("key", random_key(seed))
         self.register_buffer("step", torch.tensor(0))
+
+    def draw_apart(self, seeds: Sequence[int]) -> None:
+        self.key = random_keys(seeds)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         orders = random_orders(self.key, self.step, gram.shape[-1]).to(gram.device).expand(gram.shape)

@@ -1,10 +1,12 @@
 """Random loss weighting: fresh random weights at each step."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from mtrl.aggregation.method import LossMethod
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_normal
+from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_keys, random_normal
 
 
 class RandomLossWeighting(LossMethod):
@@ -27,6 +29,9 @@ class RandomLossWeighting(LossMethod):
         self.seed = checked_seed("RandomLossWeighting", seed)
         self.register_buffer("key", random_key(seed))
         self.register_buffer("step", torch.tensor(0))
+
+    def draw_apart(self, seeds: Sequence[int]) -> None:
+        self.key = random_keys(seeds)
 
     def weigh_losses(self, losses: Tensor) -> Tensor:
         draw = random_normal(self.key, self.step, losses.shape[-1]).to(losses.device)

@@ -33,7 +33,7 @@ class SupervisedConfig(SupervisedRunConfig):
 
     def job(self, seed: int, device: torch.device) -> Job:
         if isinstance(self.benchmark, Toy):
-            return ToyJob(self, self.benchmark)
+            return ToyJob(self, self.benchmark, seed)
         return BenchmarkJob(self, self.benchmark, seed, device)
 
     @model_validator(mode="after")

@@ -170,7 +170,8 @@ def _methods(key: str) -> tuple[Choice, ...]:
 def _hyperparameters(key: str, name: str) -> Iterator[Option]:
     for parameter in aggregation.hyperparameters(name).values():
         annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
-        yield Option(f"{key}.{parameter.name}", annotation, parameter.default, "")
+        default = "the run's" if parameter.name == "seed" else parameter.default
+        yield Option(f"{key}.{parameter.name}", annotation, default, "")
 
 
 def _summary(kind: type) -> str:

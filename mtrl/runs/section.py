@@ -1,5 +1,6 @@
 """What configurations are made of: frozen trees of typed fields, checked where they are made."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
@@ -74,6 +75,22 @@ class MethodConfig(BaseModel):
         if self.update_every > 1 and (why := why_not_reused(method)):
             raise ValueError(f"update_every must be 1 with {self.name}, {why}, got {self.update_every}")
         return self
+
+    def make(self, seed: int) -> aggregation.Method | aggregation.CoordinateMethod:
+        """The method; the seed is that of one that draws, where the user has given none."""
+        draws = "seed" in aggregation.hyperparameters(self.name)
+        return aggregation.make(self.name, **({"seed": seed} if draws else {}) | self.arguments)
+
+    def make_apart(self, seeds: Sequence[int]) -> aggregation.Method | aggregation.CoordinateMethod:
+        """One method for problems side by side, each of which draws as it draws alone, with its seed.
+
+        Raises:
+            ValueError: it draws the same for all.
+        """
+        method = self.make(seeds[0])
+        if "seed" in aggregation.hyperparameters(self.name):
+            method.draw_apart([self.arguments.get("seed", seed) for seed in seeds])
+        return method
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mtrl import aggregation
+from mtrl.aggregation import LinearScalarization
 from mtrl.conflict import conflict_rate, norms
 from mtrl.gradients import backward, loss_gradients
 from mtrl.runs.errors import UserError
@@ -18,7 +18,7 @@ from mtrl.runs.reading import SINGLE_TASK
 from mtrl.supervised.benchmark import Batch, Benchmark
 from mtrl.supervised.run_config import SupervisedRunConfig
 from mtrl.supervised.schedule import Schedule
-from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
+from mtrl.supervised.streams import FIRST_PARAMETERS, METHOD, seed_of
 
 
 class Measured(NamedTuple):
@@ -48,7 +48,7 @@ class BenchmarkLearner:
         benchmark: its data aside.
         tasks: indices of those that are learned.
         device: of the model.
-        seed: of the run; decides the first parameters.
+        seed: of the run; decides the first parameters, and what the method draws.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class BenchmarkLearner:
         self.shared = [*self.model.shared_parameters()]
         known = {id(p) for p in self.shared}
         self.heads = [p for p in self.model.parameters() if id(p) not in known]
-        name, arguments = config.method.name, config.method.arguments
-        self.method = aggregation.make("mean" if name == SINGLE_TASK else name, **arguments).to(device)
+        alone = config.method.name == SINGLE_TASK
+        self.method = (LinearScalarization() if alone else config.method.make(seed_of(seed, METHOD))).to(device)
         self.optimizer = _optimizer(config, self.model.parameters())
         self.schedule = Schedule(config.schedule, self.optimizer)
 

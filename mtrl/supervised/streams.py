@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Generator
 
-FIRST_PARAMETERS, ORDER, AUGMENTATION, DROPOUT = range(4)
+FIRST_PARAMETERS, ORDER, AUGMENTATION, DROPOUT, METHOD = range(5)
 
 
 def seed_of(seed: int, *place: int) -> int:

@@ -9,8 +9,9 @@ import torch
 from mtrl import aggregation
 from mtrl.agents import Config, UserError, train
 from mtrl.agents.replica_states import take
+from mtrl.aggregation.solvers.random_stream import random_key
 from mtrl.runs import checkpoint
-from tests.agents.conftest import make_batch, make_config, make_learner
+from tests.agents.conftest import make_batch, make_config, make_learner, parameters_of
 from tests.agents.test_agent_training import make as make_run
 from tests.oracles.rounding import rounding_by_shape
 
@@ -53,6 +54,38 @@ def test_each_replica_is_the_learner_of_its_seed_alone(name):
         torch.testing.assert_close(ours["methods"], theirs["methods"], rtol=2e-3, atol=1e-4)
         assert torch.equal(ours["generator"], theirs["generator"])
         assert ours["num_updates"] == theirs["num_updates"] == 6
+
+
+DRAWING = [name for name in aggregation.METHODS if "seed" in aggregation.hyperparameters(name)]
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_a_seed_decides_what_the_methods_of_critic_and_actor_draw(name):
+    learner = make_learner(make_config(method={"name": name}), seeds=SEEDS)
+    keys = torch.cat([component.method.key for component in (learner.critic, learner.actor)])
+    assert len(keys.unique()) == 2 * len(SEEDS)
+    given = make_learner(make_config(method={"name": name, "seed": 4}), seeds=SEEDS)
+    assert torch.equal(given.actor.method.key, random_key(4).expand(3))
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_a_state_of_0_2_0_goes_on_with_its_one_key(name):
+    """Whatever the number of replicas, which all had the key of `seed`."""
+    config, given = make_config(method={"name": name}), make_config(method={"name": name, "seed": 0})
+    (batch, *_), _ = batches(0)
+    joined = type(batch)(*(torch.cat([x, x]) for x in batch))
+    begun = make_learner(given)
+    begun.update(batch)
+    old = begun.state_dict(0)
+    for method in old["methods"]:
+        method["key"] = random_key(0)
+    resumed, expected = make_learner(config, seeds=(0, 1)), make_learner(given, seeds=(0, 1))
+    resumed.load_state_dict([old, old])
+    expected.load_state_dict([begun.state_dict(0)] * 2)
+    for learner in (resumed, expected):
+        learner.update(joined)
+    for ours, theirs in zip(parameters_of(resumed), parameters_of(expected), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_replicas_differ_and_do_not_touch_each_other():

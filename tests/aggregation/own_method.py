@@ -32,6 +32,12 @@ class Scaled(UnitNorm):
         self.scale = scale
 
 
+class Drawn(UnitNorm):
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.seed = seed
+
+
 class Unfinished(Method):
     """It has no equation."""
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from mtrl.aggregation import NashMTL
 from mtrl.benchmarks import SupervisedConfig, Toy
 from mtrl.benchmarks.toy import STARTS, descend, pareto_set
-from mtrl.benchmarks.toy.job import gap_to_front
+from mtrl.benchmarks.toy.job import ToyJob, gap_to_front
 from mtrl.cli.arguments import load_config
 from mtrl.runs.events import Event
 from mtrl.supervised import train
@@ -67,6 +67,15 @@ def test_resume_is_exact(method: str, tmp_path: Path) -> None:
     assert resumed["metrics"] == straight["metrics"]
     kinds = [json.loads(line)["kind"] for line in (tmp_path / "stopped" / "metrics.jsonl").read_text().splitlines()]
     assert kinds == ["start"] + ["train", "evaluation"] * 2 + ["start"] + ["train", "evaluation"] * 2
+
+
+def test_the_seed_decides_what_a_method_draws() -> None:
+    config = toy(method="random_loss_weighting")
+    one, same, other = (
+        ToyJob(config, Toy(steps_per_epoch=25), seed).descent.method(None, torch.ones(2)) for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
 
 
 def test_what_the_toy_cannot_do_is_one_line() -> None:

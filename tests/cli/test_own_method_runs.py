@@ -57,6 +57,10 @@ def test_options_are_the_constructors(kind: type[Config | SupervisedConfig], tmp
         (f"--method.name {NAME} --method.totl 1", "--method.totl: unknown option; did you mean --method.total?"),
         (f"--method.name {NAME} --method.total a", "method: own_rules.unit:UnitNorm needs total of float, got 'a'"),
         ("--method.name nowhere:A", "method 'nowhere:A': there is no module nowhere"),
+        (
+            "--method.name own_rules.unit:Drawn --seeds 0 1 --training.seeds_at_once 2",
+            "method: Drawn(seed=0) draws the same for all of 2 seeds: it does not implement draw_apart; give ",
+        ),
         ("--method.name own_rules.unit:Plain", "method 'own_rules.unit:Plain' must be a subclass of Method"),
         ("--method.nam nowhere:A", "--method.nam: unknown option; did you mean --method.name?"),
     ],

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mtrl import aggregation
+from mtrl.aggregation.solvers.random_stream import random_key
 from mtrl.benchmarks import MultiMNIST, SupervisedConfig
 from mtrl.gradients import loss_gradients
 from mtrl.report.metric_runs import parse_metric_result
@@ -291,6 +292,18 @@ def test_a_single_task_model_learns_its_task_alone(data: str) -> None:
     for name, parameter in learner.model.named_parameters():
         same = torch.equal(parameter, dict(before.named_parameters())[name])
         assert same == name.startswith("heads.0.")
+
+
+@pytest.mark.parametrize("method", ["grad_drop", "grad_vac", "pcgrad", "random_loss_weighting"])
+def test_the_runs_seed_decides_what_a_method_draws(data: str, method: str) -> None:
+    def keys(**arguments: int) -> list[int]:
+        settings = config(data).model_copy(update={"method": SupervisedMethodConfig(name=method, **arguments)})
+        learners = [BenchmarkLearner(settings, benchmark_of(settings), (0, 1), CPU, seed) for seed in (0, 0, 1)]
+        return [int(learner.method.key) for learner in learners]
+
+    one, same, other = keys()
+    assert one == same != other
+    assert keys(seed=5) == [int(random_key(5))] * 3
 
 
 def test_the_trunks_gradient_is_clipped(data: str) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrl import aggregation
 from mtrl.benchmarks.toy.descent import Descent
 from mtrl.benchmarks.toy.problem import STARTS, pareto_set, toy_losses
 from mtrl.benchmarks.toy.section import Toy
@@ -17,6 +16,7 @@ from mtrl.runs.events import Logged, Subject
 from mtrl.runs.loading import check_finite, whole
 from mtrl.runs.method_trial import try_method
 from mtrl.supervised.run_config import SupervisedRunConfig
+from mtrl.supervised.streams import METHOD, seed_of
 
 TASKS = ("loss_1", "loss_2")
 KEPT_EVERY = 50
@@ -29,13 +29,13 @@ class ToyJob:
     steps_per_epoch = 1
     stopped = False
 
-    def __init__(self, config: SupervisedRunConfig, toy: Toy) -> None:
+    def __init__(self, config: SupervisedRunConfig, toy: Toy, seed: int) -> None:
         self.toy = toy
         self.scales = torch.tensor(toy.scales, dtype=torch.float64)
         starts = torch.tensor(STARTS, dtype=torch.float64)
         optimizer = config.optimizer
         try_method(config.method, len(TASKS), (len(toy.scales), len(STARTS)))
-        method = aggregation.make(config.method.name, **config.method.arguments)
+        method = config.method.make(seed_of(seed, METHOD))
         self.descent = Descent(method, starts, self.scales, optimizer.learning_rate, optimizer.max_grad_norm)
         self.path = self.descent.points.clone().unsqueeze(0)
         self.taken = 0
