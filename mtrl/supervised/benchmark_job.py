@@ -3,6 +3,7 @@
 Axes: `T` tasks, `B` batch.
 """
 
+import copy
 import math
 import re
 from collections.abc import Mapping
@@ -28,8 +29,8 @@ class BenchmarkJob:
     """A `Job`.
 
     Raises:
-        UserError: the method does not fit the tasks; the data cannot be read, or lack a split that is asked for; a
-            state that is loaded was trained on other data.
+        UserError: the method does not fit the tasks; the data cannot be read, or lack a split that is asked for, or
+            leave a batch of one to a network that needs two; a state that is loaded was trained on other data.
     """
 
     def __init__(self, config: SupervisedRunConfig, benchmark: Benchmark, seed: int, device: torch.device) -> None:
@@ -42,6 +43,7 @@ class BenchmarkJob:
         if config.method.name != SINGLE_TASK:
             try_method(config.method, len(everything))
         self.learners = [BenchmarkLearner(config, benchmark, tasks, device, seed) for tasks in groups]
+        self._check_batches_of_one()
         reference = benchmark.published_single_task if self.data.is_full else None
         self.selections = [Selection(config.evaluation, self._metrics(learner), reference) for learner in self.learners]
         self.steps_per_epoch = -(-len(self.data.train) // config.batch_size)
@@ -159,6 +161,20 @@ class BenchmarkJob:
         if self._needs_validation and not self.data.validation:
             asking = "schedule.kind plateau, evaluation.select best_validation and evaluation.patience_epochs"
             raise UserError(f"{asking} need a validation split, and {self.benchmark.name} has none here")
+
+    def _check_batches_of_one(self) -> None:
+        """Refuses a network that cannot train on the one example that some batch has."""
+        count, size = len(self.data.train), self.config.batch_size
+        if 1 not in (size, count % size):
+            return
+        model = copy.deepcopy(self.learners[0].model).train()
+        batch = self.data.train.batch(torch.tensor([0]), None).to(self.device)
+        try:
+            with torch.no_grad():
+                model.predict(model.represent(batch.inputs))
+        except ValueError as error:
+            rule = "this network's batch normalisation needs two"
+            raise UserError(f"batch_size {size} leaves a batch of one of {count:,} examples, and {rule}") from error
 
     def _tested(self, epoch: int) -> Evaluation:
         values = self._measure(self.data.test)

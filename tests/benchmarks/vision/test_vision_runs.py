@@ -12,6 +12,7 @@ from mtrl.benchmarks import SupervisedConfig, standin
 from mtrl.benchmarks.vision import CelebA, NYUv2
 from mtrl.benchmarks.vision.scene_tasks import Targets
 from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
 from mtrl.supervised import train
 from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
 from tests.benchmarks.benchmark_of import benchmark_of
@@ -35,6 +36,17 @@ def test_trains_and_evaluates(name: str, stand_ins: Path, tmp_path: Path) -> Non
     assert not written["data"]["is_full"]
     assert [m["name"] for m in written["metrics"]] == [m.name for m in benchmark_of(config).metrics]
     assert all(0 <= m["value"] <= 100 for m in written["metrics"] if m["unit"] == "%")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_batch_of_one_is_refused_where_the_network_needs_two(name: str, stand_ins: Path) -> None:
+    config = short(name, stand_ins).model_copy(update={"batch_size": 7})
+    if name in ("celeba-famo", "cityscapes3"):
+        why = "batch_size 7 leaves a batch of one of 8 examples, and this network's batch normalisation needs two"
+        with pytest.raises(UserError, match=f"^{why}$"):
+            config.job(0, torch.device("cpu"))
+    else:
+        config.job(0, torch.device("cpu")).step(1, 1)
 
 
 @pytest.mark.parametrize(
