@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtrl.nested import map_leaves
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Evaluation, Logged, Subject, Train
 from mtrl.runs.loading import copy_checked
@@ -252,13 +253,17 @@ def measure(
     """Every metric of the benchmark by name, in its order; the model is left in evaluation mode.
 
     Raises:
-        UserError: one is not finite.
+        UserError: one is not finite, or an output of the model, which metrics of classes do not show.
     """
     model.eval()
-    meter = benchmark.meter(split)
+    meter, diverged = benchmark.meter(split), torch.zeros((), dtype=torch.bool, device=device)
     for indices in torch.arange(len(split)).split(batch_size):
         batch = split.batch(indices, None).to(device)
-        meter.update(model.predict(model.represent(batch.inputs)), batch)
+        outputs = model.predict(model.represent(batch.inputs))
+        map_leaves(lambda x: diverged.logical_or_(~x.isfinite().all()), outputs)
+        meter.update(outputs, batch)
+    if diverged:
+        raise UserError("an output is not finite: the model has diverged, stopped")
     result = meter.result()
     values = {metric.name: float(result[metric.name]) for metric in benchmark.metrics}
     for name, value in values.items():

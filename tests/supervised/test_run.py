@@ -336,6 +336,16 @@ def test_failures_are_one_line(data: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("broken", [0, -1])
+def test_a_model_that_has_diverged_has_no_accuracy(data: str, broken: int) -> None:
+    """Not even with one number that is none, of one task."""
+    one = job(config(data))
+    with torch.no_grad():
+        [*one.learners[0].model.parameters()][broken].view(-1)[0] = torch.nan
+    with pytest.raises(UserError, match=r"^an output is not finite: the model has diverged, stopped$"):
+        one.end_epoch(1)
+
+
 def test_a_longer_budget_continues(data: str, tmp_path: Path) -> None:
     train(config(data, epochs=2), 0, tmp_path / "short")
     train(config(data, epochs=3), 0, tmp_path / "short", resume=True)
