@@ -36,6 +36,7 @@ STUDY = Study(
         "The paper's pairs of digits were drawn anew and are not published; one draw of ours serves all runs.",
         "Published numbers are of one run each; the figures of the last epoch stand here, not of the best.",
         "Dropout is scaled as usual (their code leaves it unscaled).",
+        "The held-out pairs that choose the grid's weights are of single images that are in training pairs, too.",
     ),
 )
 
