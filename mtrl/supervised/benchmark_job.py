@@ -20,7 +20,7 @@ from mtrl.runs.loading import copy_checked
 from mtrl.runs.method_trial import try_method
 from mtrl.runs.reading import SINGLE_TASK
 from mtrl.supervised.benchmark import Benchmark, Data, Metric, MultiTaskModel, Split
-from mtrl.supervised.benchmark_learner import BenchmarkLearner, Measured, Taken
+from mtrl.supervised.benchmark_learner import BenchmarkLearner, Measured
 from mtrl.supervised.run_config import SupervisedRunConfig
 from mtrl.supervised.selection import Selection
 from mtrl.supervised.streams import AUGMENTATION, DROPOUT, ORDER, generator, seed_of
@@ -61,10 +61,8 @@ class BenchmarkJob:
         indices = self._order(epoch)[start : start + self.config.batch_size]
         batch = self.data.train.batch(indices, generator(self.seed, AUGMENTATION, epoch, index)).to(self.device)
         first = self.config.log_gradients and index == 0
-        taken: list[Taken] = []
-        for learner in self.learners:
-            torch.manual_seed(seed_of(self.seed, DROPOUT, epoch, index))
-            taken.append(learner.step(batch, first))
+        seed = seed_of(self.seed, DROPOUT, epoch, index)
+        taken = [learner.step(batch, first, seed) for learner in self.learners]
         if first:
             self.measured = [step.measured for step in taken if step.measured is not None]
         self.losses += torch.cat([step.losses for step in taken])

@@ -70,19 +70,20 @@ class BenchmarkLearner:
         """The optimizer's learning rate now."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def step(self, batch: Batch, measure: bool) -> Taken:
+    def step(self, batch: Batch, measure: bool, seed: int) -> Taken:
         """One step of the optimizer.
 
         Args:
             batch: on the model's device.
             measure: also look at the tasks' gradients, whatever the method needs.
+            seed: of dropout; the losses before and after the step, which a method may compare, have the same masks.
 
         Raises:
             UserError: a loss or gradient is not finite, or not as the method needs it.
         """
         self.model.train()
         self.optimizer.zero_grad()
-        losses, representation = self._losses(batch)
+        losses, representation = self._losses(batch, seed)
         values = torch.stack([loss.detach() for loss in losses])
         features = representation if self.config.gradients == "features" else None
         measured = self._measure(losses, features) if measure else None
@@ -103,7 +104,7 @@ class BenchmarkLearner:
         self.optimizer.step()
         if self.method.needs_update:
             with torch.no_grad():
-                self.method.update(torch.stack(self._losses(batch)[0]))
+                self.method.update(torch.stack(self._losses(batch, seed)[0]))
         return Taken(values, weights, measured)
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,8 +122,9 @@ class BenchmarkLearner:
         self.method.load_state_dict(state["method"])
         self.schedule.load_state_dict(state["schedule"])
 
-    def _losses(self, batch: Batch) -> tuple[list[Tensor], Any]:
+    def _losses(self, batch: Batch, seed: int) -> tuple[list[Tensor], Any]:
         """The losses of the tasks that are learned, and the representation."""
+        torch.manual_seed(seed)
         representation = self.model.represent(batch.inputs)
         losses = self.benchmark.losses(self.model.predict(representation), batch)
         return [losses[task] for task in self.tasks], representation

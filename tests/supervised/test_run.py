@@ -254,7 +254,7 @@ def test_features_are_where_mgda_ub_compares(data: str) -> None:
     settings = config(data, "mgda", gradients="features", benchmark=plain, optimizer=OptimizerConfig(name="sgd"))
     learner, batch = learner_and_batch(settings)
     model = copy.deepcopy(learner.model)
-    taken = learner.step(batch, measure=True)
+    taken = learner.step(batch, measure=True, seed=0)
 
     representation = model.represent(batch.inputs)
     losses = plain.losses(model.predict(representation), batch)
@@ -274,8 +274,7 @@ def test_gradients_that_are_logged_are_the_same_whatever_the_method(data: str) -
     found = []
     for method in ("mean", "nash_mtl", "grad_drop"):
         learner, batch = learner_and_batch(config(data, method))
-        torch.manual_seed(0)
-        found.append(learner.step(batch, measure=True).measured)
+        found.append(learner.step(batch, measure=True, seed=0).measured)
     for other in found[1:]:
         torch.testing.assert_close(found[0], other)
 
@@ -288,7 +287,7 @@ def test_a_single_task_model_learns_its_task_alone(data: str) -> None:
         assert torch.equal(a, b)
     learner, batch = learner_and_batch(settings, (1,))
     before = copy.deepcopy(learner.model)
-    learner.step(batch, measure=False)
+    learner.step(batch, measure=False, seed=0)
     for name, parameter in learner.model.named_parameters():
         same = torch.equal(parameter, dict(before.named_parameters())[name])
         assert same == name.startswith("heads.0.")
@@ -306,10 +305,19 @@ def test_the_runs_seed_decides_what_a_method_draws(data: str, method: str) -> No
     assert keys(seed=5) == [int(random_key(5))] * 3
 
 
+def test_losses_before_and_after_a_step_have_the_same_dropout(data: str) -> None:
+    """A step of no length: FAMO, which learns from how far losses fell, learns nothing."""
+    still = config(data, "famo", optimizer=OptimizerConfig(name="sgd", learning_rate=1e-30))
+    learner, batch = learner_and_batch(still)
+    for seed in range(2):
+        learner.step(batch, measure=False, seed=seed)
+    assert not learner.method.get_buffer("logits")[0].any()
+
+
 def test_the_trunks_gradient_is_clipped(data: str) -> None:
     settings = config(data, optimizer=OptimizerConfig(name="sgd", max_grad_norm=0.01))
     learner, batch = learner_and_batch(settings)
-    learner.step(batch, measure=False)
+    learner.step(batch, measure=False, seed=0)
     assert torch.stack([existing(p.grad).norm() for p in learner.shared]).norm() == pytest.approx(0.01, rel=1e-4)
 
 
