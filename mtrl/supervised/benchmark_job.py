@@ -72,12 +72,10 @@ class BenchmarkJob:
         events: list[Logged] = [self._train_event(epoch)]
         scores: list[float | None] = [None] * len(self.learners)
         if self._needs_validation:
-            assert self.data.validation is not None  # see `_check`
-            values = self._measure(self.data.validation)
-            scores = [selection.validate(epoch, values) for selection in self.selections]
-            events.append({"kind": "evaluation", "epoch": epoch, "split": "validation", "metrics": values})
+            events.append(validation := self._validated(epoch))
+            scores = [selection.validate(epoch, validation["metrics"]) for selection in self.selections]
         if self._is_due(epoch):
-            events.append(self._tested(epoch))
+            events += self._due(epoch)
         for learner, score in zip(self.learners, scores, strict=True):
             learner.schedule.end_epoch(score)
         self.stopped = all(selection.is_stale(epoch) for selection in self.selections)
@@ -91,7 +89,7 @@ class BenchmarkJob:
         first = max(1, self.config.epochs - rule.mean_last_epochs + 1)
         missing = [e for e in range(first, epoch + 1) if e not in self.selections[0].epochs]
         if missing == [epoch] and index == 0:
-            return [self._tested(epoch)]
+            return self._due(epoch)
         if missing:
             past = max(e for e in missing if e < epoch or index)
             why = f"of the last {rule.mean_last_epochs} (evaluation.mean_last_epochs) epoch {past} was not measured"
@@ -145,7 +143,7 @@ class BenchmarkJob:
         return self.config.schedule.kind == "plateau" or rule.select == "best_validation" or rule.patience_epochs > 0
 
     def _is_due(self, epoch: int) -> bool:
-        """Whether test metrics are taken after this epoch."""
+        """Whether metrics are taken after this epoch, those of validation aside that decide something."""
         rule = self.config.evaluation
         if epoch % rule.every_epochs == 0 or rule.patience_epochs:  # with patience, any epoch may be the last
             return True
@@ -175,11 +173,20 @@ class BenchmarkJob:
             rule = "this network's batch normalisation needs two"
             raise UserError(f"batch_size {size} leaves a batch of one of {count:,} examples, and {rule}") from error
 
-    def _tested(self, epoch: int) -> Evaluation:
+    def _validated(self, epoch: int) -> Evaluation:
+        assert self.data.validation is not None  # see `_check`
+        values = self._measure(self.data.validation)
+        return {"kind": "evaluation", "epoch": epoch, "split": "validation", "metrics": values}
+
+    def _due(self, epoch: int) -> list[Logged]:
+        """The evaluations of an epoch in which they are taken, but that of validation where all epochs have it."""
+        events: list[Logged] = []
+        if self.data.validation and not self._needs_validation:
+            events.append(self._validated(epoch))
         values = self._measure(self.data.test)
         for selection in self.selections:
             selection.add(epoch, values)
-        return {"kind": "evaluation", "epoch": epoch, "split": "test", "metrics": values}
+        return [*events, {"kind": "evaluation", "epoch": epoch, "split": "test", "metrics": values}]
 
     def _metrics(self, learner: BenchmarkLearner) -> list[Metric]:
         """The metrics of the tasks that a model learns."""

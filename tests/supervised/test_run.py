@@ -167,6 +167,16 @@ def test_the_mean_of_the_last_epochs_counts(data: str, tmp_path: Path) -> None:
         assert row["value"] == pytest.approx(sum(line["metrics"][row["name"]] for line in tested) / 2)
 
 
+@pytest.mark.parametrize(("select", "validated"), [("last", [2, 3]), ("best_validation", [1, 2, 3])])
+def test_a_validation_split_is_logged_like_the_test(data: str, select: Any, validated: list[int]) -> None:
+    """In the epochs of `every_epochs` and in those that count; in all where it decides something."""
+    rule = EvaluationConfig(every_epochs=2, select=select)
+    one = job(config(data, "mean", benchmark=MultiMNIST(validation_pairs=180), evaluation=rule))
+    events = [event for event in drive(one, 0, 3) if event["kind"] == "evaluation"]
+    assert [event["epoch"] for event in events if event["split"] == "validation"] == validated
+    assert {2} <= {event["epoch"] for event in events if event["split"] == "test"}
+
+
 METRICS = (Metric("error", "a", higher_is_better=False), Metric("accuracy", "b", higher_is_better=True))
 
 
