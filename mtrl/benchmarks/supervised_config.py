@@ -14,13 +14,20 @@ from mtrl.benchmarks.vision import CelebA, Cityscapes2, Cityscapes3, NYUv2
 from mtrl.runs.reading import SINGLE_TASK
 from mtrl.runs.section import RunName
 from mtrl.supervised.benchmark_job import BenchmarkJob
-from mtrl.supervised.run_config import Job, SupervisedRunConfig
+from mtrl.supervised.run_config import EvaluationConfig, Job, SupervisedRunConfig
 
 AnyBenchmark = Annotated[
     CelebA | Cityscapes2 | Cityscapes3 | MultiMNIST | NYUv2 | QM9 | Toy, Field(discriminator="name")
 ]
 """A new benchmark is a member of this union: a `Section` with the methods of `Benchmark`. (The toy, which has no
 batches, has none of them.)"""
+
+OF_BATCHES = (
+    *("data", "batch_size", "gradients", "chunk_size", "log_gradients", "method.update_every", "schedule.kind"),
+    *("optimizer.name", "optimizer.momentum", "optimizer.weight_decay"),
+    *(f"evaluation.{name}" for name in EvaluationConfig.model_fields),
+)
+"""Fields that mean nothing to the toy, which needs them to be as they are by default."""
 
 
 class SupervisedConfig(SupervisedRunConfig):
@@ -40,10 +47,11 @@ class SupervisedConfig(SupervisedRunConfig):
     def _the_toy_has_no_batches(self) -> Self:
         if not isinstance(self.benchmark, Toy):
             return self
-        if self.method.name == SINGLE_TASK or self.method.update_every > 1:
-            raise ValueError("the toy needs an aggregation method with update_every 1")
-        for name, wanted in (("optimizer.name", "adam"), ("schedule.kind", "constant"), ("gradients", "parameters")):
-            value = reduce(getattr, name.split("."), self)
+        if self.method.name == SINGLE_TASK:
+            raise ValueError(f"method.name must be an aggregation method with the toy, got {SINGLE_TASK!r}")
+        default = SupervisedConfig.model_construct()
+        for name in OF_BATCHES:
+            value, wanted = (reduce(getattr, name.split("."), config) for config in (self, default))
             if value != wanted:
                 raise ValueError(f"{name} must be {wanted!r} with the toy, got {value!r}")
         return self

@@ -81,6 +81,14 @@ class ScheduleConfig(Section):
     minimum: NonNegativeFloat = 0.0
     """Of `plateau`: the step size falls no further."""
 
+    @model_validator(mode="after")
+    def _milestones_of_multi_step(self) -> Self:
+        if self.kind == "multi_step" and not self.milestones:
+            raise ValueError("milestones must be epochs with kind 'multi_step', got none")
+        if self.kind != "multi_step" and self.milestones:
+            raise ValueError(f"milestones need kind to be 'multi_step', got {self.kind!r}")
+        return self
+
 
 class EvaluationConfig(Section):
     """When metrics are taken, and which of them count."""
@@ -196,6 +204,13 @@ class SupervisedRunConfig(RunConfig, ABC):
         "checkpoint_every_epochs",
         "checkpoint_every_minutes",
     }
+
+    @model_validator(mode="after")
+    def _the_last_epochs_are_there(self) -> Self:
+        if self.evaluation.mean_last_epochs > self.epochs:
+            rule = f"evaluation.mean_last_epochs must be at most epochs={self.epochs}"
+            raise ValueError(f"{rule}, got {self.evaluation.mean_last_epochs}")
+        return self
 
     @model_validator(mode="after")
     def _features_are_not_remembered(self) -> Self:

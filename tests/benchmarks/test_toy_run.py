@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mtrl.benchmarks.toy.job import ToyJob, gap_to_front
 from mtrl.cli.arguments import load_config
 from mtrl.runs.events import Event
 from mtrl.supervised import train
-from mtrl.supervised.run_config import OptimizerConfig, ScheduleConfig, SupervisedMethodConfig
+from mtrl.supervised.run_config import EvaluationConfig, OptimizerConfig, ScheduleConfig, SupervisedMethodConfig
 
 CONFIG = Path(__file__).parents[2] / "configs" / "supervised" / "toy.yaml"
 
@@ -79,9 +80,21 @@ def test_the_seed_decides_what_a_method_draws() -> None:
 
 
 def test_what_the_toy_cannot_do_is_one_line() -> None:
-    for fields in ({"method": "single_task"}, {"schedule": ScheduleConfig(kind="step")}, {"gradients": "features"}):
-        with pytest.raises(ValidationError, match="toy"):
+    adam, evaluation = OptimizerConfig(weight_decay=0.1), EvaluationConfig(select="best_validation")
+    for fields, line in (
+        ({"method": "single_task"}, "method.name must be an aggregation method with the toy, got 'single_task'"),
+        ({"schedule": ScheduleConfig(kind="step")}, "schedule.kind must be 'constant' with the toy, got 'step'"),
+        ({"gradients": "features"}, "gradients must be 'parameters' with the toy, got 'features'"),
+        ({"data": "somewhere"}, "data must be None with the toy, got 'somewhere'"),
+        ({"batch_size": 8}, "batch_size must be 256 with the toy, got 8"),
+        ({"chunk_size": 2}, "chunk_size must be 1 with the toy, got 2"),
+        ({"optimizer": adam}, "optimizer.weight_decay must be 0.0 with the toy, got 0.1"),
+        ({"evaluation": evaluation}, "evaluation.select must be 'last' with the toy, got 'best_validation'"),
+    ):
+        with pytest.raises(ValidationError, match=re.escape(line)):
             toy(**fields)
+    with pytest.raises(ValidationError, match=r"method.update_every must be 1 with the toy, got 2"):
+        SupervisedConfig(benchmark=Toy(), method=SupervisedMethodConfig(name="nash_mtl", update_every=2))
 
 
 @pytest.mark.slow

@@ -60,6 +60,13 @@ def test_a_benchmark_is_chosen_by_name_with_fields_of_its_own(tmp_path: Path) ->
         ("", "--method.name famo --method.update_every 2", "method: update_every must be 1 with famo"),
         ("", "--method.name moco --method.update_every 2", "method: update_every must be 1 with moco, whose weights"),
         ("", "--gradients features --method.name moco", "{path}: gradients must be parameters with moco, which"),
+        ("", "--schedule.kind multi_step", "schedule: milestones must be epochs with kind 'multi_step', got none"),
+        ("", "--schedule.milestones 3", "schedule: milestones need kind to be 'multi_step', got 'constant'"),
+        (
+            "",
+            "--epochs 3 --evaluation.mean_last_epochs 4",
+            "{path}: evaluation.mean_last_epochs must be at most epochs=3, got 4",
+        ),
         (
             "",
             "--evaluation.select best_validation --evaluation.mean_last_epochs 3",

@@ -22,8 +22,7 @@ LARGER = {"width": 8, "image_size": 64}
 
 
 def short(name: str, folder: Path, **changes: Any) -> SupervisedConfig:
-    config = load(name, data=str(folder / name.partition("-")[0]), epochs=2, batch_size=4, **changes)
-    return config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"mean_last_epochs": 1})})
+    return load(name, data=str(folder / name.partition("-")[0]), epochs=2, batch_size=4, **changes)
 
 
 @pytest.mark.parametrize("name", SMALL)
