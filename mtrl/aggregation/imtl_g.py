@@ -20,6 +20,7 @@ class IMTLG(Method):
     Convention: the weights sum to one, as in the paper. They may be negative, and if those of small gradients are, the
     sum that one divides by may be as well: the update then goes against every task. Where the sum vanishes up to
     rounding, all weights are zero. A task with a zero gradient has no direction, takes no part and has weight 0.
+    Published code multiplies the losses of the heads by the weights, too; here heads take the plain gradients.
     `torch.linalg.eigh` synchronises on CUDA.
     """
 

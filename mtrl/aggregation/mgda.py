@@ -23,7 +23,8 @@ class MGDA(Method):
 
     Convention: the weights sum to one. With a normalization the least norm is sought among the normalized
     gradients `g_i / n_i` and, as in Sener and Koltun's code, the weights found multiply the gradients as they
-    are: the update may then conflict with a task.
+    are: the update may then conflict with a task. Paper: their code multiplies the losses of the heads by the weights,
+    too; here heads take the plain gradients.
 
     `solve(...).residual` is `max_i (|d|^2 - <g_i, d>) / (|g_i| |d|)` of the normalized gradients, zero at the optimum.
     Below 1e-9 but for rounding: `T eps k^2` where gradients much longer than the update cancel in it, `k` the lengths

@@ -20,7 +20,8 @@ class NashMTL(Method):
     Convention: the sum, without a clip or a rescale; the paper's `max_norm = 1` clips the update and belongs
     to the step. A task with a zero gradient takes no part and has weight 0. At a Pareto-stationary point
     (some convex combination of the gradients vanishes) the game has no solution and no direction helps every
-    task: all weights are 0, and `solve(...).stationary` says so.
+    task: all weights are 0, and `solve(...).stationary` says so. Paper: their code multiplies the losses of the heads
+    by the weights, too; here heads take the plain gradients.
 
     `solve(...).residual` is `max_i |a_i (G a)_i - 1|`. Below 1e-9 but for rounding, `T eps` (of float64) times
     `a_i sum_j |G_ij| a_j`, which grows to 1e-2 at the verge of a Pareto-stationary point: no weights of float64 are
