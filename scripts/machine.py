@@ -26,10 +26,10 @@ def machine_line(packages: Iterable[str], devices: Iterable[str]) -> str:
     parts += [f"{threads} thread" + "s" * (threads > 1)]
     parts += [f"{name} {metadata.version(name)}" for name in ("torch", *sorted(packages))]
     parts += [torch.cuda.get_device_name()] if "cuda" in devices else []
-    return f"{', '.join(parts)}; {datetime.date.today()}; `{_command()}`"
+    return f"{', '.join(parts)}; {datetime.date.today()}; `{command()}`"
 
 
-def _command() -> str:
+def command() -> str:
     """The command as it was typed: `python -m scripts.bench_envs ...`."""
     spec = sys.modules["__main__"].__spec__
     program = [sys.argv[0]] if spec is None else ["-m", spec.name]

@@ -20,6 +20,7 @@ import numpy as np
 
 from mtrl.cores import available_cores
 from mtrl.report.table import NOTHING, Table, text_table
+from mtrl.runs.events import Start
 from mtrl.runs.metrics_file import read_events
 from scripts.reproduce import page, plots, sweep
 from scripts.reproduce.options import parse, parser
@@ -89,6 +90,8 @@ class Result(NamedTuple):
     ms_per_update: float
     minutes: float
     """Of training; with seeds side by side, of them all."""
+    starts: tuple[Start, ...] = ()
+    """See `page.starts`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -131,7 +134,8 @@ def read(runs: Path, label: str, seed: int) -> Result | None:
     spent = [1000 * event["time_share"]["update"] / event["updates_per_s"] for event in train]
     milliseconds = statistics.median(spent) if spent else float("nan")
     minutes = max((event["wall_s"] for event in train), default=0.0) / 60
-    return Result(label, seed, json.loads((folder / "evaluation.json").read_text()), milliseconds, minutes)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    return Result(label, seed, evaluation, milliseconds, minutes, page.starts(folder))
 
 
 def make_page(
@@ -180,7 +184,7 @@ def make_page(
             for r in found
         ),
         commands=(all_runs.command,),
-        machine=page.machine(options.threads, ("metaworld", "mujoco")),
+        machine=page.machine((start for result in found for start in result.starts), ("metaworld", "mujoco")),
         sweeps={all_runs.name: all_runs.file},
         missing=all_runs.missing,
     )

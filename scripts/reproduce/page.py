@@ -4,19 +4,18 @@ import csv
 import dataclasses
 import io
 import json
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mtrl.report.table import Table, markdown
-from scripts.machine import machine_line
-from scripts.reproduce.options import ROOT
+from mtrl.runs.events import Start
+from mtrl.runs.metrics_file import read_events
+from scripts.machine import command
 
 PUBLISHED = Path(__file__).parent / "published"
 
@@ -90,15 +89,35 @@ def text(page: Reproduction, prefix: str = "", level: int = 1) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def machine(threads: int, packages: Sequence[str] = (), hidden: Path | None = None) -> str:
-    """`machine_line` of runs with so many threads each, and the commit; `hidden` is the user's folder of data."""
-    torch.set_num_threads(threads)
-    line = machine_line(packages, ["cuda"] if torch.cuda.is_available() else [])
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    commit = f", commit {done.stdout.strip()}" if done.returncode == 0 else ""
-    return shown(line, hidden) + commit
+def starts(run: Path) -> tuple[Start, ...]:
+    """What a run says of where it was made, each time that it was begun or went on."""
+    return tuple(event for event in read_events(run / "metrics.jsonl") if event["kind"] == "start")
+
+
+def machine(starts: Iterable[Start], packages: Sequence[str] = (), hidden: Path | None = None) -> str:
+    """Where and when runs were made, and the command that this page is made by.
+
+    Args:
+        starts: of all the runs, see the function of this name.
+        packages: whose versions are shown beside torch's.
+        hidden: the user's folder of data.
+    """
+    found = list(starts)
+
+    def said(values: Iterable[str]) -> list[str]:
+        distinct = sorted(set(values))
+        return [" and ".join(distinct)] if distinct else []
+
+    made_on = said(start["hardware"] for start in found)
+    made_on += said(f"{start['threads']} thread" + "s" * (start["threads"] > 1) for start in found)
+    for name in ("torch", *packages):
+        made_on += said(f"{name} {start['versions'][name]}" for start in found if name in start["versions"])
+    days = sorted({start["time"][:10] for start in found})
+    dated = [" to ".join(dict.fromkeys((days[0], days[-1])))] if days else []
+    commits = (commit for start in found if (commit := start["git_commit"]))
+    dated += [f"commit {text}" for text in said(commit[:7] + "+changes" * ("+" in commit) for commit in commits)]
+    line = "; ".join([*filter(None, (", ".join(made_on), ", ".join(dated))), f"`{command()}`"])
+    return shown(line, hidden)
 
 
 def shown(command: str, hidden: Path | None) -> str:

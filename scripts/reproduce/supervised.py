@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtrl.report.table import NOTHING, Table, text_table
+from mtrl.runs.events import Start
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, delta_m, mean_rank
 from scripts.reproduce import page, sweep
 from scripts.reproduce.page import Claim, Reproduction
@@ -93,6 +94,8 @@ class Result(NamedTuple):
     values: dict[str, float]
     """By metric."""
     evaluation: dict[str, Any]
+    starts: tuple[Start, ...] = ()
+    """See `page.starts`."""
 
 
 def carry_out(study: Study, options: argparse.Namespace, data: Path | None) -> Runs:
@@ -118,7 +121,7 @@ def results(study: Study, options: argparse.Namespace, missing: Sequence[str]) -
             if path.exists() and f"{slug(variant.label)}/seed_{seed}" not in missing:
                 evaluation = json.loads(path.read_text())
                 values = {row["name"]: row["value"] for row in evaluation["metrics"]}
-                found.append(Result(variant.label, seed, values, evaluation))
+                found.append(Result(variant.label, seed, values, evaluation, page.starts(path.parent)))
     return found
 
 
@@ -239,7 +242,7 @@ def make_page(
         reasons=tuple(reasons),
         records=tuple(_records(found, data)),
         commands=tuple(one.command for one in runs),
-        machine=page.machine(options.threads, hidden=data),
+        machine=page.machine((start for result in found for start in result.starts), hidden=data),
         sweeps={one.name: page.shown(one.file, data) for one in runs},
         missing=tuple(run for one in runs for run in one.missing),
     )

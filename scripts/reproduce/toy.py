@@ -21,6 +21,7 @@ from mtrl.aggregation import METHODS
 from mtrl.benchmarks.toy import STARTS, pareto_set, toy_losses
 from mtrl.report.table import text_table
 from mtrl.runs import checkpoint
+from mtrl.runs.events import Start
 from scripts.reproduce import page, plots, supervised
 from scripts.reproduce.options import parse, parser
 from scripts.reproduce.page import Claim, Reproduction
@@ -52,6 +53,8 @@ class Descended(NamedTuple):
     metrics: list[dict[str, Any]]
     """Of each scale and start: `name`, `value` (distance to the front), `end`."""
     minutes: float
+    starts: tuple[Start, ...]
+    """See `page.starts`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,7 +111,7 @@ def read(folder: Any) -> Descended:
     """A finished run."""
     evaluation = page.json.loads((folder / "evaluation.json").read_text())
     path = checkpoint.load_newest(folder / "checkpoints")["job"]["path"]
-    return Descended(path, evaluation["metrics"], evaluation["wall_s"] / 60)
+    return Descended(path, evaluation["metrics"], evaluation["wall_s"] / 60, page.starts(folder))
 
 
 def make_page(found: dict[str, Descended], steps: int, scales: Sequence[float], runs: Runs) -> Reproduction:
@@ -142,7 +145,7 @@ def make_page(found: dict[str, Descended], steps: int, scales: Sequence[float], 
             for name, run in found.items()
         ),
         commands=(runs.command,),
-        machine=page.machine(1),
+        machine=page.machine(start for run in found.values() for start in run.starts),
         pictures=("plot.png", "paths.png"),
         sweeps={runs.name: runs.file},
         missing=runs.missing,

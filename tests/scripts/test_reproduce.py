@@ -17,10 +17,11 @@ from mtrl.benchmarks import SupervisedConfig
 from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.cli.sweep import read
 from mtrl.report.table import text_table
+from mtrl.runs.events import Start
 from mtrl.statistics import delta_m
 from scripts.reproduce import dense, mgda_ub_speed, mt10, multimnist, qm9, supervised, sweep
 from scripts.reproduce.multimnist import STUDY, equal
-from scripts.reproduce.page import Claim, Reproduction, compare, text, write
+from scripts.reproduce.page import Claim, Reproduction, compare, machine, text, write
 from scripts.reproduce.summary import main, whole
 from scripts.reproduce.sweep import Runs
 from tests.benchmarks.benchmark_of import benchmark_of
@@ -168,6 +169,28 @@ def test_an_evaluation_of_another_run_is_not_in_the_table(tmp_path: Path) -> Non
         (folder / "evaluation.json").write_text('{"metrics": []}')
     found = supervised.results(STUDY, options, ("nash-mtl/seed_0",))
     assert [(result.label, result.seed) for result in found] == [("Nash-MTL", 1)]
+
+
+def test_a_page_says_where_its_runs_were_made_and_not_where_it_was_written() -> None:
+    def start(day: int, threads: int, commit: str | None) -> Start:
+        versions = {"torch": "2.9", "mujoco": "3.3"}
+        time = f"2026-11-{day}T10:00:00+00:00"
+        return {
+            "kind": "start",
+            "hardware": "2 cores of A",
+            "threads": threads,
+            "versions": versions,
+            "time": time,
+            "git_commit": commit,
+        }
+
+    starts = [start(24, 1, "0123456789ab+changes"), start(22, 2, "abcdef012345"), start(23, 1, None)]
+    line = machine(starts, ["mujoco", "metaworld"])
+    assert line.startswith(
+        "2 cores of A, 1 thread and 2 threads, torch 2.9, mujoco 3.3; "
+        "2026-11-22 to 2026-11-24, commit 0123456+changes and abcdef0; `python "
+    )
+    assert machine(starts[1:2]).startswith("2 cores of A, 2 threads, torch 2.9; 2026-11-22, commit abcdef0; `python ")
 
 
 def test_published_numbers_stand_beside_the_same_size_only(tmp_path: Path) -> None:
