@@ -62,10 +62,10 @@ DRAWING = [name for name in aggregation.METHODS if "seed" in aggregation.hyperpa
 @pytest.mark.parametrize("name", DRAWING)
 def test_a_seed_decides_what_the_methods_of_critic_and_actor_draw(name):
     learner = make_learner(make_config(method={"name": name}), seeds=SEEDS)
-    keys = torch.cat([component.method.key for component in (learner.critic, learner.actor)])
+    keys = torch.cat([component.method.get_buffer("key") for component in (learner.critic, learner.actor)])
     assert len(keys.unique()) == 2 * len(SEEDS)
     given = make_learner(make_config(method={"name": name, "seed": 4}), seeds=SEEDS)
-    assert torch.equal(given.actor.method.key, random_key(4).expand(3))
+    assert torch.equal(given.actor.method.get_buffer("key"), random_key(4).expand(3))
 
 
 @pytest.mark.parametrize("name", DRAWING)

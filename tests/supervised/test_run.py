@@ -308,7 +308,7 @@ def test_the_runs_seed_decides_what_a_method_draws(data: str, method: str) -> No
     def keys(**arguments: int) -> list[int]:
         settings = config(data).model_copy(update={"method": SupervisedMethodConfig(name=method, **arguments)})
         learners = [BenchmarkLearner(settings, benchmark_of(settings), (0, 1), CPU, seed) for seed in (0, 0, 1)]
-        return [int(learner.method.key) for learner in learners]
+        return [int(learner.method.get_buffer("key")) for learner in learners]
 
     one, same, other = keys()
     assert one == same != other
