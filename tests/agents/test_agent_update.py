@@ -213,11 +213,11 @@ def test_methods_begin_anew_with_the_networks(method):
 
 def test_what_stops_between_a_reset_and_the_actors_next_step_goes_on_bit_for_bit():
     agent = {"reset_every_updates": 3, "actor_every": 2}
-    config = make_config(method={"name": "moco", "update_every": 2}, agent=agent)
+    config = make_config(method={"name": "excess_mtl", "update_every": 2}, agent=agent)
     straight, continued = make_learner(config), make_learner(config, seeds=(0,))
     for seed in range(4):
         straight.update(make_batch(seed=seed))
-    assert straight.actor.method.get_buffer("estimates").isnan().all()
+    assert straight.actor.method.get_buffer("roots").isnan().all()
     continued.load_state_dict([straight.state_dict(0)])
     for seed in range(4, 8):
         for learner in (straight, continued):
