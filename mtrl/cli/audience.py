@@ -11,6 +11,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.groups import Seeds
 from mtrl.cli.progress import Progress
 from mtrl.cli.promise import Promise
+from mtrl.cli.streams import tell
 from mtrl.cli.tracking import Tracker
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Event
@@ -88,7 +89,7 @@ class Audience:
         self.failures.append(line)
         self._progress.update({"kind": "note", "text": f"failed: {end.failure}"}, self._label(seeds))
         if end.trace:
-            print(end.trace, file=sys.stderr)
+            tell(end.trace, sys.stderr)
         error = UserError(line)
         stack.__exit__(UserError, error, None)
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import print_plain, show_table, warn
+from mtrl.cli.screen import Screen, print_plain, show_table, warn
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report.paired_results import Results, compare_results, metrics_by_seed, scores_by_seed
@@ -37,7 +37,7 @@ def run(words: list[str]) -> int:
     names = [str(config["name"]) for config in configs]
     if names[0] == names[1]:
         names = [str(path) for path in paths]
-    console = Console()
+    console = Screen()
     settings = [{name: value for name, value in config.items() if name not in _PLACE} for config in configs]
     _show_differences(console, "Configuration", names, settings)
     _show_differences(console, "Made with", names, [_made_with(next(iter(seeds.values()))) for seeds in folders])

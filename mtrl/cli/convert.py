@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from mtrl.agents.config import Config
 from mtrl.agents.metrics import ComponentMetrics
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import print_plain
+from mtrl.cli.screen import Screen, print_plain
 from mtrl.runs import old_checkpoint
 from mtrl.runs.folder import load_config
 from mtrl.runs.identity import Identity, identity
@@ -31,7 +29,7 @@ def run(words: list[str]) -> int:
         "files", nargs="+", type=Path, metavar="FILE", help="in a run's folder of checkpoints, or a saved agent"
     )
     files = parser.parse_args(words).files
-    console = Console()
+    console = Screen()
     print_plain(console, f"Trusted: {old_checkpoint.trusted(_RECORDS)}. A file that calls anything else is left alone.")
     for path in files:
         old_checkpoint.convert(path, _RECORDS, _run_of(path))

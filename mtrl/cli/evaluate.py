@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from mtrl import agents
 from mtrl.agents import shipped
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
-from mtrl.cli.screen import show_evaluation
+from mtrl.cli.screen import Screen, show_evaluation
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.runs.reading import find_runs
 
@@ -29,9 +27,9 @@ def run(words: list[str]) -> int:
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto (the default)")
     arguments = parser.parse_args(words)
-    console = Console()
+    console = Screen()
     for folder in find_runs([shipped.at_hand(arguments.run)]):
-        with Progress(Console(stderr=True), f"evaluate {folder.name}") as progress:
+        with Progress(Screen(stderr=True), f"evaluate {folder.name}") as progress:
             record = agents.evaluate(
                 folder,
                 protocol=arguments.protocol,

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from mtrl.agents import shipped
 from mtrl.agents.export import FORMATS, export_policy
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import print_plain
+from mtrl.cli.screen import Screen, print_plain
 from mtrl.runs.reading import seed_folder
 
 _ALL = "all"
@@ -29,7 +27,7 @@ def run(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     folder = seed_folder(shipped.at_hand(arguments.run), arguments.seed)
     formats = FORMATS if arguments.format == _ALL else (arguments.format,)
-    console = Console()
+    console = Screen()
     for exported in export_policy(folder, arguments.out or folder / "export", formats):
         print_plain(console, f"{exported.path}\n")
         print_plain(console, "".join(f"    {line}\n" for line in exported.example.splitlines()))

@@ -2,13 +2,13 @@
 
 import difflib
 import importlib
-import os
 import sys
 import threading
 from typing import Any
 
 from mtrl import __version__
 from mtrl.cli.failures import reason
+from mtrl.cli.streams import is_read, silence, tell
 
 COMMANDS = {
     "train": "train an agent, evaluate it and report the run",
@@ -53,11 +53,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     if not words or words[0] in _ASKING:
-        print(_HELP)
+        tell(_HELP, sys.stdout)
         return 0 if words else _FAILED
     name, *rest = words
     if name == "--version":
-        print(f"mtrl {__version__}")
+        tell(f"mtrl {__version__}", sys.stdout)
         return 0
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
@@ -71,14 +71,16 @@ def main(argv: list[str] | None = None) -> int:
             _check_file(rest)
         command = _loaded(name, rest)
         status = command.run(rest)
-        sys.stdout.flush()
+        if sys.stdout:  # `>&-` leaves none
+            sys.stdout.flush()
         return int(status)
     except KeyboardInterrupt:
-        print(f"mtrl {name}: interrupted", file=sys.stderr)
+        tell(f"mtrl {name}: interrupted", sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # `mtrl ... | head`: the reader has what it wants. The interpreter would complain again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if is_read(sys.stdout):  # it was another pipe
+            raise
+        silence(sys.stdout)  # the reader has what it wants
         return 0
     except Exception as error:
         line = reason(error, name)
@@ -103,7 +105,7 @@ def _loaded(name: str, words: list[str]) -> Any:
     def say() -> None:
         wait_s = _LOADING_S
         while not loaded.wait(wait_s):
-            print(f"mtrl {name}: loading PyTorch", flush=True)
+            tell(f"mtrl {name}: loading PyTorch", sys.stdout)
             wait_s = _QUIET_S
 
     if name in _LOGS and not {*_ASKING, "--print-config"} & set(words):
@@ -124,5 +126,5 @@ def _is_text(word: str) -> bool:
 
 
 def _fail(line: str, command: str = "") -> int:
-    print(f"mtrl {command}".rstrip() + f": error: {line}", file=sys.stderr)
+    tell(f"mtrl {command}".rstrip() + f": error: {line}", sys.stderr)
     return _FAILED

@@ -3,11 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.policy_files import write_policy
-from mtrl.cli.screen import print_plain
+from mtrl.cli.screen import Screen, print_plain
 from mtrl.runs import hub
 from mtrl.runs.reading import seed_folder
 
@@ -26,7 +24,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("--private", action="store_true", help="if the repository is made, it is its owner's alone")
     arguments = parser.parse_args(words)
     folder, to = seed_folder(arguments.run, arguments.seed), arguments.repository
-    console = Console()
+    console = Screen()
     if Path(to).is_dir():
         write_policy(folder, Path(to), to)
         print_plain(console, to)

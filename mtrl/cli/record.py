@@ -8,15 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from mtrl import agents, envs
 from mtrl.agents import shipped
 from mtrl.agents.config import Config
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.progress import Progress
 from mtrl.cli.replays import shoot_all, write_data
-from mtrl.cli.screen import print_plain, warn
+from mtrl.cli.screen import Screen, print_plain, warn
 from mtrl.cli.tracking import track_films
 from mtrl.envs.metaworld import graphics
 from mtrl.envs.metaworld.graphics import CAMERAS
@@ -41,9 +39,9 @@ def run(words: list[str]) -> int:
     _check_config(folder, arguments.episodes)
     if not arguments.minari:
         os.environ["MUJOCO_GL"] = _graphics()  # for the processes that draw
-    console = Console()
+    console = Screen()
     started = time.monotonic()
-    with Progress(Console(stderr=True), f"play {folder.name}") as progress:
+    with Progress(Screen(stderr=True), f"play {folder.name}") as progress:
 
         def on_progress(share: float) -> None:
             progress.update({"kind": "progress", "share": share, "wall_s": time.monotonic() - started})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.console import Console
 
 from mtrl.cli.progress import Progress
-from mtrl.cli.screen import print_plain
+from mtrl.cli.screen import Screen, print_plain
 from mtrl.cores import available_cores
 from mtrl.runs.child_process import follow_parent
 from mtrl.runs.errors import UserError
@@ -58,7 +58,7 @@ def _run_all(what: str, function: Callable[..., T], arguments: Sequence[tuple[An
     )
     started = time.monotonic()
     try:
-        with Progress(Console(stderr=True), what) as progress:
+        with Progress(Screen(stderr=True), what) as progress:
             waiting = [pool.submit(function, *each) for each in arguments]
             for done, future in enumerate(as_completed(waiting), 1):
                 future.result()

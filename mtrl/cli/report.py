@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import print_plain, show_report, show_table, warn
+from mtrl.cli.screen import Screen, print_plain, show_report, show_table, warn
 from mtrl.report import write_report
 from mtrl.report.legacy import bias_table, legacy_contents
 from mtrl.report.published import PROTOCOLS, published_table
@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
         help="show by simulation what protocol legacy makes of a true success; no run is needed",
     )
     arguments: argparse.Namespace = parser.parse_args(words)
-    console = Console()
+    console = Screen()
     if arguments.published:
         show_published(console, arguments.published)
     if arguments.explain_legacy:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from mtrl.cli.streams import silence, tell
 from mtrl.report import evaluation_rows, markdown, parse_evaluation
 from mtrl.report.success_table import caption
 from mtrl.runs.reading import Record
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from mtrl.report import Report
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+class Screen(Console):
+    """Where a command prints; once nobody reads it any more, it is silent, and the command goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """In place of rich's, which ends the process."""
+        self.quiet = True
+        silence(self.file)
 
 
 def show_table(console: Console, title: str, rows: Rows, caption: str) -> None:
@@ -42,7 +52,7 @@ def print_plain(console: Console, text: str) -> None:
 
 def warn(line: str) -> None:
     """Print a warning apart from the output."""
-    print(f"warning: {line}", file=sys.stderr)
+    tell(f"warning: {line}", sys.stderr)
 
 
 def show_evaluation(console: Console, folder: Path, record: Record) -> None:

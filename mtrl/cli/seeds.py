@@ -10,7 +10,8 @@ from rich.console import Console
 
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.progress import Progress
-from mtrl.cli.screen import print_plain, show_report, warn
+from mtrl.cli.screen import Screen, print_plain, show_report, warn
+from mtrl.cli.streams import tell
 from mtrl.cli.train_help import train_help
 from mtrl.report import write_report
 from mtrl.runs.section import RunConfig
@@ -51,7 +52,7 @@ def train_seeds(
         print(train_help(f"mtrl {command}", does, kind))
         return 0
     arguments = parse_arguments(words, kind, example)
-    config, console = arguments.config, Console()
+    config, console = arguments.config, Screen()
     if arguments.print_config:
         print(dump_yaml(config.model_dump(mode="json")), end="")
         return 0
@@ -61,7 +62,7 @@ def train_seeds(
     except KeyboardInterrupt:
         outcome = Outcome(interrupted=True)
     for line in outcome.failures:
-        print(f"mtrl {command}: error: {line}", file=sys.stderr)
+        tell(f"mtrl {command}: error: {line}", sys.stderr)
     if outcome.interrupted:
         again = shlex.join(["mtrl", command, *(word for word in words if word != "--resume"), "--resume"])
         print_plain(console, f"Interrupted. To go on: {again}")

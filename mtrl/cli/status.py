@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console
-
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import duration, rate, show_table, warn
+from mtrl.cli.screen import Screen, duration, rate, show_table, warn
 from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
 from mtrl.runs.run_state import RunState, all_runs, read_state
@@ -39,7 +37,7 @@ def run(words: list[str]) -> int:
             states.append(read_state(folder, warn))
         except UserError as error:
             warn(f"left out: {error}")
-    show_table(Console(), "Runs", table(states), _CAPTION)
+    show_table(Screen(), "Runs", table(states), _CAPTION)
     return 0
 
 

@@ -18,7 +18,8 @@ from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.arguments import load_config
 from mtrl.cli.failures import reason
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import print_plain, show_report, show_table, warn
+from mtrl.cli.screen import Screen, print_plain, show_report, show_table, warn
+from mtrl.cli.streams import tell
 from mtrl.cli.sweep_table import SweepTable
 from mtrl.cli.trial import MARK, carry_out
 from mtrl.cores import available_cores
@@ -53,7 +54,7 @@ def run(words: list[str]) -> int:
         for trial in chosen:
             print(f"--- # {trial.key}\n{dump_yaml(trial.config.model_dump(mode='json'))}", end="")
         return _DONE
-    console = Console()
+    console = Screen()
     if options.dry_run:
         _show(console, file, chosen)
         return _DONE
@@ -231,9 +232,9 @@ def _told(
     if result.halted:
         problems.append(f"no more trials were begun: {result.halted}")
     for problem in problems:
-        print(f"mtrl sweep: error: {problem}", file=sys.stderr)
+        tell(f"mtrl sweep: error: {problem}", sys.stderr)
     if failed:
-        print(f"mtrl sweep: {len(failed)} failed; --retry-failed tries them again", file=sys.stderr)
+        tell(f"mtrl sweep: {len(failed)} failed; --retry-failed tries them again", sys.stderr)
     if result.halted or interrupted:
         again = shlex.join(["mtrl", "sweep", *words])
         print_plain(console, f"{result.waiting} trials are to be done. To go on: {again}")

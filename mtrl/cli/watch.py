@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.screen import print_plain, warn
+from mtrl.cli.screen import Screen, print_plain, warn
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Warn
@@ -31,7 +31,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--every", type=_seconds, default=30.0, metavar="S", help="seconds between reports; default 30")
     arguments = parser.parse_args(words)
-    console, told = Console(), set[str]()
+    console, told = Screen(), set[str]()
 
     def warn_once(line: str) -> None:
         if line not in told:
