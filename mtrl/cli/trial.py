@@ -96,8 +96,9 @@ def _trained(order: Order, log: "_Log") -> bool:
     """Whether all is trained and evaluated; else it was interrupted."""
     devices.limit_compilers(order.cpus)
     config, folders = order.trial.config, order.trial.folders
+    tracked = config.model_copy(update={"out": str(order.root)})  # a relative one is from another folder, maybe
     with ExitStack() as stack:
-        trackers = {s: stack.enter_context(Tracker(config, s, f)) for s, f in folders.items() if config.track}
+        trackers = {s: stack.enter_context(Tracker(tracked, s, f)) for s, f in folders.items() if config.track}
 
         def tell(event: Event, seed: int | None) -> None:
             if event["kind"] == "note":

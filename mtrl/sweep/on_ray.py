@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ class RayEngine:
     def submit(self, order: Order) -> None:
         """See `Engine`."""
         _place(order).unlink(missing_ok=True)  # of an attempt before this one
-        self._running[self._task.remote(self._work, order)] = order
+        sent = replace(order, trial=order.trial.for_any_process())
+        self._running[self._task.remote(self._work, sent)] = order
 
     def wait(self, timeout_s: float) -> list[tuple[Order, Ended]]:
         """See `Engine`."""

@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mtrl.agents.config import Config
 from mtrl.nested import flat
@@ -25,6 +25,8 @@ class Trial:
 
     config: RunConfig
     """Of these seeds alone."""
+    place: Path = Path()
+    """That a relative `out` is from: the folder that a process is in, where nothing else is said."""
 
     @property
     def key(self) -> str:
@@ -35,7 +37,14 @@ class Trial:
     @property
     def folders(self) -> dict[int, Path]:
         """The folders of its runs, by seed."""
-        return self.config.folders
+        return {seed: self.place / folder for seed, folder in self.config.folders.items()}
+
+    def for_any_process(self) -> Self:
+        """The same trial for a process that may be in another folder; what it saves of `out` stays as it is."""
+        config, here = self.config, Path.cwd()
+        if isinstance(config, SupervisedRunConfig) and config.data is not None:
+            config = config.model_copy(update={"data": str(here / Path(config.data).expanduser())})
+        return replace(self, config=config, place=here)
 
 
 def trials(file: SweepFile, out: Path, load: Load) -> list[Trial]:

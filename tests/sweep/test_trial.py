@@ -1,17 +1,26 @@
 """What a worker makes of each way in which training can fail: what would fail again, and what may go on elsewhere."""
 
 import errno
+import pickle
+import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import yaml
 
 from mtrl import envs
+from mtrl.benchmarks import SupervisedConfig
+from mtrl.benchmarks.toy import Toy
 from mtrl.cli import trial as worker
 from mtrl.cli.trial import MARK, carry_out
 from mtrl.runs.claim import SupersededError
 from mtrl.runs.errors import UserError
-from mtrl.sweep import Ended, How, Order, Trial
+from mtrl.sweep import Ended, How, Order, Trial, reach
+from mtrl.sweep.engine import Work
+from mtrl.sweep.on_ray import RayEngine
 from tests.runs.small_runs import small
 
 
@@ -54,3 +63,32 @@ def test_a_machine_that_does_not_see_the_folder(tmp_path: Path, monkeypatch: pyt
     assert end.how is How.HALTED
     assert f" does not see the sweep's folder {tmp_path}: --out must be on a disk that all machines share" in end.line
     assert not (tmp_path / "small").exists()
+
+
+def test_a_worker_of_ray_is_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its runs are where the command was given, and say of their place what they say elsewhere."""
+    place, other = tmp_path / "place", tmp_path / "other"
+    for folder in (place, other):
+        folder.mkdir()
+
+    class Task:
+        def remote(self, work: Work, order: Order) -> Ended:
+            with chdir(other):
+                return work(pickle.loads(pickle.dumps(order)))
+
+    ray = Mock(nodes=list, wait=lambda tasks, **_: (tasks, []), get=lambda ended: ended)
+    ray.remote.return_value = lambda work: Task()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.exceptions", ray.exceptions)
+    monkeypatch.chdir(place)
+    toy = Toy(steps_per_epoch=5)
+    config = SupervisedConfig(name="a", out="runs", data="files", benchmark=toy, epochs=1, threads=1, device="cpu")
+    (place / MARK).write_text("m")
+    engine = RayEngine(carry_out, "auto", 1, 0.0, 0, None)
+    engine.submit(Order(Trial(config), "all", 1, place, "m"))
+    ((order, end),) = engine.wait(1.0)
+    assert end == Ended(How.FINISHED)
+    assert reach.is_finished(order.trial, "all")
+    assert not any(other.iterdir())
+    saved = yaml.safe_load((place / "runs/a/seed_0/config.yaml").read_text())
+    assert (saved["out"], saved["data"]) == ("runs", str(place / "files"))
