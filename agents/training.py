@@ -21,7 +21,7 @@ from mtrl.runs import checkpoint, devices
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Listener
 from mtrl.runs.folder import check_may_train, disk_errors, load_config, save_config, was_trained
-from mtrl.runs.lock import locked
+from mtrl.runs.lock import BusyError, locked
 from mtrl.runs.stop_signals import stop_signals
 
 
@@ -83,7 +83,7 @@ def train(
     with stop_signals() as stop:
         for step, seeds in groups:
             group = {seed: folders[seed] for seed in seeds}
-            results.append(_train_group(config, group, step, device, cores, on_event, stop, ranks))
+            results.append(_train_group(config, group, resume, step, device, cores, on_event, stop, ranks))
             if results[-1].interrupted:
                 break
     first = min(results, key=lambda result: result.step)
@@ -122,6 +122,15 @@ def _groups(config: Config, folders: Mapping[int, Path]) -> list[tuple[int | Non
     return [(step, [seed for seed in folders if starts[seed] == step]) for step in dict.fromkeys(starts.values())]
 
 
+def _check_as_before(config: Config, folders: Mapping[int, Path], resume: bool, step: int | None) -> None:
+    """Refuses folders in which another process trained after they were looked at, and before they were locked."""
+    for seed, folder in folders.items():
+        check_may_train(folder, config, seed, resume)
+    if folders and _groups(config, folders) != [(step, [*folders])]:
+        names = " ".join(map(str, folders.values()))
+        raise BusyError(f"another process has just trained in {names}: --resume goes on from what it has left")
+
+
 def _jumps(config: Config, folders: Mapping[int, Path], step: int) -> list[str]:
     """Notes on a step size that falls over other steps than those of the run that goes on from here."""
     known = [load_config(folder, Config).steps for folder in folders.values() if was_trained(folder)]
@@ -139,6 +148,7 @@ def _jumps(config: Config, folders: Mapping[int, Path], step: int) -> list[str]:
 def _train_group(
     config: Config,
     folders: Mapping[int, Path],
+    resume: bool,
     step: int | None,
     device: torch.device,
     cores: int | None,
@@ -165,12 +175,14 @@ def _train_group(
         written = folders if ranks.leads else {}
         places = {seed: written.get(seed) for seed in folders}
         training = stack.enter_context(Training(config, places, device, on_event, cores, ranks))
-        for seed, folder in written.items():
+        for folder in written.values():
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
-            save_config(folder, config, seed)
+        _check_as_before(config, written, resume, step)
         try:
             training.begin(states, next(iter(folders.values())) / "checkpoints")
+            for seed, folder in written.items():
+                save_config(folder, config, seed)
             training.run(config.steps, lambda: not stop)
         except (envs.SimulatorError, RankError, RewardError) as error:
             raise UserError(f"{error} at step {training.step}: stopped; {training.kept}") from error

@@ -69,6 +69,7 @@ def train(
         job = config.job(seed, device)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder), stop_signals() as stop:
+            check_may_train(folder, config, seed, resume)  # again: another process may have trained meanwhile
             kept = folder / "checkpoints"
             state = checkpoint.load_newest(kept, config.of_seed(seed)) if checkpoint.exists(kept) else None
             run = _Run(config, seed, folder, device, job, state, on_event)

@@ -5,12 +5,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mtrl.agents import Config, train
+from mtrl.agents import Config, train, training
+from mtrl.agents.training_loop import Training
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.runs.errors import UserError
-from mtrl.runs.lock import is_locked, locked
+from mtrl.runs.lock import BusyError, is_locked, locked
+from mtrl.supervised import train as train_supervised
+from tests.runs.small_runs import small, toy, trained, trained_toy
 
 HOLD = "import sys, time; from pathlib import Path; from mtrl.runs.lock import locked\n" + (
     "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
@@ -40,3 +45,36 @@ def test_training_refuses_a_folder_that_another_trains_in(tmp_path: Path) -> Non
     with locked(tmp_path), pytest.raises(UserError, match="is being trained"):
         train(config, {0: tmp_path})
     assert not (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(("resume", "line"), [(False, "never overwritten"), (True, "has just trained in .*: --resume")])
+def test_training_refuses_a_folder_that_another_trained_in_meanwhile(
+    resume: bool, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the folder was looked at, and before it is locked."""
+
+    def slow(*arguments: Any) -> Training:
+        monkeypatch.undo()
+        trained(tmp_path / "seed_0")
+        return Training(*arguments)
+
+    monkeypatch.setattr(training, "Training", slow)
+    with pytest.raises(UserError, match=line) as caught:
+        train(small(steps=640), {0: tmp_path / "seed_0"}, resume=resume)
+    assert isinstance(caught.value, BusyError) == resume
+    assert "steps: 320" in (tmp_path / "seed_0" / "config.yaml").read_text()
+    assert '"step": 320' in (tmp_path / "seed_0" / "metrics.jsonl").read_text()
+
+
+def test_a_supervised_run_refuses_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = SupervisedConfig.job
+
+    def slow(config: SupervisedConfig, *arguments: Any) -> Any:
+        monkeypatch.undo()
+        trained_toy(tmp_path / "seed_0", optimizer={"learning_rate": 0.1})
+        return job(config, *arguments)
+
+    monkeypatch.setattr(SupervisedConfig, "job", slow)
+    with pytest.raises(UserError, match="never overwritten"):
+        train_supervised(toy(), 0, tmp_path / "seed_0")
+    assert "learning_rate: 0.1" in (tmp_path / "seed_0" / "config.yaml").read_text()

@@ -32,8 +32,10 @@ def test_the_policy_stays_as_it_is_and_training_on_is_refused(tmp_path: Path) ->
     assert evaluate(folder, device="cpu")["tasks"] == before["tasks"]
     assert load_policy(folder, "cpu").updates == before["checkpoint"]["updates"]
     assert train(small(), {0: folder}, resume=True).complete  # there is nothing to do
+    config = (folder / "config.yaml").read_bytes()
     with pytest.raises(UserError, match=r"holds the policy alone, .*\(keep: policy\): it cannot be trained"):
         train(small(steps=640), {0: folder}, resume=True)
+    assert (folder / "config.yaml").read_bytes() == config
     with MultiTaskSAC.load(folder, device="cpu") as model:
         assert model.predict(torch.zeros(4, 1, model.sizes.observation).numpy())[0].shape == (4, 1, model.sizes.action)
         with pytest.raises(UserError, match="holds the policy alone"):
@@ -90,8 +92,10 @@ def test_of_a_supervised_run(tmp_path: Path) -> None:
     again = train_supervised(toy(), 0, folder, resume=True)
     assert again.evaluation is not None
     assert again.evaluation["metrics"] == metrics
+    config = (folder / "config.yaml").read_bytes()
     with pytest.raises(UserError, match="holds the policy alone"):
         train_supervised(toy(epochs=3), 0, folder, resume=True)
+    assert (folder / "config.yaml").read_bytes() == config
 
 
 def test_a_folder_without_a_whole_checkpoint_is_refused(tmp_path: Path) -> None:
