@@ -41,6 +41,8 @@ class RunState:
     """Since it was last written to; None if it has written nothing."""
     evaluation: str
     """What its evaluations say, with the protocol; empty without one."""
+    is_evaluated: bool
+    """There is an evaluation of the whole run."""
 
     @property
     def share(self) -> float:
@@ -57,7 +59,7 @@ class RunState:
     @property
     def is_complete(self) -> bool:
         """Whether the run is trained and evaluated."""
-        return self.state == FINISHED and bool(self.evaluation)
+        return self.state == FINISHED and self.is_evaluated
 
 
 def all_runs(paths: Iterable[Path]) -> list[Path]:
@@ -91,12 +93,13 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
         train = [event for event in events if event["kind"] == "train"]
         budget = int(config["epochs" if is_supervised else "steps"])
         done = int(train[-1]["epoch" if is_supervised else "step"]) if train else 0
-        evaluations = _evaluations(folder, done, is_supervised)
+        found = [_evaluation(folder, config, protocol, done, budget) for protocol in EVALUATION_FILES]
+        evaluations = [text for text, _ in found if text]
+        is_evaluated = any(is_whole for _, is_whole in found)
         age_s = max(0.0, time.time() - metrics.stat().st_mtime) if events else None
-        is_over = done >= budget or (is_supervised and bool(evaluations))
         return RunState(
             name=f"{name}/seed_{seed}",
-            state=_state(folder, is_over, age_s),
+            state=_state(folder, done >= budget or is_evaluated, age_s),
             done=done,
             budget=budget,
             unit="epochs" if is_supervised else "steps",
@@ -104,6 +107,7 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
             rate=_epochs_per_s(train) if is_supervised else float(train[-1]["steps_per_s"]) if train else None,
             age_s=age_s,
             evaluation=", ".join(evaluations),
+            is_evaluated=is_evaluated,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise UserError(f"{folder} is not as a run writes it: {error!r}"[:200]) from error
@@ -177,22 +181,22 @@ def _epochs_per_s(train: list[Train]) -> float | None:
     return (last["epoch"] - first["epoch"]) / elapsed if elapsed > 0 else None
 
 
-def _evaluations(folder: Path, done: int, is_supervised: bool) -> list[str]:
-    """A few words on each evaluation that the run has."""
-    found = []
-    for protocol, file in EVALUATION_FILES.items():
-        if not (folder / file).exists():
-            continue
-        try:
-            record = read_evaluation_record(folder / file)
-            if is_supervised:
-                found.append("evaluated")
-                continue
-            score, step = _score(record), record["checkpoint"]["step"]
-            if protocol == LEGACY:
-                found.append(f"legacy {score} (biased)")
-            else:
-                found.append(f"{protocol} {score}" + (f" at step {step:,}" if step != done else ""))
-        except (UserError, KeyError, TypeError):
-            found.append(f"{file} cannot be read")
-    return found
+def _evaluation(folder: Path, config: Record, protocol: str, done: int, budget: int) -> tuple[str, bool]:
+    """A few words on an evaluation, none if it is not there; and whether it is of the whole run."""
+    path = folder / EVALUATION_FILES[protocol]
+    if not path.exists():
+        return "", False
+    try:
+        record = read_evaluation_record(path)
+        if "benchmark" in config:
+            epoch = record["checkpoint"]["epoch"]
+            # It may have ended before, by its own rule.
+            is_whole = epoch >= budget or record["protocol"].get("epochs") == budget
+            return "evaluated" + ("" if is_whole else f" at epoch {epoch:,}"), is_whole
+        score, step = _score(record), record["checkpoint"]["step"]
+        if protocol == LEGACY:
+            is_asked = config.get("evaluation", {}).get("protocol") == LEGACY
+            return f"legacy {score} (biased)", is_asked and done >= budget
+        return f"{protocol} {score}" + (f" at step {step:,}" if step != done else ""), step >= budget
+    except (UserError, KeyError, TypeError):
+        return f"{path.name} cannot be read", False

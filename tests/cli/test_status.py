@@ -14,11 +14,13 @@ import pytest
 from mtrl.cli.main import main
 from mtrl.runs import run_state
 from mtrl.runs.errors import UserError
+from mtrl.runs.folder import save_config
 from mtrl.runs.lock import locked
 from mtrl.runs.run_state import read_state
 from tests.cli.conftest import POINTS
 from tests.existing import existing
 from tests.report.run_folders import evaluation, result, start, train, write_run
+from tests.runs.small_runs import toy, trained_toy
 
 COMMAND = "import sys; from mtrl.cli.main import main; sys.exit(main())"
 LONG_AGO_S = 3600
@@ -107,6 +109,30 @@ def test_both_protocols_are_named_and_the_bias_is_told(tmp_path: Path) -> None:
     folder = write_run(tmp_path, final=result(2000, 0, (0.5, 1.0), (0.5, 1.0)), steps=3000)
     (folder / "evaluation-legacy.json").write_text(json.dumps(result(3000, 0, (1.0, 1.0), (1.0, 1.0))))
     assert read_state(folder).evaluation == "modern 0.75 at step 2,000, legacy 1.00 (biased)"
+
+
+def test_a_run_is_complete_with_an_evaluation_of_its_last_step(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, final=result(3000, 0, (0.5, 1.0), (0.5, 1.0)), steps=3000)
+    assert read_state(folder).is_complete
+    (folder / "evaluation.json").write_text(json.dumps(result(2000, 0, (0.5, 1.0), (0.5, 1.0))))
+    (folder / "evaluation-legacy.json").write_text(json.dumps(result(2000, 0, (1.0, 1.0), (1.0, 1.0))))
+    assert not read_state(folder).is_complete
+    config = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(config.replace("evaluation:\n", "evaluation:\n  protocol: legacy\n"))
+    assert read_state(folder).is_complete
+    (folder / "evaluation-legacy.json").write_text("{")
+    assert not read_state(folder).is_complete
+
+
+@pytest.mark.parametrize(
+    ("epochs", "state"), [(2, ("finished", "evaluated")), (5, ("interrupted", "evaluated at epoch 2"))]
+)
+def test_a_supervised_run_that_goes_on_is_not_over(epochs: int, state: tuple[str, str], tmp_path: Path) -> None:
+    """A killed one, whose evaluation is of the epochs that it was to have before."""
+    folder = trained_toy(tmp_path / "toy" / "seed_0", epochs=2)
+    save_config(folder, toy(epochs=epochs), 0)
+    found = read_state(folder)
+    assert ((found.state, found.evaluation), found.is_complete) == (state, epochs == 2)
 
 
 @pytest.mark.parametrize("held", [True, False])
