@@ -7,6 +7,7 @@ from mtrl.agents.config import Config
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report import caption, evaluation_rows, markdown, read_evaluation
 from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
 from mtrl.runs.files import write_atomically
 from mtrl.runs.folder import load_config, save_config
 from mtrl.runs.identity import identity
@@ -19,6 +20,30 @@ pipeline_tag: reinforcement-learning
 tags: [reinforcement-learning, multi-task-learning, {method}]
 ---
 """
+_OURS = "library_name: mtrl"
+_OF_A_RUN = ("metrics.jsonl", "lock", "seed_*")
+_REPLACED = ("README.md", "config.yaml", "checkpoints", *EVALUATION_FILES.values())
+
+
+def check_target(folder: Path, out: Path) -> None:
+    """Refuses to fill a folder in which that would destroy something.
+
+    Args:
+        folder: of the run.
+        out: that is to be filled; one that `write_policy` has filled before is fine.
+
+    Raises:
+        UserError: it is the run's or holds it, it is another run's, or holds other files of these names.
+    """
+    if folder.resolve().is_relative_to(out.resolve()):
+        raise UserError(f"{out} holds the run {folder} itself: a policy needs a folder of its own")
+    if found := [path.name for name in _OF_A_RUN for path in sorted(out.glob(name))]:
+        raise UserError(f"{out} is the folder of a run, it has {found[0]}: a policy needs a folder of its own")
+    card = out / "README.md"
+    if card.is_file() and _OURS in card.read_text(encoding="utf-8", errors="replace"):
+        return
+    if found := [name for name in _REPLACED if (out / name).exists()]:
+        raise UserError(f"{out / found[0]} would be replaced, and no model card of mtrl's is beside it: move it away")
 
 
 def write_policy(folder: Path, out: Path, word: str) -> None:
@@ -39,10 +64,10 @@ def write_policy(folder: Path, out: Path, word: str) -> None:
     clean = config.model_copy(update={name: fields[name].default for name in ("out", "device", "track")})
     state = checkpoint.load(folder / "checkpoints", int(source.stem), config)
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    for old in (out / "checkpoints").glob("*.pt"):
-        old.unlink()
     about = {**identity(clean, seed), "step": int(source.stem)}
     checkpoint.write(out / "checkpoints" / source.name, *policy_of(state, about))
+    for old in {*(out / "checkpoints").glob("*.pt")} - {out / "checkpoints" / source.name}:
+        old.unlink()
     save_config(out, clean, seed)
     for file in EVALUATION_FILES.values():
         (out / file).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from mtrl.cli.one_line_parser import OneLineParser
-from mtrl.cli.policy_files import write_policy
+from mtrl.cli.policy_files import check_target, write_policy
 from mtrl.cli.screen import Screen, print_plain
 from mtrl.runs import hub
 from mtrl.runs.reading import seed_folder
@@ -26,6 +26,7 @@ def run(words: list[str]) -> int:
     folder, to = seed_folder(arguments.run, arguments.seed), arguments.repository
     console = Screen()
     if Path(to).is_dir():
+        check_target(folder, Path(to))
         write_policy(folder, Path(to), to)
         print_plain(console, to)
         return 0

@@ -177,6 +177,34 @@ def test_a_folder_is_filled_without_a_network(tmp_path: Path, capsys: pytest.Cap
     assert "torch" in card
 
 
+@pytest.mark.parametrize(
+    ("target", "there", "line"),
+    [
+        ("runs/a/seed_0", "", " holds the run {run} itself: a policy needs a folder of its own"),
+        ("runs", "", " holds the run {run} itself: a policy needs a folder of its own"),
+        ("other", "lock", " is the folder of a run, it has lock: a policy needs a folder of its own"),
+        ("other", "seed_3", " is the folder of a run, it has seed_3: a policy needs a folder of its own"),
+        ("other", "README.md", "/README.md would be replaced, {why}"),
+        ("other", "checkpoints", "/checkpoints would be replaced, {why}"),
+    ],
+)
+def test_nothing_is_destroyed(
+    target: str, there: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, to = tmp_path / "runs" / "a" / "seed_0", tmp_path / target
+    (run / "checkpoints").mkdir(parents=True)
+    for file in ("config.yaml", "checkpoints/000000000001.pt"):
+        (run / file).write_text("{name: a}")
+    to.mkdir(exist_ok=True)
+    if there:
+        (to / there).touch()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(["push", str(run), str(to)]) == 2
+    line = line.format(run=run, why="and no model card of mtrl's is beside it: move it away")
+    assert capsys.readouterr().err == f"mtrl push: error: {to}{line}\n"
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
 def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UserError, match=r"hub:a/b needs huggingface_hub: pip install 'mtrl-torch\[hub\]'"):
