@@ -1,5 +1,6 @@
 """What `mtrl record` makes of episodes, in several processes: films, or data sets of Minari (`--minari`)."""
 
+import contextlib
 import multiprocessing
 import shutil
 import time
@@ -25,10 +26,23 @@ _STILLS = 7
 
 
 def shoot_all(episodes: "list[Episode]", camera: str, size: int) -> "list[Film]":
-    """All films, in the order of the episodes."""
-    from mtrl.envs.metaworld.film import shoot
+    """All films, in the order of the episodes; where one cannot be made, none is left.
 
-    return _run_all("film", shoot, [(episode, camera, size, _STILLS) for episode in episodes])
+    Raises:
+        UserError: one could not be written.
+    """
+    from mtrl.envs.metaworld.film import FilmError, shoot
+
+    try:
+        return _run_all("film", shoot, [(episode, camera, size, _STILLS) for episode in episodes])
+    except Exception as error:
+        for episode in episodes:
+            episode.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            episodes[0].path.parent.rmdir()  # if there is nothing else in it
+        if isinstance(error, FilmError):
+            raise UserError(str(error)) from error
+        raise
 
 
 def write_data(console: Console, episodes: "list[Episode]", out: Path, title: str) -> None:
@@ -43,8 +57,11 @@ def write_data(console: Console, episodes: "list[Episode]", out: Path, title: st
     of_tasks: dict[str, list[Episode]] = {}
     for episode in episodes:
         of_tasks.setdefault(episode.task, []).append(episode)
-    returns = _run_all("write", write_dataset, [(own, partial.resolve(), title) for own in of_tasks.values()])
-    partial.rename(out)
+    try:
+        returns = _run_all("write", write_dataset, [(own, partial.resolve(), title) for own in of_tasks.values()])
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     for (task, own), mean in zip(of_tasks.items(), returns, strict=True):
         print_plain(console, f"{name_of(task)}: {len(own)} episode{'s' * (len(own) > 1)}, mean return {mean:,.0f}")
     print_plain(console, f"MINARI_DATASETS_PATH={out}")

@@ -1,9 +1,11 @@
 """`mtrl record`: films of the episodes that evaluation plays."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +14,17 @@ from PIL import Image
 
 from mtrl import envs
 from mtrl.agents import Config, Learner, record_episodes
+from mtrl.cli import replays
 from mtrl.cli.main import main
 from mtrl.envs.metaworld import graphics
+from mtrl.envs.metaworld.recorded_episode import Episode
 from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
 from mtrl.runs.folder import save_config
 from mtrl.runs.identity import identity
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="the extra video is not installed")
+film = pytest.importorskip("mtrl.envs.metaworld.film")
 
 TASKS, HORIZON, SIZE, SEED = ("reach-v3", "push-v3"), 12, 64, 4
 COMMAND = "import sys; from mtrl.cli.main import main; sys.exit(main())"
@@ -131,6 +137,31 @@ shoot(Episode("reach-v3", 3, goal, "v2", np.zeros((4, 4), np.float32), np.ones(3
     )
     assert "RuntimeError: the replay of reach-v3, goal 3, is another episode" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("steps", [40, 2_000], ids=["at its end", "while it is made"])
+def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(
+    steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    shot = SimpleNamespace(picture=noise, obs=np.zeros(39), success=False, reward=0.0)
+    monkeypatch.setattr(film, "stock_environment", lambda *_: None)
+    monkeypatch.setattr(film, "replay", lambda env, actions, **_: (shot for _ in actions))
+    goal, obs = np.zeros(6), np.zeros(39)
+    episode = Episode("reach-v3", 3, goal, "v2", np.zeros((steps, 4)), obs, tmp_path / "new" / "a.mp4")
+    monkeypatch.setattr(replays, "_run_all", lambda what, function, arguments: [function(*each) for each in arguments])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    episode.path.parent.mkdir()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))  # bytes of a file, for this process and its own
+    try:
+        with pytest.raises(UserError, match=rf"^{episode.path} cannot be written: ffmpeg: .*$"):
+            replays.shoot_all([episode], "corner", 64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+    episode.path.parent.mkdir()
+    assert len(replays.shoot_all([episode._replace(actions=np.zeros((9, 4)))], "corner", 64)[0].stills) > 1
+    assert read(episode.path)[1].shape == (9, 64, 64, 3)
 
 
 def test_the_drawing_processes_do_without_torch() -> None:
