@@ -29,7 +29,7 @@ class End(NamedTuple):
 
 
 class Audience:
-    """A context manager: it ends what is tracked.
+    """A context manager: it ends what is tracked. Where tracking is not possible, it is not entered.
 
     Args:
         config: of the run.
@@ -48,6 +48,8 @@ class Audience:
         self._stacks: dict[Seeds, ExitStack] = {}
 
     def __enter__(self) -> Self:
+        for seed in self._config.seeds if self._config.track else ():  # before time is spent on any
+            self._trackers[seed] = Tracker(self._config, seed, self._folders[seed], self._warn)
         return self
 
     def __exit__(
@@ -60,11 +62,15 @@ class Audience:
         """Show that a group of seeds begins, and track its seeds if that was asked for."""
         stack = self._stacks[seeds] = ExitStack()
         for seed in seeds if self._config.track else ():
-            self._trackers[seed] = stack.enter_context(Tracker(self._config, seed, self._folders[seed]))
+            stack.enter_context(self._trackers[seed])
         self._progress.begin(self._label(seeds))
 
     def tell(self, seeds: Seeds, event: Event, seed: int | None) -> None:
-        """An event of a group; of one of its seeds, or of all where that is None."""
+        """An event of a group; of one of its seeds, or of all where that is None.
+
+        Raises:
+            UserError: its tracked run cannot begin.
+        """
         if seed in self._trackers:
             self._trackers[seed].update(event)
         if event["kind"] == "result":
@@ -92,6 +98,9 @@ class Audience:
             tell(end.trace, sys.stderr)
         error = UserError(line)
         stack.__exit__(UserError, error, None)
+
+    def _warn(self, line: str) -> None:
+        self.note(f"warning: {line}")
 
     def _label(self, seeds: Seeds) -> str:
         return label(self._config, seeds)

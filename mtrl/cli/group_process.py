@@ -17,6 +17,7 @@ from mtrl.cli.audience import Audience, End
 from mtrl.cli.failures import reason
 from mtrl.runs import devices
 from mtrl.runs.child_process import end, follow_parent, how_it_ended, start_child
+from mtrl.runs.errors import UserError
 from mtrl.runs.events import Event
 
 _ASKED_EVERY_S = 0.2  # whether a signal has come
@@ -27,7 +28,7 @@ class _Running:
     seeds: Seeds
     process: SpawnProcess
     has_ended: bool = False
-    """It has said how; the process is about to go."""
+    """How is known; the process is about to go."""
 
 
 class GroupProcesses:
@@ -88,11 +89,17 @@ class GroupProcesses:
             if not running.has_ended:
                 self._audience.ended(running.seeds, _death(running.process.exitcode, asked))
             return
-        if isinstance(message, End):
-            running.has_ended = True
-            self._audience.ended(running.seeds, message)
-        else:
-            self._audience.tell(running.seeds, *message)
+        if running.has_ended:
+            return  # what it says until it is gone
+        try:
+            if not isinstance(message, End):
+                self._audience.tell(running.seeds, *message)
+                return
+        except UserError as error:  # its tracked run cannot begin
+            running.process.terminate()
+            message = End(finished=False, failure=str(error))
+        running.has_ended = True
+        self._audience.ended(running.seeds, message)
 
 
 def _death(exit_code: int | None, asked: bool) -> End:

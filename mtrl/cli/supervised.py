@@ -35,8 +35,12 @@ def _train(config: SupervisedConfig, folders: Mapping[int, Path], resume: bool, 
 def _train_seed(config: SupervisedConfig, seed: int, folder: Path, resume: bool, console: Console) -> bool:
     """Train and evaluate one seed; False if it was interrupted."""
     with ExitStack() as stack:
-        tracker = stack.enter_context(Tracker(config, seed, folder)) if config.track else None
         progress = stack.enter_context(Progress(console, f"{config.name}/seed_{seed}"))
+
+        def warn(line: str) -> None:
+            progress.update({"kind": "note", "text": f"warning: {line}"})
+
+        tracker = stack.enter_context(Tracker(config, seed, folder, warn)) if config.track else None
 
         def on_event(event: Event) -> None:
             if event["kind"] == "progress":

@@ -98,7 +98,11 @@ def _trained(order: Order, log: "_Log") -> bool:
     config, folders = order.trial.config, order.trial.folders
     tracked = config.model_copy(update={"out": str(order.root)})  # a relative one is from another folder, maybe
     with ExitStack() as stack:
-        trackers = {s: stack.enter_context(Tracker(tracked, s, f)) for s, f in folders.items() if config.track}
+        trackers = {
+            seed: stack.enter_context(Tracker(tracked, seed, folder, log.warn))
+            for seed, folder in folders.items()
+            if config.track
+        }
 
         def tell(event: Event, seed: int | None) -> None:
             if event["kind"] == "note":
@@ -150,11 +154,15 @@ class _Log:
         self._before = warnings.showwarning
 
     def __enter__(self) -> "_Log":
-        warnings.showwarning = lambda message, *_, **__: self.note(f"warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: self.warn(message)
         return self
 
     def __exit__(self, *exception: object) -> None:
         warnings.showwarning = self._before
+
+    def warn(self, message: Warning | str) -> None:
+        """Note that it is a warning."""
+        self.note(f"warning: {message}")
 
     def note(self, text: str) -> None:
         """Add a line, with the time, to the trial's log."""

@@ -5,8 +5,10 @@ import re
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -14,9 +16,12 @@ import torch
 from mtrl.agents import Config, train
 from mtrl.agents.groups import Grouping, grouping, needed_memory
 from mtrl.cli.arguments import load_config
+from mtrl.cli.audience import End
+from mtrl.cli.group_process import GroupProcesses, _Running
 from mtrl.cli.main import main
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint
+from mtrl.runs.errors import UserError
 from mtrl.runs.identity import identity
 from mtrl.runs.lock import is_locked
 from tests.cli.conftest import POINTS
@@ -185,3 +190,20 @@ def test_the_others_go_on_when_one_seed_fails(path: Path, capfd: pytest.CaptureF
         assert (folders(path, (0, 1, 2))[seed] / "evaluation.json").exists()
     assert not (folders(path)[1] / "evaluation.json").exists()
     assert (path.parent / "a" / "report" / "success.csv").exists()
+
+
+def test_a_seed_whose_tracked_run_cannot_begin_fails_alone(tmp_path: Path) -> None:
+    """It is asked to write a checkpoint, and what it says until it has is not heard."""
+    audience = Mock()
+    audience.tell.side_effect = UserError("--track mlflow: no route")
+    processes = GroupProcesses(Config(), {0: tmp_path}, False, Grouping(((0,),), 1, 1), audience)
+    ours, theirs = Pipe(duplex=False)
+    running = processes._running[ours] = _Running((0,), Mock())
+    for message in (({"kind": "start"}, 0), ({"kind": "note", "text": "more"}, 0), End(finished=False)):
+        theirs.send(message)
+        processes._receive(ours, asked=False)
+    theirs.close()
+    processes._receive(ours, asked=False)
+    running.process.terminate.assert_called_once_with()  # type: ignore[attr-defined]
+    audience.ended.assert_called_once_with((0,), End(finished=False, failure="--track mlflow: no route"))
+    assert not processes._running

@@ -12,6 +12,7 @@ import yaml
 from mtrl.agents.config import Config
 from mtrl.cli.main import main
 from mtrl.cli.tracking import Tracker, numbers
+from mtrl.cli.tracking.csv_file import CsvFile
 from mtrl.runs.errors import UserError
 from tests.cli.conftest import TOY, train_points
 from tests.report.run_folders import evaluation, result, start, train
@@ -49,6 +50,10 @@ def in_mlflow(folder: Path) -> Values:
     found = {(metric.step, name): metric.value for name, metrics in history for metric in metrics}
     assert len(found) == sum(len(metrics) for _, metrics in history)
     return found
+
+
+READERS = [("csv", in_csv), ("tensorboard", in_tensorboard), ("mlflow", in_mlflow)]
+EACH = pytest.mark.parametrize(("track", "read"), READERS)
 
 
 def in_run(folder: Path) -> Values:
@@ -120,7 +125,7 @@ def test_mlflow_goes_on_where_its_database_is_gone_and_takes_every_name(tmp_path
         assert in_mlflow(there)[1000, "success/Hopper-v5_healthy_reward_2.0_"] == 0.5
 
 
-@pytest.mark.parametrize(("track", "read"), [("csv", in_csv), ("tensorboard", in_tensorboard), ("mlflow", in_mlflow)])
+@EACH
 def test_what_a_resumed_run_repeats_is_there_once(track: str, read: Any, tmp_path: Path) -> None:
     if track != "csv":
         pytest.importorskip(track)
@@ -142,6 +147,79 @@ def test_what_a_resumed_run_repeats_is_there_once(track: str, read: Any, tmp_pat
     assert found[2000, "final/mean/success_any"] == 0.75
 
 
+@EACH
+def test_what_a_run_that_begins_anew_repeats_is_there_once(track: str, read: Any, tmp_path: Path) -> None:
+    """As one that was killed before its first checkpoint."""
+    config, folder = tracked_run(track, tmp_path)
+    for value, steps in ((0.25, (1000, 2000)), (0.5, (1000,))):
+        with Tracker(config, 3, folder) as tracker:
+            tracker.update(start(3))
+            for step in steps:
+                tracker.update(train(step, value, value))
+    found = read(folder)
+    assert found[1000, "success/push-v3"] == 0.5
+    assert {step for step, _ in found} == {1000}
+
+
+@EACH
+def test_a_run_that_was_trained_before_gets_its_final_values_once(track: str, read: Any, tmp_path: Path) -> None:
+    config, folder = tracked_run(track, tmp_path)
+    final = result(1000, 3, (0.5, 1.0), (0.25, 0.5))  # as legacy has it: not of the last step
+    with Tracker(config, 3, folder) as tracker:
+        tracker.finish(final)
+    assert not list(folder.iterdir())  # it was not tracked
+    events = [start(3), train(1000, None, 0.25), train(2000, 0.25, 0.25)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    with Tracker(config, 3, folder) as tracker:
+        for event in events:
+            tracker.update(event)  # type: ignore[arg-type]
+    before = read(folder)
+    for _ in range(2):
+        with Tracker(config, 3, folder) as tracker:
+            tracker.update({"kind": "result", "record": final})
+    found = read(folder)
+    assert before.items() < found.items()
+    assert found[2000, "final/mean/success_any"] == 0.75
+
+
+def tracked_run(track: str, out: Path) -> tuple[Config, Path]:
+    if track != "csv":
+        pytest.importorskip(track)
+    folder = out / "a" / "seed_3"
+    folder.mkdir(parents=True)
+    return Config.model_validate({"track": track, "out": str(out), "name": "a"}), folder
+
+
+@pytest.mark.parametrize("when", ["__init__", "begin"])
+def test_a_tracker_that_fails_at_the_beginning_is_one_line(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(CsvFile, when, failing)
+    assert train_toy(tmp_path) == 2
+    assert capsys.readouterr().err == "mtrl supervised: error: --track csv: no route to the server\n"
+
+
+@pytest.mark.parametrize("when", ["log", "summarize", "end"])
+def test_training_goes_on_without_a_tracker_that_fails(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(CsvFile, when, failing)
+    assert train_toy(tmp_path) == 0
+    line = "toy/seed_0: warning: seed 0 is no longer tracked: --track csv: no route to the server"
+    assert capsys.readouterr().out.splitlines().count(line) == 1
+    assert (tmp_path / "toy" / "seed_0" / "evaluation.json").exists()
+
+
+def train_toy(out: Path) -> int:
+    (out / "toy.yaml").write_text(TOY)
+    command = ["supervised", str(out / "toy.yaml"), "--out", str(out), "--epochs", "2", "--track=csv"]
+    return main([*command, "--device", "cpu"])
+
+
+def failing(*_: Any, **__: Any) -> None:
+    raise RuntimeError("no route to the server\nand more about it")
+
+
 def test_csv_of_a_run_that_was_killed_loses_half_a_line(tmp_path: Path) -> None:
     with Tracker(Config(track="csv"), 3, tmp_path) as tracker:
         tracker.update(start(3))
@@ -155,9 +233,7 @@ def test_csv_of_a_run_that_was_killed_loses_half_a_line(tmp_path: Path) -> None:
 
 
 def test_a_supervised_run_is_tracked_alike(tmp_path: Path) -> None:
-    (tmp_path / "toy.yaml").write_text(TOY)
-    command = ["supervised", str(tmp_path / "toy.yaml"), "--out", str(tmp_path), "--epochs", "2", "--track=csv"]
-    assert main([*command, "--device", "cpu"]) == 0
+    assert train_toy(tmp_path) == 0
     folder = tmp_path / "toy" / "seed_0"
     found = in_csv(folder)
     assert in_run(folder).items() <= found.items()

@@ -190,6 +190,17 @@ def test_nothing_is_written_before_the_run_starts(offline: None, tmp_path: Path)
     assert not folder.exists()
 
 
+def test_a_run_that_was_trained_before_gets_its_final_values(offline: None, tmp_path: Path) -> None:
+    with Tracker(Config(track=True), 3, tmp_path) as tracker:
+        tracker.update(start(3))
+    first = tracked_run(tmp_path)
+    with Tracker(Config(track=True), 3, tmp_path) as tracker:
+        tracker.finish(result(1000, 3, (0.5, 1.0), (0.25, 0.5)))
+    again, _, summary = read(tracked_run(tmp_path, known=[first]))
+    assert again.run_id == read(first)[0].run_id
+    assert summary["final/mean/success_any"] == 0.75
+
+
 def test_films_go_to_the_same_tracked_run(offline: None, tmp_path: Path) -> None:
     config, film = Config(seeds=(3,), track="wandb"), tmp_path / "reach-v3_goal_00.mp4"
     film.write_bytes(b"frames")

@@ -38,6 +38,12 @@ class CsvFile:
     def end(self, failed: bool) -> None:
         """Every line is written already."""
 
+    def lacks(self, step: int, name: str) -> bool:
+        if not self._path.exists():
+            return False
+        with self._path.open(encoding="utf-8", newline="") as file:
+            return [str(step), name] not in (row[:2] for row in csv.reader(file))
+
 
 def _until(path: Path, step: int) -> str:
     """The file's whole lines up to a step, that one included."""

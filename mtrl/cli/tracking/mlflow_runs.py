@@ -82,6 +82,10 @@ class MLflow:
     def end(self, failed: bool) -> None:
         self._client.set_terminated(self._run, "FAILED" if failed else "FINISHED")
 
+    def lacks(self, step: int, name: str) -> bool:
+        old = self._old()
+        return bool(old) and all(metric.step != step for metric in self._client.get_metric_history(old, _name(name)))
+
     def _old(self) -> str:
         """The run that this one goes on from; empty if there is none, or it is not in this database."""
         old = self._file.read_text() if self._file.exists() else ""

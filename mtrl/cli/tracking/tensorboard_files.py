@@ -32,8 +32,8 @@ class TensorBoard:
 
     def begin(self, start: Start) -> None:
         resumed = start.get("resumed_at_step")
-        # TensorBoard forgets what it has of this step and later ones.
-        self._writer = self._make(str(self._folder), purge_step=None if resumed is None else resumed + 1)
+        # TensorBoard forgets what it has of this step and later ones, also where a run that was killed begins anew.
+        self._writer = self._make(str(self._folder), purge_step=0 if resumed is None else resumed + 1)
         if resumed is None:
             text = dump_yaml(self._config.model_dump(mode="json"))
             self._writer.add_text("config", "".join(f"    {line}\n" for line in text.splitlines()))
@@ -48,3 +48,12 @@ class TensorBoard:
 
     def end(self, failed: bool) -> None:
         self._writer.close()
+
+    def lacks(self, step: int, name: str) -> bool:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        if not self._folder.exists():
+            return False
+        events = EventAccumulator(str(self._folder), size_guidance={"scalars": 0})
+        events.Reload()
+        return name not in events.Tags()["scalars"] or all(event.step != step for event in events.Scalars(name))

@@ -66,6 +66,9 @@ class WeightsAndBiases:
     def end(self, failed: bool) -> None:
         self._run.finish(exit_code=1 if failed else 0)
 
+    def lacks(self, step: int, name: str) -> bool:
+        return (self._folder / _ID_FILE).exists()  # a summary may be said again
+
     def _id(self) -> str:
         path = self._folder / _ID_FILE
         if not path.exists():
