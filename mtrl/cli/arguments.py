@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mtrl.cli.options import Option, OptionGroup, members_by_name, sections
+from mtrl.cli.options import Option, OptionGroup, sections
 from mtrl.runs.configs import find, shipped
 from mtrl.runs.errors import UserError, shortened
+from mtrl.runs.invalid import first_wrong
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import read_yaml
 
@@ -174,21 +176,9 @@ def _make_exact(tree: Tree, option: Option) -> None:
 
 def _one_line(error: ValidationError, kind: type[BaseModel], given: dict[str, list[str]], path: Path) -> str:
     """The first thing that is wrong: key, rule, value."""
-    errors = error.errors()
-    first = max((e for e in errors if e["loc"][:2] == errors[0]["loc"][:2]), key=lambda e: len(e["loc"]))
-    key, siblings = _key(first["loc"], kind)
-    if first["type"] == "union_tag_invalid":
-        rule = f"must be {first['ctx']['expected_tags'].replace(', ', ' or ')}"
-        return f"{_where(f'{key}.name', given, path)} {rule}, got {shortened(first['ctx']['tag'])}"
-    where = _where(key, given, path)
-    rule, value = first["msg"], first["input"]
-    if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_suggestion(key, siblings)}"
-    if first["type"] == "value_error":
-        return f"{where}: {rule.removeprefix('Value error, ')}"
-    rule = rule.replace("Input should be an object", "Input should be a section of keys")
-    rule = rule.replace("Input should", "must").replace("Tuple should", "must")
-    return f"{where} {rule}, got {shortened(value)}"
+    wrong = first_wrong(error, kind)
+    hint = _suggestion(wrong.key, wrong.siblings) if wrong.is_unknown else ""
+    return f"{_where(wrong.key, given, path)}{wrong.rule}{hint}"
 
 
 def _where(key: str, given: dict[str, list[str]], path: Path) -> str:
@@ -200,28 +190,7 @@ def _where(key: str, given: dict[str, list[str]], path: Path) -> str:
     return f"{path}: {key}" if key else str(path)
 
 
-def _key(location: tuple[int | str, ...], kind: type[BaseModel]) -> tuple[str, list[str]]:
-    """The dotted key of an error, and the keys there are beside it."""
-    key, siblings = "", []
-    model: type[BaseModel] | None = kind
-    among: dict[str, type[BaseModel]] = {}
-    for part in location:
-        if isinstance(part, int):
-            key += f"[{part}]"
-        elif part in among:
-            model, among = among[part], {}
-        elif model is not None:  # else the part is a member of a union, not a key
-            siblings = [f"{key}.{name}".removeprefix(".") for name in model.model_fields]
-            name = part if part.isprintable() and len(part) <= 60 else shortened(part)
-            key = f"{key}.{name}".removeprefix(".")
-            field = model.model_fields.get(part)
-            inner = field.annotation if field else None
-            among = members_by_name(inner)
-            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-    return key, siblings
-
-
-def _suggestion(key: str, known: list[str], prefix: str = "") -> str:
+def _suggestion(key: str, known: Sequence[str], prefix: str = "") -> str:
     """`; did you mean ...?`, if something is close: a section's name, a plural, the same last part, or nearly so."""
     last = key.rsplit(".", 1)[-1]
     same = [other for other in (f"{key}.name", f"{key}s") if other in known]

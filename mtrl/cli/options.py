@@ -1,15 +1,15 @@
 """Every field of a configuration as an option: `agent.critic.width` is `--agent.critic.width`."""
 
 import inspect
-import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
 from mtrl import aggregation
 from mtrl.aggregation import METHODS
+from mtrl.runs.annotations import members, members_by_name
 from mtrl.runs.section import MethodConfig
 from mtrl.runs.yaml_file import parse_scalar
 
@@ -28,7 +28,7 @@ class Option:
     @property
     def types(self) -> tuple[Any, ...]:
         """The types that a value may have: members of a union, without their constraints."""
-        return tuple(_members(self.annotation))
+        return tuple(members(self.annotation))
 
     @property
     def is_flag(self) -> bool:
@@ -125,14 +125,6 @@ def sections(kind: type[BaseModel]) -> list[OptionGroup]:
     return list(_sections(kind(), "", inspect.cleandoc(kind.__doc__ or "")))
 
 
-def members_by_name(annotation: Any) -> dict[str, type[BaseModel]]:
-    """Members of a union of models that their field `name` tells apart; empty for any other annotation."""
-    kinds = [*_members(annotation)]
-    if len(kinds) < 2 or not all(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds):
-        return {}
-    return {kind.model_fields["name"].default: kind for kind in kinds}
-
-
 def _sections(tree: BaseModel, prefix: str, doc: str) -> Iterator[OptionGroup]:
     own: list[Option] = []
     inner: list[OptionGroup] = []
@@ -178,17 +170,6 @@ def _summary(kind: type) -> str:
     return (inspect.getdoc(kind) or "").split("\n\n")[0]
 
 
-def _members(annotation: Any) -> Iterator[Any]:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        yield from _members(get_args(annotation)[0])
-    elif origin in (Union, types.UnionType):
-        for member in get_args(annotation):
-            yield from _members(member)
-    else:
-        yield annotation
-
-
 def _words(kind: Any) -> tuple[str, ...]:
     if kind is bool:
         return ("true", "false")
@@ -197,7 +178,7 @@ def _words(kind: Any) -> tuple[str, ...]:
 
 def _items(kind: Any) -> Iterator[Any]:
     if get_origin(kind) in _LISTS:
-        yield from _members(get_args(kind)[0])
+        yield from members(get_args(kind)[0])
     else:
         yield kind
 

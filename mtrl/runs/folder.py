@@ -15,7 +15,8 @@ from mtrl.runs.claim import check_claim
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Told
 from mtrl.runs.files import write_atomically
-from mtrl.runs.identity import differences, invalid
+from mtrl.runs.identity import differences
+from mtrl.runs.invalid import first_wrong
 from mtrl.runs.metrics_file import read_events, read_lines
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import dump_yaml, read_yaml
@@ -32,15 +33,20 @@ def load_config(folder: Path, kind: type[C]) -> C:
     """The configuration, of this kind, that a run was made with.
 
     Raises:
-        UserError: this is not a run's folder, or its configuration is not valid.
+        UserError: this is not a run's folder, or a run of another kind, or its configuration is not valid.
     """
     path = folder / "config.yaml"
     if not path.is_file():
         raise UserError(f"{folder} is not the folder of a run: it has no config.yaml")
+    tree = read_yaml(path)
+    if "benchmark" in tree and "benchmark" not in kind.model_fields:
+        raise UserError(f"{folder} is a supervised run, which has no policy")
+    if "env" in tree and "env" not in kind.model_fields:
+        raise UserError(f"{folder} is a run of reinforcement learning, not a supervised one")
     try:
-        return kind.model_validate_json(json.dumps(read_yaml(path)))
+        return kind.model_validate_json(json.dumps(tree))
     except ValidationError as error:
-        raise UserError(f"{path} is not a valid configuration: {invalid(error)}") from error
+        raise UserError(f"{path} is not a valid configuration: {first_wrong(error, kind)}") from error
 
 
 def check_same(folder: Path, config: RunConfig, seed: int) -> None:

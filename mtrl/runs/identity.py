@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from mtrl.nested import flat
 from mtrl.runs.errors import UserError
+from mtrl.runs.invalid import first_wrong
 from mtrl.runs.section import RunConfig
 
 C = TypeVar("C", bound=RunConfig)
@@ -35,16 +36,8 @@ def config_of(saved: Identity, kind: type[C], path: Path) -> C:
     try:
         return kind.model_validate_json(json.dumps(saved["config"]))
     except (ValidationError, KeyError, TypeError) as error:
-        reason = invalid(error)
+        reason = str(first_wrong(error, kind)) if isinstance(error, ValidationError) else "there is none"
         raise UserError(f"{path} carries no configuration of this kind and version of run: {reason}") from error
-
-
-def invalid(error: Exception) -> str:
-    """Why a saved configuration is not taken: what a check of ours says, such as that a method's module is missing."""
-    first = error.errors()[0] if isinstance(error, ValidationError) else {"type": "", "msg": ""}
-    if first["type"] == "value_error":
-        return first["msg"].removeprefix("Value error, ").splitlines()[0]
-    return str(error).splitlines()[0]
 
 
 def check_identity(saved: Identity, run: RunConfig, path: Path) -> None:
