@@ -51,11 +51,19 @@ def run(words: list[str]) -> int:
 
 
 def _states(paths: Sequence[Path], warn_once: Warn) -> list[RunState]:
+    """Of the runs that can be read."""
     try:
-        return [read_state(folder) for folder in all_runs(paths)]
+        folders = all_runs(paths)
     except UserError as error:
         warn_once(str(error))
         return []
+    states = []
+    for folder in folders:
+        try:
+            states.append(read_state(folder))
+        except UserError as error:
+            warn_once(f"left out: {error}")
+    return states
 
 
 def _refresh(console: Console, paths: Sequence[Path], out: Path, states: Sequence[RunState], warn_once: Warn) -> None:

@@ -55,11 +55,11 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
 def read_report(paths: Iterable[Path], out: Path, warn: Warn) -> tuple[Shown | None, Contents]:
     """What `write_report` shows on the screen, and what its files are made of; nothing is drawn or written."""
     folders = find_runs(paths)
-    supervised = [folder for folder in folders if is_supervised(folder)]
-    if supervised and len(supervised) < len(folders):
-        other = next(folder for folder in folders if folder not in supervised)
+    kinds = {folder: is_supervised(folder) for folder in folders}  # those of no kind are left out, whatever it is
+    supervised, others = ([folder for folder in folders if kinds[folder] is kind] for kind in (True, False))
+    if supervised and others:
         raise UserError(
-            f"{supervised[0]} is a supervised run and {other} is none: a report is of one kind, call it for each"
+            f"{supervised[0]} is a supervised run and {others[0]} is none: a report is of one kind, call it for each"
         )
     make = metric_report if supervised else success_report
     warnings: list[str] = []

@@ -136,12 +136,12 @@ def read_evaluation_record(path: Path) -> Record:
         return check_evaluation(record)
 
 
-def is_supervised(folder: Path) -> bool:
-    """Whether a run folder is one of supervised learning; False if its configuration cannot be read."""
+def is_supervised(folder: Path) -> bool | None:
+    """Whether a run folder is one of supervised learning; None if its configuration cannot be read."""
     try:
         return "benchmark" in read_config(folder)
     except UserError:
-        return False
+        return None
 
 
 @contextmanager

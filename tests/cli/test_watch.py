@@ -67,6 +67,16 @@ def test_a_run_that_has_written_nothing_yet_is_waited_for(tmp_path: Path, capsys
     assert list((tmp_path / "report").iterdir())
 
 
+def test_a_run_that_cannot_be_read_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, "a", final=result(3000, 0, (1.0, 0.5), (0.5, 0.0)), steps=3000)
+    bad = write_run(tmp_path, "b", steps=3000)
+    (bad / "config.yaml").write_text("steps: 3000")
+    assert main(["watch", str(tmp_path), "--out", str(tmp_path / "report"), "--every", "0.2"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == f"warning: left out: {bad / 'config.yaml'} is not as a run writes it: it needs a name\n"
+    assert " 1 finished: " in captured.out
+
+
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     write_run(tmp_path, steps=10_000)
     words = ["watch", tmp_path / "a", "--out", tmp_path / "report", "--every", "600"]

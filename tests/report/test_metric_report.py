@@ -156,6 +156,14 @@ def test_another_benchmark_a_damaged_run_and_one_still_going(tmp_path: Path) -> 
     assert all(warning in text for warning in warnings)
 
 
+def test_a_configuration_that_cannot_be_read_is_of_no_kind(tmp_path: Path) -> None:
+    first, bad = write_run(tmp_path, "a", (1, 1, 1)), write_run(tmp_path, "b", (1, 1, 1))
+    (bad / "config.yaml").write_text("name: [")
+    _, rows, warnings = report([bad, first], tmp_path / "report")
+    assert {run for run, _ in rows} == {"a"}
+    assert warnings[0].startswith(f"left out: {bad / 'config.yaml'} cannot be read: ")
+
+
 def test_no_run_is_left(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "a", (1, 1, 1))
     (folder / "metrics.jsonl").write_text("")
