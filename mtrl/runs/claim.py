@@ -27,7 +27,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """Makes this process the one that writes in a run folder, until another one claims it; the folder is made here."""
     folder.mkdir(parents=True, exist_ok=True)
     mark = f"{attempts(folder) + 1} {socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}"
-    partial = folder / f"{_FILE}.{os.getpid()}"
+    partial = folder / f"{_FILE}.{mark.rpartition(' ')[2]}"
     partial.write_text(mark)
     partial.replace(folder / _FILE)
     _held[folder] = mark

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+import secrets
 import stat
 import zlib
 from collections.abc import Iterator
@@ -16,11 +17,14 @@ from mtrl.runs.claim import check_claim
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` once it is complete and on the disk; until then `path` is as it was.
 
+    Of several at once, each is whole, and the last one stays. What a process that is killed leaves of it in a run's
+    folder is removed by the next one that trains there, see `mtrl.runs.lock`.
+
     Raises:
         SupersededError: see `mtrl.runs.claim`.
     """
     check_claim(path)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
     try:
         with partial.open("wb") as file:
             yield file

@@ -19,6 +19,8 @@ class BusyError(UserError):
 def locked(folder: Path) -> Iterator[None]:
     """Keeps other processes from training in a run folder. Where the disk knows no locks, it keeps none.
 
+    Files that a process was killed over while it wrote them (`mtrl.runs.files.replacing`) are removed.
+
     Raises:
         BusyError: a process trains there already.
     """
@@ -34,6 +36,8 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
+        for left in [*folder.glob("*.partial"), *folder.glob("checkpoints/*.partial")]:
+            left.unlink(missing_ok=True)
         yield
 
 

@@ -13,6 +13,7 @@ from mtrl.agents import Config, train, training
 from mtrl.agents.training_loop import Training
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.runs.errors import UserError
+from mtrl.runs.files import replacing
 from mtrl.runs.lock import BusyError, is_locked, locked
 from mtrl.supervised import train as train_supervised
 from tests.runs.small_runs import small, toy, trained, trained_toy
@@ -45,6 +46,26 @@ def test_training_refuses_a_folder_that_another_trains_in(tmp_path: Path) -> Non
     with locked(tmp_path), pytest.raises(UserError, match="is being trained"):
         train(config, {0: tmp_path})
     assert not (tmp_path / "config.yaml").exists()
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "config.yaml").touch()
+    for name in ("config.yaml.7.0a1b2c3d.partial", "checkpoints/000000000160.pt.partial"):
+        (tmp_path / name).touch()
+    with locked(tmp_path):
+        assert {path.name for path in tmp_path.rglob("*")} == {"config.yaml", "checkpoints", "lock"}
+
+
+def test_each_of_two_writers_of_a_file_writes_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    with replacing(path) as one:
+        one.write(b"one")
+        with replacing(path) as other:
+            other.write(b"the other")
+        assert path.read_text() == "the other"
+    assert path.read_text() == "one"
+    assert [*tmp_path.iterdir()] == [path]
 
 
 @pytest.mark.parametrize(("resume", "line"), [(False, "never overwritten"), (True, "has just trained in .*: --resume")])
