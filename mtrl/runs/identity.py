@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from mtrl import aggregation
 from mtrl.nested import flat
 from mtrl.runs.errors import UserError
 from mtrl.runs.invalid import first_wrong
+from mtrl.runs.reading import SINGLE_TASK
 from mtrl.runs.section import RunConfig
 
 C = TypeVar("C", bound=RunConfig)
@@ -58,14 +60,16 @@ def check_identity(saved: Identity, run: RunConfig, path: Path) -> None:
 def differences(there: RunConfig, here: RunConfig) -> list[str]:
     """The fields in which two configurations of one seed each differ, a text for each.
 
-    Where runs run and what they are called is no matter, and `auto` may be whatever the run was made with.
+    Where runs run and what they are called is no matter, what a method takes by default may be said or not, and `auto`
+    may be whatever the run was made with.
     """
     if there.seeds != here.seeds:
         return [f"seed {there.seeds[0]} there and {here.seeds[0]} here"]
+    defaults = _defaults(here.method.name) if there.method.name == here.method.name else {}
     saved, given = (
         {
             name: value
-            for name, value in flat(c.model_dump(mode="json")).items()
+            for name, value in (defaults | flat(c.model_dump(mode="json"))).items()
             if not {name, name.split(".")[0]} & c.may_differ
         }
         for c in (there, here)
@@ -75,3 +79,12 @@ def differences(there: RunConfig, here: RunConfig) -> list[str]:
         for name in sorted(saved.keys() | given.keys())
         if given.get(name) != saved.get(name) and not (given.get(name) == "auto" and name in here.kept_by_auto)
     ]
+
+
+def _defaults(method: str) -> dict[str, Any]:
+    """The hyper-parameters of a method, as a configuration would have them."""
+    if method == SINGLE_TASK:
+        return {}
+    known = aggregation.hyperparameters(method).values()
+    values = {f"method.{one.name}": one.default for one in known if one.default is not one.empty}
+    return {name: json.loads(json.dumps(value, default=str)) for name, value in values.items()}

@@ -82,7 +82,7 @@ def _label(method: Mapping[str, Any]) -> str:
 
 def _words(value: Any) -> list[str]:
     """The words that say it on a command line."""
-    if isinstance(value, list) and len(value) > 1:
+    if isinstance(value, list) and len(value) > 1 and not any(isinstance(item, list | dict) for item in value):
         return [word for item in value for word in _words(item)]
     return [value if isinstance(value, str) else json.dumps(value)]
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from mtrl.agents import MultiTaskSAC, UserError, evaluate, train
+from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
 from mtrl.agents.saved_policy import load_policy
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.runs import checkpoint
+from mtrl.runs.identity import differences
 from mtrl.supervised import train as train_supervised
 from tests.runs.small_runs import newest, rewritten, small, toy, trained, trained_toy
 
@@ -211,3 +213,14 @@ def test_a_checkpoint_of_another_place_and_budget_goes_on(folder: Path) -> None:
     moved = small(name="other", steps=480)
     assert train(moved, {0: folder}, resume=True).step == 480
     assert evaluate(folder)["checkpoint"]["step"] == 480
+
+
+def test_a_default_may_be_said_or_not() -> None:
+    def run(**method: Any) -> Config:
+        return small(method={"name": "nash_mtl", **method}).of_seed(0)
+
+    assert differences(run(), run(solver="newton")) == differences(run(solver="newton"), run()) == []
+    assert differences(run(), run(solver="ccp")) == ["method.solver is 'newton' there and 'ccp' here"]
+    alone = SupervisedConfig.model_validate({"method": {"name": "single_task"}})
+    assert differences(alone, alone) == []
+    assert differences(run(), small(method={"name": "mean"}))[0] == "method.name is 'nash_mtl' there and 'mean' here"

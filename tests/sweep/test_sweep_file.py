@@ -60,6 +60,14 @@ def test_what_the_file_does_not_name_is_in_no_name(tmp_path: Path, capsys: Outpu
     assert dry(together, capsys) == ["mean/seed_0+1", "mean/seed_2"]
 
 
+def test_values_within_values(tmp_path: Path) -> None:
+    tasks = [{"id": "PointEast-v0", "kwargs": {"a": 1}}, "PointWest-v0"]
+    path = write_sweep(tmp_path, methods=["mean"], seeds=1, variants={"a": {"env.tasks": tasks}})
+    _, (trial,) = read(path, tmp_path)
+    assert isinstance(trial.config, Config)
+    assert trial.config.env.tasks == ("PointEast-v0(a=1)", "PointWest-v0")
+
+
 def test_what_a_trial_takes_is_in_its_configuration(tmp_path: Path) -> None:
     resources = {"cpus": 3, "seeds_together": 2}
     path = write_sweep(tmp_path, changes={"agent.discount": 0.9, "steps": 640}, resources=resources)
