@@ -19,6 +19,8 @@ from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import read_yaml
 
 Tree = dict[str, Any]
+Files = list[tuple[str, str]]
+"""Words that are no option's, each with the option that it follows, if it does."""
 C = TypeVar("C", bound=RunConfig)
 _FLAGS = ("--resume", "--print-config")
 
@@ -49,9 +51,8 @@ def parse_arguments(words: list[str], kind: type[C], example: str) -> Arguments[
     known = _options_of_own(words, kind) | known
     files, given, flags = _split(words, known)
     if len(files) != 1:
-        found = f"got {' '.join(files)}" if files else f"e.g. {example}"
-        raise UserError(f"one configuration file is needed, {found}")
-    return Arguments(load_config(find(files[0]), kind, given), "--resume" in flags, "--print-config" in flags)
+        raise UserError(_not_one_file(files, given, known, example))
+    return Arguments(load_config(find(files[0][0]), kind, given), "--resume" in flags, "--print-config" in flags)
 
 
 def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = None) -> C:
@@ -91,24 +92,44 @@ def load_config(path: Path, kind: type[C], given: dict[str, list[str]] | None = 
         raise UserError(_one_line(error, kind, given, path)) from error
 
 
-def _split(words: list[str], known: dict[str, Option]) -> tuple[list[str], dict[str, list[str]], set[str]]:
+def _split(words: list[str], known: dict[str, Option]) -> tuple[Files, dict[str, list[str]], set[str]]:
     """Files, the words of each option by its key, and those of `_FLAGS` that are there."""
-    files: list[str] = []
+    files: Files = []
+    last = ""
     given: dict[str, list[str]] = {}
     flags: set[str] = set()
     rest = list(words)
     while rest:
-        word = rest.pop(0)
+        word, before, last = rest.pop(0), last, ""
         if not word.startswith("--"):
-            files.append(word)
+            files.append((word, before))
         elif word in _FLAGS:
             flags.add(word)
         else:
             key, equals, text = word[2:].partition("=")
             if key not in known:
                 raise UserError(f"--{key[:60]}: unknown option{_suggestion(key, list(known), '--')}")
-            given[key] = [text] if equals else _values(known[key], rest)
+            given[key], last = [text] if equals else _values(known[key], rest), key
     return files, given, flags
+
+
+def _not_one_file(files: Files, given: dict[str, list[str]], known: dict[str, Option], example: str) -> str:
+    """What is wrong with words among which there is no file, or more than one."""
+    if not files:
+        return f"one configuration file is needed, e.g. {example}"
+    for word, key in files:
+        if Path(word).exists() or word in shipped():
+            continue
+        if word.startswith("-"):
+            return f"{word[:60]}: an option begins with two dashes{_suggestion(word.lstrip('-'), list(known), '--')}"
+        if key:
+            option, values = known[key], given[key]
+            if not values:
+                return f"--{key} must be {' or '.join(option.words)}, got {shortened(word)}"
+            if option.takes_many:
+                return f"--{key}={values[0]} is all of its values: several are given as --{key} {values[0]} {word}"
+            return f"--{key} takes one value, got {shortened(word)} after {values[0]}"
+    return f"one configuration file is needed, got {' '.join(word for word, _ in files)}"
 
 
 def _options_of_own(words: list[str], kind: type[BaseModel]) -> dict[str, Option]:

@@ -15,7 +15,7 @@ def run(words: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", metavar="copy")
     copying = commands.add_parser("copy", description="Copy one; a file that is there stays as it is.")
     copying.add_argument("name", metavar="NAME", help="as listed")
-    copying.add_argument("out", metavar="DIR", type=Path, help="a folder, or a new file's path")
+    copying.add_argument("out", metavar="DIR", help="a folder, which a / at its end makes, or a new file's path")
     arguments = parser.parse_args(words)
     if arguments.command == "copy":
         print(_copy(arguments.name, arguments.out))
@@ -27,10 +27,13 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _copy(name: str, out: Path) -> Path:
+def _copy(name: str, out: str) -> Path:
     """Copy a configuration, and return the path of the copy."""
-    source = one_of_ours(name)
-    target = out / source.name if out.is_dir() else out
+    source, target = one_of_ours(name), Path(out)
+    if out.endswith("/"):
+        target.mkdir(parents=True, exist_ok=True)
+    if target.is_dir():
+        target /= source.name
     try:
         with target.open("xb") as file:
             file.write(source.read_bytes())

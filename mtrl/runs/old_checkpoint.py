@@ -17,6 +17,7 @@ import torch
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.identity import Identity
+from mtrl.runs.tree_file import read_about
 
 _NUMPY = (
     np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
@@ -57,6 +58,8 @@ def convert(path: Path, records: Mapping[str, type], run: Identity | None) -> No
     Raises:
         UserError: it is no file of an older version, or it calls something else.
     """
+    if _is_of_this_version(path):
+        raise UserError(f"{path} is of this version already")
     state = _read(path, records)
     if run is None:
         if not isinstance(state, dict) or state.keys() != {"config", "state"}:
@@ -69,6 +72,14 @@ def convert(path: Path, records: Mapping[str, type], run: Identity | None) -> No
         checkpoint.write(path, state, about)
     except TypeError as error:
         raise UserError(f"{path} holds no state of an older version: {error}") from error
+
+
+def _is_of_this_version(path: Path) -> bool:
+    try:
+        read_about(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _read(path: Path, records: Mapping[str, type]) -> Any:

@@ -197,6 +197,12 @@ def test_a_saved_configuration_is_a_valid_input(parse, name: str) -> None:
         # words that are missing or too many
         ("", "--steps", "--steps needs a value (INT)"),
         ("", "other.yaml", "one configuration file is needed, got {path} other.yaml"),
+        ("", "--training.compile False", "--training.compile must be true or false, got 'False'"),
+        ("", "--training.compile 0 --steps 5", "--training.compile must be true or false, got '0'"),
+        ("", "--track none", "--track must be true or false or wandb or tensorboard or csv or mlflow, got 'none'"),
+        ("", "--seeds=0 1", "--seeds=0 is all of its values: several are given as --seeds 0 1"),
+        ("", "--steps 5 6", "--steps takes one value, got '6' after 5"),
+        ("", "-steps 5", "-steps: an option begins with two dashes; did you mean --steps?"),
         # no YAML
         ("a: [1", "", "{path}: invalid YAML: line 1, column 6: expected ',' or ']', but got '<stream end>'"),
         ("steps: 1\nsteps: 2", "", "{path}: invalid YAML: line 2, column 1: steps is there twice"),

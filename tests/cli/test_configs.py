@@ -89,6 +89,10 @@ def test_a_copy_is_the_same_and_never_overwrites(
     assert capsys.readouterr().err == "mtrl configs: error: quick.yaml exists: give the path of a new file\n"
     assert Path("quick.yaml").read_text() == "mine"
     assert main(["configs", "copy", "mt10/quick", "other.yaml"]) == 0
+    assert main(["configs", "copy", "mt10/quick", "new/folder/"]) == 0
+    assert capsys.readouterr().out == "other.yaml\nnew/folder/quick.yaml\n"
+    assert main(["configs", "copy", "mt10/quick", "other.yaml/"]) == 2
+    assert capsys.readouterr().err == "mtrl configs: error: other.yaml: File exists\n"
     with pytest.raises(UserError):
         load_config(Path("quick.yaml"), Config)
     assert load_config(Path("other.yaml"), Config).name == "mt10-quick"
