@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mtrl.cli import screen, watch
 from mtrl.cli.main import main
 from tests.cli.conftest import POINTS
 from tests.report.run_folders import result, start, train, write_run
@@ -48,11 +49,19 @@ def test_until_the_runs_are_evaluated(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "PointEast-v0" in table  # the last report has the evaluations
 
 
-def test_a_run_that_has_written_nothing_yet_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = write_run(tmp_path, lines=[], steps=3000)
+def test_a_run_that_has_written_nothing_yet_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, warned = write_run(tmp_path, lines=[], steps=3000), threading.Event()
+
+    def warn(line: str) -> None:
+        screen.warn(line)
+        warned.set()
+
+    monkeypatch.setattr(watch, "warn", warn)
 
     def go_on() -> None:
-        time.sleep(1)
+        warned.wait(60)
         lines = [start(0), train(3000, 1.0, 0.5)]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         (folder / "evaluation.json").write_text(json.dumps(result(3000, 0, (1.0, 0.5), (0.5, 0.0))))
