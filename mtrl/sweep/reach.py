@@ -94,7 +94,7 @@ def _is_evaluated(config: RunConfig, folder: Path) -> bool:
     """Whether there is an evaluation of the whole run, with the episodes and the horizon asked for."""
     try:
         if isinstance(config, SupervisedRunConfig):
-            if load_config(folder, type(config)).data != config.data:
+            if _data_folder(load_config(folder, type(config))) != _data_folder(config):
                 return False  # only who reads the data knows if they are the same
             record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
             is_whole: bool = record["checkpoint"]["epoch"] == config.epochs
@@ -107,6 +107,10 @@ def _is_evaluated(config: RunConfig, folder: Path) -> bool:
         return bool(record["checkpoint"]["step"] >= config.steps and is_as_asked(record["protocol"], config))
     except (UserError, KeyError):
         return False
+
+
+def _data_folder(config: SupervisedRunConfig) -> Path | None:
+    return None if config.data is None else Path(config.data).expanduser().absolute()
 
 
 def _is_tidy(folder: Path, keep: Keep) -> bool:

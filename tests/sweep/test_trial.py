@@ -13,7 +13,7 @@ import yaml
 
 from mtrl import envs
 from mtrl.benchmarks import SupervisedConfig
-from mtrl.benchmarks.toy import Toy
+from mtrl.benchmarks.multimnist import MultiMNIST
 from mtrl.cli import trial as worker
 from mtrl.cli.trial import MARK, carry_out
 from mtrl.runs.claim import SupersededError
@@ -21,6 +21,7 @@ from mtrl.runs.errors import UserError
 from mtrl.sweep import Ended, How, Order, Trial, reach
 from mtrl.sweep.engine import Work
 from mtrl.sweep.on_ray import RayEngine
+from tests.benchmarks.idx_files import write_idx_folder
 from tests.runs.small_runs import small
 
 
@@ -81,8 +82,10 @@ def test_a_worker_of_ray_is_in_another_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "ray.exceptions", ray.exceptions)
     monkeypatch.chdir(place)
-    toy = Toy(steps_per_epoch=5)
-    config = SupervisedConfig(name="a", out="runs", data="files", benchmark=toy, epochs=1, threads=1, device="cpu")
+    write_idx_folder(place / "files", train=20, test=20)
+    config = SupervisedConfig(
+        name="a", out="runs", data="files", benchmark=MultiMNIST(), epochs=1, batch_size=20, threads=1, device="cpu"
+    )
     (place / MARK).write_text("m")
     engine = RayEngine(carry_out, "auto", 1, 0.0, 0, None)
     engine.submit(Order(Trial(config), "all", 1, place, "m"))
