@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mtrl.aggregation.drawing import Drawing
 from mtrl.aggregation.gradient_method import CoordinateMethod
 from mtrl.aggregation.solvers.per_task import per_task
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_keys, random_uniform
+from mtrl.aggregation.solvers.random_stream import random_uniform
 
 
-class GradDrop(CoordinateMethod):
+class GradDrop(Drawing, CoordinateMethod):
     """Gradient Sign Dropout (Chen et al. 2020, algorithm 1, lines 10 to 15).
 
     In each coordinate the positive gradients are kept with the probability `P = (1 + sum_i g_i / sum_i |g_i|) / 2`,
@@ -25,20 +26,12 @@ class GradDrop(CoordinateMethod):
         seed: of the draws. It and the number of calls so far are the state that `state_dict()` holds.
     """
 
-    key: Tensor
-    step: Tensor
-
     def __init__(self, leak: float | Sequence[float] = 0.0, seed: int = 0) -> None:
         super().__init__()
         self.leak = tuple(map(float, leak)) if isinstance(leak, Sequence) else leak
         if not all(0 <= part <= 1 for part in (self.leak if isinstance(self.leak, tuple) else (self.leak,))):
             raise ValueError(f"GradDrop needs 0 <= leak <= 1, got leak={leak}")
-        self.seed = checked_seed("GradDrop", seed)
-        self.register_buffer("key", random_key(seed))
-        self.register_buffer("step", torch.tensor(0))
-
-    def draw_apart(self, seeds: Sequence[int]) -> None:
-        self.key = random_keys(seeds)
+        self.start_stream(seed)
 
     def forward(self, gradients: Tensor, losses: Tensor | None = None) -> Tensor:
         gradients = gradients.detach()

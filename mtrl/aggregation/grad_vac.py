@@ -1,17 +1,16 @@
 """GradVac: each gradient is turned towards those it is less similar to than usual."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
+from mtrl.aggregation.drawing import Drawing
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import add_rows, lengths, library, put, take
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_keys, random_orders
+from mtrl.aggregation.solvers.random_stream import random_orders
 from mtrl.aggregation.solvers.solver_op import solver
 
 
-class GradVac(Method):
+class GradVac(Drawing, Method):
     """Gradient Vaccine (Wang et al. 2021), algorithm 1.
 
     For each task `i`, in a random order of the others, with `phi` the cosine of `g_i` (as it has become) and `g_j` (as
@@ -31,8 +30,6 @@ class GradVac(Method):
         seed: of the orders. It, the number of calls so far and the targets, `[..., T, T]`, are the state.
     """
 
-    key: Tensor
-    step: Tensor
     targets: Tensor | None
 
     def __init__(self, beta: float = 0.01, seed: int = 0) -> None:
@@ -40,13 +37,8 @@ class GradVac(Method):
         if not 0 <= beta <= 1:
             raise ValueError(f"GradVac needs 0 <= beta <= 1, got beta={beta}")
         self.beta = beta
-        self.seed = checked_seed("GradVac", seed)
-        self.register_buffer("key", random_key(seed))
-        self.register_buffer("step", torch.tensor(0))
+        self.start_stream(seed)
         self.open_buffer("targets", -2, -1)
-
-    def draw_apart(self, seeds: Sequence[int]) -> None:
-        self.key = random_keys(seeds)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         T = gram.shape[-1]

@@ -1,17 +1,16 @@
 """PCGrad: each gradient is projected off the gradients it conflicts with."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
+from mtrl.aggregation.drawing import Drawing
 from mtrl.aggregation.method import Method
 from mtrl.aggregation.solvers.linear_algebra import add_rows, lengths, library, put, take
-from mtrl.aggregation.solvers.random_stream import checked_seed, random_key, random_keys, random_orders
+from mtrl.aggregation.solvers.random_stream import random_orders
 from mtrl.aggregation.solvers.solver_op import solver
 
 
-class PCGrad(Method):
+class PCGrad(Drawing, Method):
     """Gradient Surgery for Multi-Task Learning (Yu et al. 2020), algorithm 1.
 
     For each task `i`, in a random order of the others, `g_i <- g_i - <g_i, g_j> / |g_j|^2 g_j` where
@@ -24,17 +23,9 @@ class PCGrad(Method):
         seed: of the orders. It and the number of calls so far are the state that `state_dict()` holds.
     """
 
-    key: Tensor
-    step: Tensor
-
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.seed = checked_seed("PCGrad", seed)
-        self.register_buffer("key", random_key(seed))
-        self.register_buffer("step", torch.tensor(0))
-
-    def draw_apart(self, seeds: Sequence[int]) -> None:
-        self.key = random_keys(seeds)
+        self.start_stream(seed)
 
     def weigh(self, gram: Tensor, losses: Tensor | None, eps: float) -> Tensor:
         orders = random_orders(self.key, self.step, gram.shape[-1]).to(gram.device).expand(gram.shape)
