@@ -7,7 +7,7 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import Screen, duration, rate, show_table, warn
 from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
-from mtrl.runs.run_state import RunState, all_runs, read_state
+from mtrl.runs.run_state import RunState, all_runs, read_states
 
 _CAPTION = (
     "So far: mean success of the recent training episodes, with the exploring policy; metrics of a supervised run. "
@@ -30,14 +30,7 @@ def run(words: list[str]) -> int:
     runs = parser.parse_args(words).runs
     if runs == [_RUNS] and not _RUNS.exists():
         raise UserError(f"there is no folder {_RUNS} here: go where the runs were trained, or name a folder")
-    folders = all_runs(runs)
-    states = []
-    for folder in folders:
-        try:
-            states.append(read_state(folder, warn))
-        except UserError as error:
-            warn(f"left out: {error}")
-    show_table(Screen(), "Runs", table(states), _CAPTION)
+    show_table(Screen(), "Runs", table(read_states(all_runs(runs), warn, warn)), _CAPTION)
     return 0
 
 

@@ -14,7 +14,7 @@ from mtrl.cli.screen import Screen, print_plain, warn
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Warn
-from mtrl.runs.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_state
+from mtrl.runs.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_states
 
 _DOES = (
     "Write the report of runs again and again while they train, until all are trained and evaluated, or until Ctrl-C. "
@@ -53,17 +53,10 @@ def run(words: list[str]) -> int:
 def _states(paths: Sequence[Path], warn_once: Warn) -> list[RunState]:
     """Of the runs that can be read."""
     try:
-        folders = all_runs(paths)
+        return read_states(all_runs(paths), warn_once)
     except UserError as error:
         warn_once(str(error))
         return []
-    states = []
-    for folder in folders:
-        try:
-            states.append(read_state(folder))
-        except UserError as error:
-            warn_once(f"left out: {error}")
-    return states
 
 
 def _refresh(console: Console, paths: Sequence[Path], out: Path, states: Sequence[RunState], warn_once: Warn) -> None:

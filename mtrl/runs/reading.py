@@ -136,6 +136,11 @@ def read_evaluation_record(path: Path) -> Record:
         return check_evaluation(record)
 
 
+def is_of_all_epochs(record: Record, epochs: int) -> bool:
+    """Whether an evaluation is of the whole of a supervised run of so many epochs, be it ended before by its own rule."""
+    return bool(record["checkpoint"]["epoch"] == epochs or record["protocol"].get("epochs") == epochs)
+
+
 def is_supervised(folder: Path) -> bool | None:
     """Whether a run folder is one of supervised learning; None if its configuration cannot be read."""
     try:

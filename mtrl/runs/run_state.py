@@ -12,7 +12,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Train, score_texts
 from mtrl.runs.lock import is_locked
 from mtrl.runs.metrics_file import read_events
-from mtrl.runs.reading import Record, Warn, find_runs, read_config, read_evaluation_record
+from mtrl.runs.reading import Record, Warn, find_runs, is_of_all_epochs, read_config, read_evaluation_record
 
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
@@ -73,6 +73,23 @@ def all_runs(paths: Iterable[Path]) -> list[Path]:
         names = sorted({config.parents[1] for config in path.glob("*/seed_*/config.yaml")})
         found |= dict.fromkeys(find_runs(names or [path]))
     return list(found)
+
+
+def read_states(folders: Iterable[Path], left_out: Warn, warn: Warn = lambda line: None) -> list[RunState]:
+    """Where runs stand.
+
+    Args:
+        folders: of a seed each.
+        left_out: is given a line for a run that cannot be read, which is left out.
+        warn: see `read_state`.
+    """
+    states = []
+    for folder in folders:
+        try:
+            states.append(read_state(folder, warn))
+        except UserError as error:
+            left_out(f"left out: {error}")
+    return states
 
 
 def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
@@ -189,10 +206,8 @@ def _evaluation(folder: Path, config: Record, protocol: str, done: int, budget: 
     try:
         record = read_evaluation_record(path)
         if "benchmark" in config:
-            epoch = record["checkpoint"]["epoch"]
-            # It may have ended before, by its own rule.
-            is_whole = epoch >= budget or record["protocol"].get("epochs") == budget
-            return "evaluated" + ("" if is_whole else f" at epoch {epoch:,}"), is_whole
+            is_whole = is_of_all_epochs(record, budget)
+            return "evaluated" + ("" if is_whole else f" at epoch {record['checkpoint']['epoch']:,}"), is_whole
         score, step = _score(record), record["checkpoint"]["step"]
         if protocol == LEGACY:
             is_asked = config.get("evaluation", {}).get("protocol") == LEGACY

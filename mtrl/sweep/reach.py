@@ -15,7 +15,7 @@ from mtrl.runs.events import SCORES
 from mtrl.runs.files import write_atomically
 from mtrl.runs.folder import check_same, load_config
 from mtrl.runs.policy_only import has_policy_only
-from mtrl.runs.reading import read_evaluation_record
+from mtrl.runs.reading import is_of_all_epochs, read_evaluation_record
 from mtrl.runs.section import RunConfig
 from mtrl.supervised import SupervisedRunConfig
 from mtrl.sweep.trials import Trial
@@ -96,9 +96,7 @@ def _is_evaluated(config: RunConfig, folder: Path) -> bool:
         if isinstance(config, SupervisedRunConfig):
             if _data_folder(load_config(folder, type(config))) != _data_folder(config):
                 return False  # only who reads the data knows if they are the same
-            record = read_evaluation_record(folder / EVALUATION_FILES[MODERN])
-            is_whole: bool = record["checkpoint"]["epoch"] == config.epochs
-            return is_whole or record["protocol"].get("epochs") == config.epochs  # stopped before, by its own rule
+            return is_of_all_epochs(read_evaluation_record(folder / EVALUATION_FILES[MODERN]), config.epochs)
         assert isinstance(config, Config)
         wanted = config.evaluation
         record = read_evaluation_record(folder / EVALUATION_FILES[wanted.protocol])
