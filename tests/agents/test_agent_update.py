@@ -16,6 +16,11 @@ from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config, 
 from tests.oracles.single_task_sac import SingleTaskSAC, mlp
 
 
+def assert_equal_bits(one, other):
+    for first, second in zip(one.tensors().values(), other.tensors().values(), strict=True):
+        assert torch.equal(first, second)
+
+
 def test_one_task_with_the_mean_is_single_task_sac():
     """Ten updates of `T = 1` against 60 plain lines of torch.nn, parameter by parameter."""
     network = {"kind": "mlp", "width": 16, "depth": 2}
@@ -163,8 +168,7 @@ def test_state_dict_continues_bit_for_bit():
     for seed in range(3, 6):
         for learner in (straight, continued):
             learner.update(make_batch(seed=seed))
-    for first, second in zip(straight.tensors().values(), continued.tensors().values(), strict=True):
-        assert torch.equal(first, second)
+    assert_equal_bits(straight, continued)
 
 
 def test_networks_begin_anew_with_the_next_update_and_never_end_new():
@@ -180,8 +184,7 @@ def test_networks_begin_anew_with_the_next_update_and_never_end_new():
         learner.update(make_batch(seed=2))
         (moments,) = learner.critic.optimizer.state.values()
         assert moments["step"] == 1
-    for first, second in zip(straight.tensors().values(), continued.tensors().values(), strict=True):
-        assert torch.equal(first, second)
+    assert_equal_bits(straight, continued)
 
 
 REMEMBERING = ["moco", "excess_mtl", "db_mtl", "famo", "grad_norm", "dynamic_weight_average", "grad_vac", "pcgrad"]
@@ -222,9 +225,8 @@ def test_what_stops_between_a_reset_and_the_actors_next_step_goes_on_bit_for_bit
     for seed in range(4, 8):
         for learner in (straight, continued):
             learner.update(make_batch(seed=seed))
-    for first, second in zip(straight.tensors().values(), continued.tensors().values(), strict=True):
-        assert torch.equal(first, second)
-        assert first.isfinite().all()
+    assert_equal_bits(straight, continued)
+    assert all(tensor.isfinite().all() for tensor in straight.tensors().values())
 
 
 def test_clipping_bounds_what_the_optimizer_sees():
@@ -286,7 +288,7 @@ def test_conflicts_measured_every_third_update_are_those_of_every_update(method)
         often.forget_conflicts()
         seldom.forget_conflicts()
     assert len({tuple(cosines.flatten().tolist()) for cosines in seen}) == 6
-    assert all(torch.equal(a, b) for a, b in zip(often.tensors().values(), seldom.tensors().values(), strict=True))
+    assert_equal_bits(often, seldom)
 
 
 def test_conflicts_are_means_over_the_measurements():
