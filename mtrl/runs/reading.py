@@ -137,7 +137,7 @@ def read_evaluation_record(path: Path) -> Record:
 
 
 def is_of_all_epochs(record: Record, epochs: int) -> bool:
-    """Whether an evaluation is of the whole of a supervised run of so many epochs, be it ended before by its own rule."""
+    """Whether an evaluation is of the whole of a supervised run of so many epochs, or of one that its rule ended."""
     return bool(record["checkpoint"]["epoch"] == epochs or record["protocol"].get("epochs") == epochs)
 
 
