@@ -4,8 +4,8 @@ DISTRIBUTION = "mtrl-torch"
 """As the package index has it; its `mtrl` is another project."""
 
 PACKAGES = {
-    **dict.fromkeys(("matplotlib", "pydantic", "rich", "yaml"), "report"),
-    **dict.fromkeys(("gymnasium", "metaworld", "mujoco", "scipy"), "rl"),
+    **dict.fromkeys(("matplotlib", "pydantic", "rich", "scipy", "yaml"), "report"),
+    **dict.fromkeys(("gymnasium", "metaworld", "mujoco"), "rl"),
     **dict.fromkeys(("PIL", "sklearn"), "supervised"),
     **dict.fromkeys(("clarabel", "cvxpy"), "reference"),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),

@@ -4,16 +4,17 @@ Axes: `R` seeds, `T` tasks.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.report.measure import SUCCESS
 from mtrl.report.parts import Division, Part, Scores
+from mtrl.report.power import detectable_difference, power_note
 from mtrl.report.success_runs import Curve, SuccessGroup
 from mtrl.report.success_table import BOOTSTRAP_SEED, SuccessTable, how_to_read, no_interval
-from mtrl.report.table import Cell, Column, Table, count, rate, signed
+from mtrl.report.table import Cell, Column, Table, count, rate
 from mtrl.statistics import (
     MIN_RUNS_FOR_INTERVAL,
     Interval,
@@ -27,6 +28,8 @@ from mtrl.statistics import (
 )
 
 _LEVELS = (0.5, 0.8, 0.9)
+Sample = Mapping[int, NDArray[np.float64]]
+"""The values of a method's seeds, `[T]` each."""
 
 
 def headline(table: SuccessTable) -> Table:
@@ -115,34 +118,30 @@ def improvement(division: Division) -> Table:
 
 
 def pairs(division: Division) -> Table:
-    """Every two methods, over the seeds that both have."""
-    columns = [
-        Column("run", "method"),
-        Column("other", "against"),
-        Column("improvement", "P(better)", rate),
-        Column("improvement", "95% interval", rate, is_interval=True),
-        Column("seeds", "common seeds"),
-        Column("difference", "difference of means", signed),
-        Column("difference", "95% interval", signed, is_interval=True),
-        Column("wins", "seeds better"),
-        Column("losses", "seeds worse"),
-        Column("p_value", "p", lambda p: f"{p:.3f}"),
-    ]
-    rows = [_pair(one, other) for one, other in itertools.combinations(division.scores, 2)]
-    notes = [
-        f"{division.measure.label.capitalize()}. P(better): over all runs of both. The difference is of the mean over "
-        "tasks, paired over common seeds; its interval draws whole seeds. p: sign-flip test, not corrected for the "
-        "number of pairs.",
-        *no_interval({s.name: len(s.seeds) for s in division.scores}),
-    ]
-    return Table("pairs", "Two methods at a time", columns, rows, notes)
+    """Every two methods' scores, over the seeds that both have."""
+    samples = {scores.name: dict(zip(scores.seeds, scores.score, strict=True)) for scores in division.scores}
+    label = division.measure.label.capitalize()
+    return _pairs("pairs", "Two methods at a time", f"{label}, mean over tasks.", samples)
+
+
+def pairs_of_areas(part: Part) -> Table:
+    """Every two methods' areas under the training curve, over the seeds that both have and that got to its end."""
+    until = _end(part)
+    samples = {
+        group.name: {
+            run.seed: np.array([area])
+            for run, area in zip(group.runs, _areas(group, until), strict=True)
+            if not np.isnan(area)
+        }
+        for group in part.groups
+    }
+    what = f"Area under the curve of training {part.measure.name}, mean over tasks and the first {until:,} steps."
+    return _pairs("pairs_area", "Two methods at a time: area under the curve", what, samples)
 
 
 def learning(part: Part) -> Table:
     """How fast each method learned, on the training curves."""
-    finished = [run for group in part.groups for run in group.runs if run.outcome.results]
-    runs = finished or [run for group in part.groups for run in group.runs]
-    until = min(run.done for run in runs)
+    until = _end(part)
     columns = [
         Column("run", "method"),
         Column("seeds", "seeds"),
@@ -165,25 +164,52 @@ def learning(part: Part) -> Table:
     return Table("learning", "Speed of learning", columns, rows, notes)
 
 
-def _pair(one: Scores, other: Scores) -> tuple[Cell, ...]:
+def _pairs(key: str, title: str, what: str, samples: Mapping[str, Sample]) -> Table:
+    """The table of every two samples that are not empty; `what` their values are."""
+    known = {name: sample for name, sample in samples.items() if sample}
+    columns = [
+        Column("run", "method"),
+        Column("other", "against"),
+        Column("improvement", "P(better)", rate),
+        Column("improvement", "95% interval", rate, is_interval=True),
+        Column("seeds", "common seeds"),
+        Column("difference", "difference of means", _difference),
+        Column("difference", "95% interval", _difference, is_interval=True),
+        Column("detectable", "could show", _positive),
+        Column("wins", "seeds better"),
+        Column("losses", "seeds worse"),
+        Column("p_value", "p", lambda p: f"{p:.3f}"),
+    ]
+    rows = [(one, other, *_pair(known[one], known[other])) for one, other in itertools.combinations(known, 2)]
+    seeds = sorted({len({*known[one]} & {*known[other]}) for one, other in itertools.combinations(known, 2)} - {0})
+    notes = [
+        f"{what} P(better): over all runs of both. The difference is paired over common seeds; its interval draws "
+        "whole seeds. p: sign-flip test, not corrected for the number of pairs.",
+        f"Could show: {power_note(seeds)}",
+        *no_interval({name: len(sample) for name, sample in known.items()}),
+    ]
+    return Table(key, title, columns, rows, notes)
+
+
+def _pair(one: Sample, other: Sample) -> tuple[Cell, ...]:
     generator = np.random.default_rng(BOOTSTRAP_SEED)
-    better = float(probability_of_improvement(one.score, other.score))
+    all_of_one, all_of_other = np.array([*one.values()]), np.array([*other.values()])
+    better = float(probability_of_improvement(all_of_one, all_of_other))
     interval = None
-    if min(len(one.seeds), len(other.seeds)) >= MIN_RUNS_FOR_INTERVAL:
-        interval = improvement_interval(one.score, other.score, generator=generator)
-    common = sorted({*one.seeds} & {*other.seeds})
+    if min(len(one), len(other)) >= MIN_RUNS_FOR_INTERVAL:
+        interval = improvement_interval(all_of_one, all_of_other, generator=generator)
+    common = sorted({*one} & {*other})
     if not common:
-        return one.name, other.name, better, interval, 0, None, None, None, None, None
-    a, b = (scores.score[[scores.seeds.index(seed) for seed in common]] for scores in (one, other))
+        return better, interval, 0, None, None, None, None, None, None
+    a, b = (np.array([sample[seed] for seed in common]) for sample in (one, other))
     paired = compare_pairs(a, b, generator=generator)
     return (
-        one.name,
-        other.name,
         better,
         interval,
         len(common),
         paired.difference,
-        _of_seeds((a - b).mean(axis=1), generator),
+        _of_seeds(paired.differences, generator),
+        detectable_difference(paired.differences),
         paired.wins,
         paired.losses,
         paired.p_value,
@@ -192,11 +218,23 @@ def _pair(one: Scores, other: Scores) -> tuple[Cell, ...]:
 
 def _learned(group: SuccessGroup, until: int, levels: Sequence[float]) -> tuple[Cell, ...]:
     curves = [run.outcome.training for run in group.runs]
-    areas = np.array([area_under_curve(curve.steps, curve.score.mean(axis=1), until) for curve in curves])
+    areas = _areas(group, until)
     areas = areas[~np.isnan(areas)]
     area = float(areas.mean()) if len(areas) else None
     interval = _of_seeds(areas, np.random.default_rng(BOOTSTRAP_SEED))
     return (group.name, len(group.runs), area, interval, *itertools.chain.from_iterable(_reached(curves, levels)))
+
+
+def _end(part: Part) -> int:
+    """The step up to which all that are finished have curves; all, if none is."""
+    runs = [run for group in part.groups for run in group.runs]
+    return min(run.done for run in [run for run in runs if run.outcome.results] or runs)
+
+
+def _areas(group: SuccessGroup, until: int) -> NDArray[np.float64]:
+    """The area under the curve of each run, `[R]`; NaN of one that did not get there."""
+    curves = [run.outcome.training for run in group.runs]
+    return np.array([area_under_curve(curve.steps, curve.score.mean(axis=1), until) for curve in curves])
 
 
 def _reached(curves: Sequence[Curve], levels: Sequence[float]) -> Iterator[tuple[Cell, Cell]]:
@@ -212,6 +250,14 @@ def _of_seeds(values: NDArray[np.float64], generator: np.random.Generator) -> In
     if len(values) < MIN_RUNS_FOR_INTERVAL:
         return None
     return bootstrap_interval(values[:, None], mean, generator=generator)
+
+
+def _difference(value: Cell) -> str:
+    return f"{value:+.3f}"
+
+
+def _positive(value: Cell) -> str:
+    return f"{value:.3f}"
 
 
 def _seeds(division: Division) -> str:

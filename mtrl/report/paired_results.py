@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mtrl.protocols import BIAS, EVALUATION_FILES, LEGACY
 from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS, Measure
 from mtrl.report.metric_runs import read_metric_run
+from mtrl.report.power import detectable_difference, power_note
 from mtrl.report.runs import differences
 from mtrl.report.success_runs import Evaluation, read_evaluation
 from mtrl.report.table import NOTHING
@@ -175,4 +176,8 @@ def _pairing(seeds: list[int], a: NDArray[np.float64], b: NDArray[np.float64], *
     if not with_test:
         return text
     pairs = compare_pairs(b, a, generator=np.random.default_rng(_RESAMPLING_SEED))
-    return f"{text} The second is better in {pairs.wins} of {pairs.runs} seeds, p = {pairs.p_value:.2g} (sign flips)."
+    text += f" The second is better in {pairs.wins} of {pairs.runs} seeds, p = {pairs.p_value:.2g} (sign flips)."
+    detectable = detectable_difference(pairs.differences)
+    if detectable is None:
+        return text
+    return f"{text} Could show: {detectable:.3g} of the mean, {power_note([pairs.runs])}"

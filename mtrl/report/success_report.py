@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtrl.protocols import BIAS, LEGACY
-from mtrl.report.comparisons import by_task, headline, improvement, learning, pairs
+from mtrl.report.comparisons import by_task, headline, improvement, learning, pairs, pairs_of_areas
 from mtrl.report.contents import LATEX, Contents, Shown, chapter, title_of
 from mtrl.report.curves import learning_plots
 from mtrl.report.gradient_plots import gradient_blocks
@@ -119,7 +119,9 @@ def _training(part: Part, where: str, suffix: str) -> Iterator[Chapter]:
     plots: list[Block] = [*learning_plots(part)]
     if len(part.tasks) > 1:
         plots[-1] = Folded(f"{part.measure.name.capitalize()} of each task against wall time", plots[-1:])
-    yield chapter(f"Learning{where}", [*plots, learning(part)], suffix)
+    areas = "Two methods at a time, paired over seeds: area under the curve"
+    paired = [Folded(areas, [pairs_of_areas(part)])] if len(part.groups) > 1 else []
+    yield chapter(f"Learning{where}", [*plots, learning(part), *paired], suffix)
     if not part.is_first:
         return
     blocks = [*gradient_blocks(part.groups, "environment steps"), time_table(part.groups)]

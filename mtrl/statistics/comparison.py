@@ -16,8 +16,10 @@ _SAMPLED = 10_000
 class PairedComparison:
     """Two methods over the same seeds; differences are of the mean over tasks, and those of rounding alone are 0."""
 
+    differences: NDArray[np.float64]
+    """Of each seed, the first method's score less the second's, `[R]`."""
     difference: float
-    """Mean over seeds of the first method's score less the second's."""
+    """Their mean."""
     wins: int
     """Seeds in which the first is better."""
     losses: int
@@ -76,6 +78,7 @@ def compare_pairs(scores: ArrayLike, others: ArrayLike, *, generator: np.random.
     flipped = np.abs(signs @ differences)
     seen = np.abs(differences.sum())
     return PairedComparison(
+        differences=differences,
         difference=difference if abs(difference) > within else 0.0,
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),

@@ -85,6 +85,13 @@ def test_runs_that_tie_exactly_do_so_but_for_rounding(tmp_path: Path, capsys: py
     assert "The second is better in 0 of 3 seeds, p = 1 (sign flips)." in printed
 
 
+def test_what_so_many_seeds_could_have_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", dict.fromkeys(range(3), (0.1, 0.1)))
+    printed = compared(capsys, one, write_scores(tmp_path, "two", {0: (0.2, 0.2), 1: (0.4, 0.2), 2: (0.4, 0.4)}))
+    assert "Could show: 0.326 of the mean," in printed  # 3.26 standard deviations
+    assert "p of sign flips is never below 0.25 with 3 seeds." in printed
+
+
 def test_no_seed_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = write_scores(tmp_path, "one", {0: (0.0, 0.5), 1: (1.0, 0.5)})
     printed = compared(capsys, one, write_scores(tmp_path, "two", {2: (1.0, 1.0)}))
