@@ -15,11 +15,11 @@ def name_of(page: Path) -> str:
 
 
 def code(page: Path, language: str) -> str:
-    """All its blocks in a language, as one program whose lines are those of the page."""
+    """All its blocks in a language, those in lists too, as one program whose lines are those of the page."""
     kept, inside = [], False
     for line in page.read_text(encoding="utf-8").split("\n"):
-        is_fence = line.startswith("```")
-        inside = line == f"```{language}" if is_fence else inside
+        is_fence = line.lstrip().startswith("```")
+        inside = line.strip() == f"```{language}" if is_fence else inside
         kept.append(line if inside and not is_fence else "")
     return "\n".join(kept)
 
@@ -34,6 +34,6 @@ def commands(page: Path) -> list[str]:
     """Lines of its shell blocks, and commands in its text that can be typed as they are there."""
     text = page.read_text(encoding="utf-8")
     typed = [line.partition(" #")[0].strip() for line in code(page, "bash").split("\n")]
-    spoken = re.findall(r"`((?:mtrl|bash|python) [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    spoken = re.findall(r"`((?:mtrl|bash|python|pip) [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     spoken = [" ".join(words.split()) for words in spoken]
     return [line for line in [*typed, *spoken] if line and not re.search(r"\b[A-Z]{2,}\b|\.\.\.|[{}]|-- ", line)]

@@ -15,6 +15,7 @@ from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli import main
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.one_line_parser import OneLineParser
+from mtrl.extras import DISTRIBUTION
 from tests.docs.pages import PAGES, ROOT, code, commands, name_of
 
 TYPED = [(page, command) for page in PAGES for command in commands(page)]
@@ -44,8 +45,8 @@ def check_mtrl(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check_script(script: str, words: list[str]) -> None:
     path = ROOT / script
-    sources = [path, *path.parent.glob("**/*.py")]
-    text = "".join(source.read_text() for source in sources)
+    sources = {path, path.with_suffix(".py"), path.parent / "options.py"}
+    text = "".join(source.read_text() for source in sources if source.is_file())
     assert path.is_file()
     for word in words:
         if word.startswith("--") and not script.endswith(("train.sh", "test.sh")):
@@ -83,7 +84,9 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
             assert importlib.util.find_spec(module)
         case ["pip", "install", "-e", what, *_] | ["pip", "install", what, *_]:
             extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-            assert set(re.findall(r"\w+", what)) - {"mtrl", "torch"} <= extras.keys()
+            name, *named = re.findall(r"[\w.-]+", what)
+            assert name in (".", DISTRIBUTION)
+            assert set(named) <= extras.keys()
         case _:
             pytest.fail(f"{page}: {command}")
 
