@@ -1,10 +1,12 @@
 """The comparison with stock metaworld runs, finds nothing where there is nothing, and something where there is."""
 
+import math
 import re
 from pathlib import Path
 
 import pytest
 
+from scripts.fidelity_check.differences import Largest
 from tests.scripts.running import process, script
 from tests.scripts.tables import unpadded
 
@@ -35,17 +37,27 @@ def test_tables(tmp_path: Path) -> None:
 
 
 def test_another_goal_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the reset of the second episode on, stock metaworld has another goal."""
+    """From the reset of the second episode on, stock metaworld has another goal; it always says that it is reached."""
     from scripts.fidelity_check import differences as module
 
     goals = module.goals
     monkeypatch.setattr(module, "goals", lambda *arguments: [(g := goals(*arguments))[0], g[2], g[2]])
+    step = module.Stock.step
+    monkeypatch.setattr(module.Stock, "step", lambda *arguments: (*step(*arguments)[:2], True))
     found = module.differences("metaworld", "reach-v3", "random", 8, 0)
     assert found.reset.first_step == 4
     assert found.reset.value > 0.01
     assert found.obs.first_step == 5
     assert found.reward.first_step == 5
+    assert (found.num_successes, found.first_success) == (8, 1)
     assert not found.is_zero
+
+
+def test_what_is_not_a_number_is_infinitely_far() -> None:
+    largest = Largest()
+    largest.see(3, math.nan)
+    largest.see(4, 1.0)
+    assert str(largest) == "inf @ 3"
 
 
 @pytest.mark.parametrize(
