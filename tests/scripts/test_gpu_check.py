@@ -1,10 +1,16 @@
 """The check of a GPU, tried out on the CPU: every step runs, and its few files are there."""
 
 import json
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
+
+from scripts import gpu_check
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +35,22 @@ def test_smoke(tmp_path: Path) -> None:
         1,
         f"gpu_check: {tmp_path / 'out'} is not empty: choose another --out\n",
     )
+
+
+def test_every_step_is_of_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU, one that is not told so would be, too."""
+    given: list[set[str]] = []
+
+    def run(check: gpu_check.Check, name: str, words: Sequence[str | Path], *rest: object, **environment: str) -> bool:
+        given.append({*map(str, words), *environment.values()})
+        return True
+
+    monkeypatch.setattr(gpu_check.Check, "run", run)
+    check = gpu_check.Check("xpu", tmp_path, smoke=True, deadline=math.inf)
+    for step in (gpu_check.tests, gpu_check.benchmarks, gpu_check.training):
+        step(check)
+    assert len(given) == 3
+    assert all("xpu" in words for words in given)
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
