@@ -26,7 +26,7 @@ name, *words = [Path(sys.argv[0]).name, *sys.argv[1:]]
 line = " ".join([name, *words])
 log = Path(os.environ["FAKE_LOG"])
 if "import pip, sys" in line:
-    print({VERSION!r})
+    print(os.environ.get("FAKE_PYTHON", {VERSION!r}))
 elif "m.version('torch')" in line:
     print(Path(log.parent / "torch").read_text() if (log.parent / "torch").exists() else "2.0.0+cpu")
 elif "config list" in line:
@@ -120,6 +120,19 @@ def test_other_pins_install_again_into_what_is_there(project: Path, file: str) -
     assert [command.split()[0] for command in commands] == ["python", "uv"]
 
 
+def test_a_clone_that_was_moved_installs_again(project: Path) -> None:
+    install(project, "train")
+    moved = project.rename(project.parent / "moved")
+    assert f"--editable {moved}[rl]" in install(moved, "train")[0][-1]
+
+
+def test_one_of_another_python_begins_anew(project: Path) -> None:
+    install(project, "train")
+    stamp = project / ".venv" / "installed"
+    stamp.write_text(stamp.read_text().replace(VERSION, "3.0.0"))
+    assert install(project, "train", FAKE_PYTHON="3.0.0")[0][0] == "venv"
+
+
 def test_an_interrupted_one_begins_anew(project: Path) -> None:
     install(project, "train")
     stamp = project / ".venv" / "installed"
@@ -174,9 +187,11 @@ def test_without_uv_pip_installs(project: Path, environment: dict[str, str]) -> 
     assert "by pip, which takes minutes" in told
 
 
-def test_uv_looks_where_pip_does(project: Path) -> None:
+@pytest.mark.parametrize("own", [{}, {"UV_DEFAULT_INDEX": "https://c"}])
+def test_uv_looks_where_pip_does_unless_it_is_told_where(project: Path, own: dict[str, str]) -> None:
     config = "global.extra-index-url='https://b'\nglobal.index-url='https://a/simple'\n"
-    assert install(project, "train", FAKE_CONFIG=config)[0][-1].endswith("| https://a/simple")
+    expected = own.get("UV_DEFAULT_INDEX", "https://a/simple")
+    assert install(project, "train", 0, FAKE_CONFIG=config, **own)[0][-1].endswith(f"| {expected}")
 
 
 def test_a_replaced_torch_is_a_failure(project: Path) -> None:
