@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.offline_bundle import metaworlds_part, requirements
+from scripts.offline_bundle import _lacking, metaworlds_part, requirements
 from scripts.prune_wheel import prune_wheel
 
 ROOT = Path(__file__).parent.parent.parent
@@ -84,6 +84,19 @@ def test_what_an_extra_asks_for_is_of_other_projects():
     asked = requirements("rl")
     assert {"metaworld==3.1.1", "rich>=13.9"} <= set(asked)
     assert not [line for line in asked if line.startswith("mtrl")]
+
+
+@pytest.mark.parametrize(
+    ("python", "lacking"), [("3.11", ["optree>=0.6", "tomli"]), ("3.13", ["optree>=0.6", "audioop"])]
+)
+def test_what_is_lacking_is_what_the_other_machines_python_asks_for(python, lacking, tmp_path):
+    asked = ["NumPy", "two", "optree>=0.6", "tomli; python_version < '3.12'", "pytest; extra == 'dev'"]
+    asked += ["audioop; python_full_version >= '3.13.0'"]
+    metadata = "".join(f"Requires-Dist: {line}\n" for line in asked)
+    for name in ("one", "two"):
+        with zipfile.ZipFile(tmp_path / f"{name}-1.0-py3-none-any.whl", "w") as file:
+            file.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\n{metadata}\nRequires-Dist: text\n")
+    assert [*_lacking(tmp_path / "one-1.0-py3-none-any.whl", python, frozenset({"numpy"}))] == lacking
 
 
 @pytest.mark.parametrize(
