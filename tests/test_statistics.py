@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import mannwhitneyu, permutation_test, trim_mean
 
 from mtrl import statistics
+from mtrl.statistics import bootstrap
 
 
 def generator() -> np.random.Generator:
@@ -86,7 +87,9 @@ def test_what_covers_the_truth_where_a_good_seed_is_good_at_all_tasks() -> None:
     assert covered[False] / 300 < 0.6
 
 
-def test_a_band_is_the_interval_of_each_point() -> None:
+@pytest.mark.parametrize("points_at_once", [1, 2, 3])
+def test_a_band_is_the_interval_of_each_point(points_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_ELEMENTS_AT_ONCE", points_at_once * 1000 * 5 * 2)
     scores = generator().random((3, 5, 2))
     band = statistics.bootstrap_band(scores, generator=generator())
     for point in range(3):
@@ -107,7 +110,11 @@ def test_probability_of_improvement_is_the_mann_whitney_statistic() -> None:
     both = statistics.probability_of_improvement(one, other) + statistics.probability_of_improvement(other, one)
     assert both == pytest.approx(1)
     interval = statistics.improvement_interval(one, other, generator=generator())
-    assert interval.low < np.mean(peer) < interval.high
+    narrow = statistics.improvement_interval(one, other, generator=generator(), level=0.5)
+    assert interval.low < narrow.low < np.mean(peer) < narrow.high < interval.high
+    for few in ((one[:2], other), (one, other[:2])):
+        with pytest.raises(ValueError, match="at least 3 runs, got 2"):
+            statistics.improvement_interval(*few, generator=generator())
 
 
 def test_pairs_by_hand_and_as_scipy_has_it() -> None:
@@ -151,6 +158,9 @@ def test_many_pairs_are_sampled() -> None:
     found = statistics.compare_pairs(differences, np.zeros_like(differences), generator=generator())
     peer = permutation_test((differences[:, 0],), np.mean, permutation_type="samples", rng=generator())
     assert found.p_value == pytest.approx(peer.pvalue, abs=0.02)
+    # All of twenty seeds better: what was seen is one of the patterns, however few are drawn.
+    sure = statistics.compare_pairs(np.ones((20, 1)), np.zeros((20, 1)), generator=generator())
+    assert 0 < sure.p_value < 0.001
 
 
 def test_profile_by_hand() -> None:
@@ -218,11 +228,16 @@ def test_the_generator_decides_the_interval() -> None:
 
 
 def test_summary() -> None:
-    summary = statistics.summarize([[0.0, 1.0], [0.5, 1.0], [1.0, 1.0]], generator=generator())
-    np.testing.assert_allclose(summary.per_task, [0.5, 1.0])
-    assert summary.mean.value == pytest.approx(0.75)
-    assert summary.median.value == pytest.approx(0.75)
-    assert summary.iqm.value == pytest.approx((0.5 + 3 * 1.0) / 4)  # sorted 0 .5 1 1 1 1, one cut from each end
+    """Every run has the same mean, so that whole runs leave no doubt of it."""
+    scores = [[0.0, 1.0, 0.5, 1.0], [0.5, 0.5, 0.5, 1.0], [1.0, 0.0, 0.5, 1.0]]
+    summary = statistics.summarize(scores, generator=generator())
+    np.testing.assert_allclose(summary.per_task, [0.5, 0.5, 0.5, 1.0])
+    assert summary.mean.value == pytest.approx(0.625)
+    assert summary.median.value == pytest.approx(0.5)
+    assert summary.iqm.value == pytest.approx((4 * 0.5 + 2 * 1.0) / 6)  # sorted 0 0 .5 .5 .5 .5 .5 1 1 1 1 1
+    assert summary.mean.of_whole_runs == statistics.Interval(0.625, 0.625)
+    assert summary.mean.interval is not None
+    assert summary.mean.interval.low < 0.6 < 0.65 < summary.mean.interval.high
     for estimate in (summary.mean, summary.median, summary.iqm):
         for interval in (estimate.interval, estimate.of_whole_runs):
             assert interval is not None
