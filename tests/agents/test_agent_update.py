@@ -1,8 +1,10 @@
 """One update: what it equals, what it leaves alone, that it can be repeated."""
 
+import itertools
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,6 @@ import torch
 from torch import nn
 
 from mtrl import aggregation
-from mtrl.agents.losses import Batch
 from mtrl.agents.networks import NetworkParameters
 from tests.agents.conftest import ACTION, OBSERVATION, make_batch, make_config, make_learner, parameters_of, target_of
 from tests.oracles.single_task_sac import SingleTaskSAC, mlp
@@ -121,9 +122,11 @@ def test_components_keep_their_own_method_state():
 def test_compiled_update_equals_the_eager_one():
     configs = [make_config(training={"compile": flag}) for flag in (False, True)]
     learners = [make_learner(config) for config in configs]
-    for seed in range(2):
-        for learner in learners:
-            learner.update(make_batch(seed=seed))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="cannot compile")  # or it would be the eager one
+        for seed in range(2):
+            for learner in learners:
+                learner.update(make_batch(seed=seed))
     for first, second in zip(*map(parameters_of, learners), strict=True):
         torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-5)
 
@@ -156,6 +159,47 @@ def test_temperature_moves_towards_the_target_entropy():
         before = learner.log_alpha.clone()
         learner.update(make_batch())
         assert (torch.sign(learner.log_alpha - before) == sign).all()
+
+
+@pytest.mark.parametrize("task", range(3))
+def test_a_shared_temperature_follows_the_mean_entropy(task):
+    """The target lies between the mean and a task's own entropy: that task alone would move it the other way."""
+    entropy = make_learner(make_config(agent={"temperature": "shared"})).update(make_batch()).entropy[0]
+    target = float(entropy.mean() + entropy[task]) / 2
+    learner = make_learner(make_config(agent={"temperature": "shared", "target_entropy": target}))
+    before = learner.log_alpha.clone()
+    learner.update(make_batch())
+    assert learner.log_alpha.shape == (1, 1)
+    assert torch.sign(learner.log_alpha - before).item() == torch.sign(target - entropy.mean())
+
+
+def test_weight_decay_is_decoupled_from_the_gradient():
+    """The first step with it differs by `rate * decay` of each parameter (Loshchilov and Hutter 2019)."""
+    decayed, plain = (
+        make_learner(make_config(agent={"learning_rate": 1e-2, "weight_decay": decay})) for decay in (0.5, 0.0)
+    )
+    first = plain.critic.vector.clone()
+    for learner in (decayed, plain):
+        learner.update(make_batch())
+    torch.testing.assert_close(plain.critic.vector - decayed.critic.vector, 1e-2 * 0.5 * first, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("aggregated", ["both", "critic", "actor"])
+def test_what_is_not_aggregated_takes_the_mean(aggregated):
+    learner = make_learner(make_config(method={"name": "nash_mtl"}, agent={"aggregated": aggregated}))
+    metrics = learner.update(make_batch())
+    for name in ("critic", "actor"):
+        weights = getattr(metrics, name).weights
+        assert torch.allclose(weights, torch.full((1, 3), 1 / 3)) == (aggregated not in (name, "both"))
+
+
+def test_weights_are_held_between_two_calls_of_the_method():
+    learner = make_learner(make_config(method={"name": "nash_mtl", "update_every": 3}))
+    told = [learner.update(make_batch(seed=seed)) for seed in range(7)]
+    for name in ("critic", "actor"):
+        weights = [getattr(metrics, name).weights for metrics in told]
+        held = [torch.equal(one, other) for one, other in itertools.pairwise(weights)]
+        assert held == [True, True, False, True, True, False]
 
 
 def test_state_dict_continues_bit_for_bit():
@@ -229,11 +273,15 @@ def test_what_stops_between_a_reset_and_the_actors_next_step_goes_on_bit_for_bit
     assert all(tensor.isfinite().all() for tensor in straight.tensors().values())
 
 
-def test_clipping_bounds_what_the_optimizer_sees():
-    learner = make_learner(make_config(agent={"max_grad_norm": 1e-3}))
-    batch = make_batch()
-    learner.update(Batch(*batch))
-    assert first_gradient(learner).norm() <= 1e-3 * 1.001
+def test_clipping_shortens_what_the_optimizer_sees_and_lengthens_nothing():
+    gradients = []
+    for bound in (1e-3, 1e6, None):
+        learner = make_learner(make_config(agent={"max_grad_norm": bound}))
+        learner.update(make_batch())
+        gradients.append(first_gradient(learner))
+    short, whole, free = gradients
+    assert torch.equal(whole, free)
+    torch.testing.assert_close(short, 1e-3 * free / free.norm(), rtol=1e-3, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", aggregation.METHODS)

@@ -7,7 +7,14 @@ import pytest
 import torch
 from scipy import stats
 
-from mtrl.agents.values import CategoricalValue, GaussianHistogramValue
+from mtrl.agents.config import AgentConfig
+from mtrl.agents.values import CategoricalValue, GaussianHistogramValue, make_value_head
+
+
+def test_a_configuration_names_the_distribution_and_its_support():
+    for value, kind in (("categorical", CategoricalValue), ("hl_gauss", GaussianHistogramValue)):
+        config = AgentConfig.model_validate({"value": value, "num_atoms": 11, "value_limit": 2.0})
+        assert make_value_head(config) == kind(11, 2.0)
 
 
 def test_histogram_of_a_hand_case():
