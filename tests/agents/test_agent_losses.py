@@ -81,6 +81,14 @@ def test_log_density_is_that_of_the_squashed_gaussian():
     assert torch.isfinite(far).all()
 
 
+def test_exploration_draws_from_the_policy():
+    learner, batch = make_learner(make_config()), make_batch()
+    noise = torch.randn(batch.action.shape, generator=torch.Generator().manual_seed(1))
+    mean, log_std = learner.functions.policy({}, *lifted(learner.actor.parameters), batch.observation[0])
+    drawn, _ = Gaussian(mean, log_std).sample(noise[0], torch.ones(ACTION))
+    torch.testing.assert_close(learner.act(batch.observation, noise)[0], drawn)
+
+
 def test_projection_equals_algorithm_1_of_c51():
     head = CategoricalValue(21, 5.0)
     generator = np.random.default_rng(0)

@@ -16,6 +16,7 @@ from stable_baselines3.common.evaluation import evaluate_policy as their_evaluat
 from mtrl import envs
 from mtrl.agents import MultiTaskSAC, UserError, evaluate_policy, train
 from mtrl.agents.environments import evaluation_env
+from mtrl.agents.learner import Learner
 from mtrl.agents.saved_policy import load_policy
 from mtrl.runs import checkpoint
 from tests.agents.test_agent_training import final_tensors, make
@@ -56,6 +57,26 @@ def test_learning_by_calls_saved_and_loaded_between_them_is_the_run_of_train(tmp
     observation = np.random.default_rng(0).normal(size=(2, 5, 39))
     for other in (model, MultiTaskSAC.load(tmp_path / "run", device="cpu")):
         np.testing.assert_array_equal(other.predict(observation)[0], saved.policy(observation))
+
+
+def test_an_update_has_scaled_rewards_and_the_step_size_of_its_point_of_the_run(monkeypatch):
+    told, update = [], Learner.update
+
+    def listening(self, batch):
+        told.append((batch.reward, self.critic.optimizer.param_groups[0]["lr"]))
+        return update(self, batch)
+
+    monkeypatch.setattr(Learner, "update", listening)
+    agent = {"learning_rate": 1e-3, "final_learning_rate": 0.5}
+    with MultiTaskSAC(make(env=POINTS | {"horizon": 5}, agent=agent), seed=3) as model:
+        training = model.learn(80)._started()
+        factors = training.replicas[0].scale.factor()
+        training._update()
+    rewards, rate = told[-1]
+    for task, factor in enumerate(torch.tensor(factors, dtype=torch.float32)):
+        assert factor != 1
+        assert torch.isin(rewards[0, task], training.replay.rows.reward[0, task] * factor).all()
+    assert rate == pytest.approx(1e-3 * (1 - 0.5 * 80 / 240))
 
 
 def test_learning_past_the_budget_goes_on_quietly():

@@ -177,6 +177,10 @@ def test_return_scale_forgets_an_episode_that_another_follows_before_it_is_done(
 
 
 def test_deviation_scale_brings_rewards_to_unit_variance():
+    begun = DeviationScale(1)
+    begun.add(np.full((1, 2), 5.0), *np.zeros((2, 1, 2), bool))
+    mean = 0.001 * 5  # a thousandth of the way from 0, as the variance goes from 1
+    np.testing.assert_allclose(begun.factor(), (0.999 + 0.001 * (5 - mean) ** 2) ** -0.5)
     generator = np.random.default_rng(0)
     scale = DeviationScale(2)
     spread = np.array([[0.1], [30.0]])

@@ -164,6 +164,27 @@ def test_stable_baselines3_acts_and_updates_as_it_does_alone():
     given = torch.randn(TASKS, 4, OBSERVATION)
     theirs, _ = alone.predict(given[0].numpy(), deterministic=True)
     np.testing.assert_allclose(act_alone(learner, 0, given)[0], theirs, atol=1e-6)
+    noise = torch.randn(TASKS, 4, ACTION)
+    with torch.no_grad():
+        mean, log_std, _ = alone.actor.get_action_dist_params(given[0])
+    drawn = learner.act(given[None], noise[None])[0, 0]
+    torch.testing.assert_close(drawn, (mean + log_std.exp() * noise[0]).tanh())
+
+
+@pytest.mark.parametrize("kind", ["none", *KINDS])
+def test_the_step_size_falls_with_the_share_of_the_run(kind):
+    """Adam's first step has its size, whatever the gradient."""
+    config = make_config(agent={**AGENT, "single_task": kind, "learning_rate": 1e-3, "final_learning_rate": 0.2})
+    infos = [TaskInfo(name, OBSERVATION, ACTION, 500, has_success=True) for name in MT10[:TASKS]]
+    steps = []
+    for share in (0.0, 0.5, 1.0):
+        learner = make_learner(config, infos, CPU, SEEDS)
+        before = [x.clone() for x in leaves(learner.actor_function(0)[:2])]
+        learner.set_progress(share)
+        learner.update(batch_of(0))
+        after = leaves(learner.actor_function(0)[:2])
+        steps.append(max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True)))
+    assert steps == pytest.approx([1e-3, 6e-4, 2e-4], rel=1e-2)
 
 
 def test_stable_baselines3_leaves_global_generators_alone():
