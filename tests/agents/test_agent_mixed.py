@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import tests.envs.registered_tasks  # noqa: F401  CustomReach-v0 is registered with the import
 from mtrl import envs
 from mtrl.agents import Config, MultiTaskSAC, evaluate, train
 from mtrl.agents.export import RowsPolicy
@@ -15,18 +16,17 @@ from mtrl.agents.losses import Batch, Gaussian
 from mtrl.agents.normalization import NormalizingLearner
 from mtrl.agents.saved_policy import load_policy
 from mtrl.agents.scores import normalized, reference, score_means
+from mtrl.agents.single_task_sb3 import StableBaselines3Learner
 from mtrl.envs import TaskInfo
 from mtrl.runs import checkpoint
 from mtrl.runs.folder import load_config
 from tests.agents.conftest import make_config
 from tests.agents.test_agent_single_task import AGENT
 from tests.agents.test_agent_training import final_tensors, make
-from tests.envs.registered_tasks import CustomReach
 
 CPU = torch.device("cpu")
 LONG, SHORT = TaskInfo("Long-v0", 7, 3, 10, has_success=False), TaskInfo("Short-v0", 5, 2, 10, has_success=False)
 BODIES = ("Pendulum-v1", "CustomReach-v0", "reach-v3")
-assert callable(CustomReach)  # registered with the import
 
 
 def draw(infos: list[TaskInfo], rows: int = 6, seed: int = 0) -> Batch:
@@ -193,12 +193,16 @@ def test_observations_are_normalised_by_all_that_was_seen_of_their_task():
     np.testing.assert_allclose(shown[0, 0, :, :7], expected, atol=2e-5)
     np.testing.assert_array_equal(shown[0, 0, :, 7:], before[0, 0, :, 7:])  # the one-hot vector
     np.testing.assert_array_equal(shown[0, 1], before[0, 1])  # Meta-World's
+    far = learner._seen(torch.full((1, 2, 1, 9), -1e4))[0, :, 0]
+    assert far[0].tolist() == [-10.0] * 7 + [-1e4] * 2
+    assert far[1].tolist() == [-1e4] * 9
 
 
 def test_the_policy_holds_what_was_known_when_it_was_taken():
     """Evaluations and exports act on the same numbers as training did, and observing on changes nothing of them."""
     learner, observation = _normalizing(), draw([LONG, SHORT]).observation
     learner.observe(observation * 3 + 1)
+    observation[..., 0] = 1e3  # further off than is told apart
     expected = learner.act(observation)[0]
     actor = learner.actor_function(0)
     learner.observe(observation * 100)
@@ -262,6 +266,11 @@ def test_single_task_agents_of_different_sizes_are_those_of_each_task_alone(kind
     noise = torch.randn(1, 2, 6, 3, generator=torch.Generator().manual_seed(1))
     for _ in range(2):
         action = together.act(batch.observation, noise)
+        for task, theirs in enumerate(together.models[0] if isinstance(together, StableBaselines3Learner) else []):
+            rows = batch.observation[0, task, :, : infos[task].observation]
+            alone, _ = theirs.predict(rows.numpy(), deterministic=True)
+            got = together.act(batch.observation)[0, task, :, : infos[task].action]
+            np.testing.assert_allclose(got, alone, atol=1e-6)
         assert (action[:, 1, :, 2] == 0).all()
         assert (action[:, 1, :, :2] != 0).all()
         actor = together.actor_function(0)
