@@ -11,7 +11,7 @@ import torch
 from mtrl.agents import Config, Learner, MultiTaskSAC, evaluate, train
 from mtrl.agents import precision as choosing
 from mtrl.agents.precision import choose, measured
-from mtrl.agents.products import Layer, Rows, layers_of, speedup
+from mtrl.agents.products import Layer, Operands, Rows, layers_of, speedup
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Event
 from mtrl.runs.folder import load_config
@@ -229,6 +229,13 @@ def test_the_measured_rows_are_those_of_an_update(monkeypatch: pytest.MonkeyPatc
         config = make_config(env={"tasks": "MT10"}, agent={"single_task": kind}, training=training)
         measured(config.model_copy(update={"seeds": (0, 1, 2)}), CPU)
     assert seen == ([Rows(30, 1, 5), Rows(20, 1, 5)] if kind == "ours" else [Rows(3, 10, 5), Rows(2, 10, 5)])
+
+
+def test_bfloat16_is_as_fast_as_float32s_time_over_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all layers together, by what each product is made to take here."""
+    takes = {(8, torch.float32): 1.0, (8, torch.bfloat16): 0.5, (16, torch.float32): 4.0, (16, torch.bfloat16): 1.0}
+    monkeypatch.setattr(Operands, "seconds", lambda own, device: takes[own.x.shape[-1], own.x.dtype])
+    assert speedup({Layer(8, 16, False): 2, Layer(16, 4, True): 1}, Rows(2, 3, 4), CPU) == (2 * 1 + 4) / (2 * 0.5 + 1)
 
 
 def test_measuring_draws_nothing_from_torchs_generator() -> None:
