@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
 from mtrl.agents.finite_rewards import check_rewards
 from mtrl.agents.learner import Learner
+from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.runs import checkpoint
 
 NETWORK = {"kind": "residual", "width": 16, "depth": 1}
@@ -237,6 +239,21 @@ def test_evaluation_during_training_is_logged(tmp_path):
     assert event["step"] == 160
     assert set(event["success_any"]) == {"reach-v3", "push-v3"}
     assert 0 < event["wall_s"] < time.monotonic() - started
+
+
+def test_training_success_is_that_of_the_last_episodes_at_any_of_their_steps():
+    recent = RecentEpisodes(1)
+    assert (recent.success(), recent.mean_return()) == ([None], [None])
+    for number in range(25):
+        step: Any = SimpleNamespace(
+            done=np.array([[True, False]]),
+            success=np.array([[False, True]]),
+            episode_success=np.array([[number in (4, 5, 24), True]]),
+            episode_return=np.array([[float(number), 1e9]]),
+        )
+        recent.add(step)
+    assert recent.success() == [2 / 20]
+    assert recent.mean_return() == [np.mean(range(5, 25))]
 
 
 def test_weights_that_no_rule_makes_are_null_in_the_log(tmp_path):
