@@ -79,7 +79,8 @@ def download(files: Sequence[RemoteFile], folder: Path, tell: Callable[[str], No
         try:
             _fetch(file, path)
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.filename is not None:
+            of_mirror = isinstance(error, urllib.error.HTTPError)  # whose `filename` is the address
+            if not of_mirror and getattr(error, "filename", None) is not None:
                 raise  # the disk's fault
             reason = getattr(error, "reason", None) or error
             names = ", ".join(file.name for file in files)

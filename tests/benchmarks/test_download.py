@@ -101,6 +101,18 @@ def test_a_file_that_is_cut_or_changed_is_fetched_again(mirror: Mirror, tmp_path
         assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
+def test_what_the_mirror_refuses_is_one_line_with_all_files(mirror: Mirror, tmp_path: Path) -> None:
+    """More bytes than it has are of another file: the next call begins anew."""
+    (tmp_path / "a.gz.partial").write_bytes(CONTENT + b"more")
+    with pytest.raises(UserError) as caught:
+        download([mirror.file(), mirror.file()._replace(called="b.gz")], tmp_path)
+    told = f"cannot fetch {mirror.file().url} (Requested Range Not Satisfiable); expected in {tmp_path}: a.gz, b.gz"
+    assert str(caught.value) == told
+    assert list(tmp_path.iterdir()) == []
+    download([mirror.file()], tmp_path)
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
+
+
 def test_offline_one_line_names_all_files(mirror: Mirror, tmp_path: Path) -> None:
     gone = mirror.file()
     mirror.server_close()
