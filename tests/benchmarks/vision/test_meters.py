@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 from torch import Tensor
 from torch.nn import functional
 
-from mtrl.benchmarks.vision import Cityscapes2, NYUv2, cityscapes3
+from mtrl.benchmarks.vision import CelebA, Cityscapes2, NYUv2, cityscapes3
 from mtrl.benchmarks.vision.losses import has_value
 from mtrl.benchmarks.vision.meters import AbsoluteError, Angles, Attributes, Segmentation
 from mtrl.benchmarks.vision.scene_tasks import SceneMeter, Targets
@@ -65,13 +65,13 @@ def test_nothing_labelled_is_a_number() -> None:
 
 def test_depth_by_hand_and_pooled() -> None:
     target = torch.tensor([2.0, 4.0, 0.0, 1.0]).view(4, 1, 1, 1)
-    prediction = torch.tensor([3.0, 4.0, 7.0, 1.5]).view(4, 1, 1, 1)
-    for batch in (1, 3, 4):  # the mean of the batches' means would be 0.5 for batches of 3, not by pixels
+    prediction = torch.tensor([3.0, 4.0, 7.0, 1.75]).view(4, 1, 1, 1)
+    for batch in (1, 3, 4):  # for batches of 3 the means of the batches' means would be 0.625 and 0.5
         meter = AbsoluteError()
         for some, others in zip(prediction.split(batch), target.split(batch), strict=True):
             meter.update(some, others, has_value(others))
-        assert meter.mean() == pytest.approx(0.5)
-        assert meter.mean_relative() == pytest.approx((0.5 + 0 + 0.5) / 3)
+        assert meter.mean() == pytest.approx((1 + 0 + 0.75) / 3)
+        assert meter.mean_relative() == pytest.approx((0.5 + 0 + 0.75) / 3)
 
 
 def turned(degrees: list[float]) -> tuple[Tensor, Tensor]:
@@ -160,6 +160,19 @@ def test_perfect_predictions_have_no_error_with_instances() -> None:
     assert off.result() == pytest.approx(
         {"mean_iou": 100, "instance_error": 0.5, "disparity_error": 10.66042}, rel=1e-5
     )
+
+
+@pytest.mark.parametrize("benchmark", [CelebA(), CelebA(network="plain_cnn", score="f1")])
+def test_an_attribute_that_is_always_wrong_is_one_among_perfect_ones(benchmark: CelebA) -> None:
+    true, wrong = torch.rand(9, 40, generator=generator()) < 0.5, torch.arange(40) == 3
+    log_odds = 100 * torch.where(true ^ wrong, 1.0, -1.0).mT
+    outputs = log_odds[..., None] if benchmark.network == "plain_cnn" else torch.stack((-log_odds, log_odds), -1)
+    meter, batch = benchmark.meter(None), Batch(None, true)  # type: ignore[arg-type]
+    meter.update(outputs, batch)
+    best, worst = (100, 0) if benchmark.score == "f1" else (0, 100)
+    assert [*meter.result()] == [metric.name for metric in benchmark.metrics]
+    assert [*meter.result().values()] == [worst if task == 3 else best for task in range(40)]
+    assert [float(loss) > 1 for loss in benchmark.losses(outputs, batch)] == wrong.tolist()
 
 
 def test_every_evaluation_begins_with_empty_counts() -> None:
