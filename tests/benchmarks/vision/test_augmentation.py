@@ -5,15 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtrl.benchmarks.vision.augmentation import (
-    draw_angles,
-    draw_crops,
-    draw_flips,
-    flip,
-    flip_vectors,
-    turn,
-    turn_offsets,
-)
+from mtrl.benchmarks.vision import Cityscapes2, NYUv2, cityscapes3
+from mtrl.benchmarks.vision.augmentation import draw_angles, draw_crops, draw_flips
 from mtrl.benchmarks.vision.scene_tasks import maker
 
 SIZE = (48, 64)
@@ -68,11 +61,14 @@ def arrays() -> list[Tensor]:
     return [random(3, 8), torch.zeros(8, *SIZE, dtype=torch.int8), depth, normal]
 
 
-@pytest.mark.parametrize(("of_zoom", "nearer"), [(lambda zoom: 1 / zoom, True), (lambda zoom: zoom, False)])
-def test_enlarged_is_nearer(of_zoom: object, nearer: bool) -> None:
-    batch = maker(True, of_zoom)(arrays(), generator())  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("benchmark", "is_divided"), [(NYUv2(), True), (Cityscapes2(), False), (Cityscapes2(published_zoom=True), True)]
+)
+def test_enlarged_is_nearer(benchmark: NYUv2 | Cityscapes2, is_divided: bool) -> None:
+    """Cityscapes' depth is inverse; the published code divides it nevertheless."""
+    batch = maker(True, benchmark.depth_of_zoom)(arrays(), generator())
     values = batch.targets.depth.unique()
-    expected = torch.tensor([2 / 1.5, 2 / 1.2, 2.0] if nearer else [2.0, 2.4, 3.0])
+    expected = torch.tensor([2 / 1.5, 2 / 1.2, 2.0] if is_divided else [2.0, 2.4, 3.0])
     torch.testing.assert_close(values[values > 0], expected)
 
 
@@ -88,9 +84,10 @@ def test_normals_keep_their_length_and_mirror() -> None:
     assert set(per_image.sign().tolist()) == {-1.0, 1.0}  # some are mirrored, some are not
 
 
-def test_without_a_generator_nothing_changes() -> None:
+@pytest.mark.parametrize(("augment", "draws"), [(True, None), (False, generator())])
+def test_without_a_generator_or_augmentation_nothing_changes(augment: bool, draws: torch.Generator | None) -> None:
     given = arrays()
-    batch = maker(True, lambda zoom: zoom)(given, None)
+    batch = maker(augment, lambda zoom: zoom)(given, draws)
     assert batch.inputs is given[0]
     assert batch.targets.depth is given[2]
 
@@ -109,14 +106,18 @@ def disc_offsets(disc: Tensor) -> Tensor:
 
 
 def test_offsets_turn_and_mirror_with_their_instance() -> None:
-    """Turned offsets are those of the turned instance, up to a pixel of rounding."""
+    """Turned offsets are those of the turned instance, up to a pixel of rounding; at the sides nothing is known."""
     y, x = torch.meshgrid(torch.arange(SIZE[0]), torch.arange(SIZE[1]), indexing="ij")
     disc = ((y - 20) ** 2 + ((x - 25) / 1.5) ** 2) < 80
-    maps = torch.cat((disc[None].float(), disc_offsets(disc)))[None].repeat(6, 1, 1, 1)
+    known = torch.cat((disc_offsets(disc), torch.full((1, *SIZE), 2.0))).where(disc, torch.nan)
+    maps = torch.cat((disc[None].float(), known))[None].repeat(6, 1, 1, 1)
     angles, mirrored = draw_angles(6, 30, generator()), draw_flips(6, generator())
-    turned = turn(maps, angles, "nearest")
-    found = flip_vectors(turn_offsets(turned[:, 1:], angles), mirrored, channel=1)
-    discs = flip(turned[:, :1], mirrored)[:, 0] > 0.5
     assert 0 < int(mirrored.sum()) < 6
-    for offsets, there in zip(found, discs, strict=True):
-        assert float((offsets - disc_offsets(there))[:, there].abs().max()) < 1.1
+    found = cityscapes3._augmented(maps, angles, mirrored)
+    assert found[:, 0].unique().tolist() == [-1, 0, 1]
+    for classes, *offsets, disparity in found:
+        there = classes == 1
+        assert float((torch.stack(offsets) - disc_offsets(there))[:, there].abs().max()) < 1.1
+        for x in (*offsets, disparity):
+            assert torch.equal(~x.isnan(), there)
+        assert (disparity[there] == 2).all()
