@@ -86,7 +86,10 @@ def test_devices_and_pipes(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to("/dev/zero")
     for name in ("a.npy", "b.npy"):
         refused(partial(read_array, tmp_path / name, (None,)), "not a regular file")
-    refused(lambda: read_picture(tmp_path / "a.png", (8, 8)), "is damaged")
+    (tmp_path / "b.png").write_bytes(png(8, 8))
+    os.truncate(tmp_path / "b.png", 2**31)  # a hole behind a picture that would be opened
+    for name in ("a.png", "b.png"):
+        refused(partial(read_picture, tmp_path / name, (8, 8)), "is damaged: expected a PNG or JPEG picture")
     (tmp_path / "list_eval_partition.txt").write_text("")
     (tmp_path / "list_attr_celeba.txt").write_text("")
     os.truncate(tmp_path / "list_attr_celeba.txt", 2**40)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from mtrl.benchmarks.vision import CelebA, Cityscapes2, Cityscapes3, NYUv2, cityscapes_files
 from mtrl.benchmarks.vision.celeba_files import read_tables
@@ -57,7 +58,11 @@ def test_nyuv2_is_what_the_files_say(stand_ins: Path) -> None:
     np.testing.assert_array_equal(batch.targets.depth[3, 0].numpy(), depth)
     label = np.load(folder / "label" / "3.npy")[rows][:, columns]
     np.testing.assert_array_equal(batch.targets.classes[3].numpy(), label)
+    normal = np.load(folder / "normal" / "3.npy")[rows][:, columns].transpose(2, 0, 1)
+    np.testing.assert_allclose(batch.targets.normal[3].numpy(), normal, atol=1e-6)
     assert batch.inputs.shape == (8, 3, 32, 32)
+    image = torch.from_numpy(np.load(folder / "image" / "3.npy")).permute(2, 0, 1)
+    torch.testing.assert_close(batch.inputs[3], functional.adaptive_avg_pool2d(image, (32, 32)))
 
 
 @pytest.mark.parametrize(
