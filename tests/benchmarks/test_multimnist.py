@@ -13,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from mtrl.benchmarks import MultiMNIST, SupervisedConfig
-from mtrl.benchmarks.multimnist.idx import Images
-from mtrl.benchmarks.multimnist.images import BUNDLED, bundled_images
+from mtrl.benchmarks.download import md5_of
+from mtrl.benchmarks.multimnist.idx import FILES, Images
+from mtrl.benchmarks.multimnist.images import BUNDLED, DIGESTS, bundled_images
 from mtrl.benchmarks.multimnist.lenet import LeNet
 from mtrl.benchmarks.multimnist.pairs import MEAN, STD, Pairs, make_pairs
 from mtrl.runs.errors import UserError
@@ -127,6 +128,16 @@ def test_what_the_data_are_called(tmp_path: Path) -> None:
     assert own.source == f"pairs of idx files in {tmp_path} that are not the published MNIST"
     assert not bundled.is_full
     assert not own.is_full
+
+
+def test_published_files_are_known_by_their_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_idx_folder(tmp_path)
+    names = (*FILES["train"], *FILES["test"])
+    monkeypatch.setitem(DIGESTS, "mnist", tuple(md5_of(tmp_path / f"{name}.gz") for name in names))
+    data = MultiMNIST().data(tmp_path, 0)
+    assert (data.source, data.is_full) == ("pairs of MNIST", True)
+    with pytest.raises(UserError, match=r"expected Fashion-MNIST, got MNIST: choose it with --benchmark\.images$"):
+        MultiMNIST(images="fashion_mnist").data(tmp_path, 0)
 
 
 def test_the_mixed_pair_takes_both_folders(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation import DBMTL, ExcessMTL, LinearScalarization, Method, MoCo, NashMTL
-from mtrl.benchmarks.toy import STARTS, aggregated, descend, pareto_set, toy_gradients, toy_losses
+from mtrl.benchmarks.toy import STARTS, Descent, aggregated, descend, pareto_set, toy_gradients, toy_losses
+from tests.existing import existing
 
 SCALES = torch.tensor([0.1, 1.0], dtype=torch.float64)
 
@@ -135,3 +136,9 @@ def test_clip_belongs_to_the_step() -> None:
     gradients, losses = toy_gradients(starts(), torch.ones(2, dtype=torch.float64))
     update = aggregated(NashMTL(), gradients, losses)
     torch.testing.assert_close(update.norm(dim=-1), torch.full((5,), math.sqrt(2), dtype=torch.float64))
+    for most in (0.5, 2.0):
+        descent = Descent(NashMTL(), starts(), SCALES, max_norm=most)
+        descent.steps(1)
+        taken = existing(descent.points.grad)
+        expected = torch.full((2, 5), min(most, math.sqrt(2)), dtype=torch.float64)
+        torch.testing.assert_close(taken.norm(dim=-1), expected)
