@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import signal
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Event, Logged
 from mtrl.supervised import train
-from mtrl.supervised.benchmark import Metric
+from mtrl.supervised.benchmark import Batch, Metric
 from mtrl.supervised.benchmark_job import BenchmarkJob
-from mtrl.supervised.benchmark_learner import BenchmarkLearner
+from mtrl.supervised.benchmark_learner import BenchmarkLearner, Taken
 from mtrl.supervised.run_config import (
     EvaluationConfig,
     OptimizerConfig,
@@ -136,6 +137,43 @@ def test_seeds_decide_all_and_leave_the_callers_random_numbers_alone(data: str, 
     assert torch.equal(torch.rand(3), expected)
     assert lines(one.folder) == lines(two.folder)
     assert lines(one.folder) != lines(other.folder)
+
+
+def test_every_epoch_has_its_own_order_and_every_batch_its_own_random_numbers(
+    data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And an epoch's losses and weights are means over its steps."""
+    one = job(config(data))
+    split, learner = one.data.train, one.learners[0]
+    batches: list[list[int]] = []
+    seeds: list[int] = []
+    taken: list[Taken] = []
+
+    class Watched:
+        def __len__(self) -> int:
+            return len(split)
+
+        def batch(self, indices: torch.Tensor, generator: torch.Generator | None) -> Batch:
+            batches.append(indices.tolist())
+            seeds.append(existing(generator).initial_seed())
+            return split.batch(indices, generator)
+
+    def step(batch: Batch, measure: bool, seed: int) -> Taken:
+        seeds.append(seed)
+        taken.append(BenchmarkLearner.step(learner, batch, measure, seed))
+        return taken[-1]
+
+    one.data = one.data._replace(train=Watched())
+    monkeypatch.setattr(learner, "step", step)
+    events: list[Any] = [event for event in drive(one, 0, 8) if event["kind"] == "train"]
+    first, second = ([*chain(*batches[part])] for part in (slice(4), slice(4, 8)))
+    assert sorted(first) == sorted(second) == list(range(200))
+    assert first != second
+    assert len(set(seeds)) == 16
+    for event, part in zip(events, (slice(4), slice(4, 8)), strict=True):
+        of_epoch = {"loss": [step.losses for step in taken[part]], "weights": [step.weights for step in taken[part]]}
+        for name, values in of_epoch.items():
+            assert [*event[name].values()] == pytest.approx(torch.stack(values).mean(0).tolist())
 
 
 def test_what_a_run_writes(data: str, tmp_path: Path) -> None:
@@ -303,6 +341,20 @@ def test_a_single_task_model_learns_its_task_alone(data: str) -> None:
         assert same == name.startswith("heads.0.")
 
 
+def test_a_single_task_model_is_measured_on_its_task(data: str) -> None:
+    """Each of these says one digit, whatever it sees."""
+    one, says = job(config(data, "single_task")), (3, 5)
+    for learner, digit in zip(one.learners, says, strict=True):
+        with torch.no_grad():
+            for task in range(2):
+                learner.model.get_parameter(f"heads.{task}.3.bias")[digit] = 1e4
+    labels = one.data.test.batch(torch.arange(50), None).targets
+    shares = [[100 * float((of_task == digit).double().mean()) for digit in says] for of_task in labels.unbind(1)]
+    assert shares[1][0] != shares[1][1]
+    (measured,) = [event["metrics"] for event in one.end_epoch(1) if event["kind"] == "evaluation"]
+    assert [*measured.values()] == pytest.approx([shares[0][0], shares[1][1]])
+
+
 @pytest.mark.parametrize("method", ["grad_drop", "grad_vac", "pcgrad", "random_loss_weighting"])
 def test_the_runs_seed_decides_what_a_method_draws(data: str, method: str) -> None:
     def keys(**arguments: int) -> list[int]:
@@ -322,6 +374,26 @@ def test_losses_before_and_after_a_step_have_the_same_dropout(data: str) -> None
     for seed in range(2):
         learner.step(batch, measure=False, seed=seed)
     assert not learner.method.get_buffer("logits")[0].any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "peer"),
+    [
+        (OptimizerConfig(name="sgd", learning_rate=0.1, momentum=0.5, weight_decay=0.1), torch.optim.SGD),
+        (OptimizerConfig(learning_rate=0.1, weight_decay=0.1), torch.optim.Adam),
+    ],
+)
+def test_the_optimizer_is_the_one_that_was_asked_for(data: str, settings: OptimizerConfig, peer: Any) -> None:
+    learner, batch = learner_and_batch(config(data, "mean", optimizer=settings))
+    expected = [p.detach().clone() for p in learner.model.parameters()]
+    momentum = {"momentum": settings.momentum} if settings.name == "sgd" else {}
+    optimizer = peer(expected, lr=settings.learning_rate, weight_decay=settings.weight_decay, **momentum)
+    for seed in range(2):
+        learner.step(batch, measure=False, seed=seed)
+        for ours, p in zip(expected, learner.model.parameters(), strict=True):
+            ours.grad = p.grad
+        optimizer.step()
+    torch.testing.assert_close([*learner.model.parameters()], expected)
 
 
 def test_the_trunks_gradient_is_clipped(data: str) -> None:
