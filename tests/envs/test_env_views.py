@@ -124,7 +124,8 @@ def test_gymnasiums_wrappers_work_on_the_view() -> None:
                 recorded = infos[environment]["episode"]
                 assert recorded["l"] == step.episode_length[0, environment]
                 assert recorded["r"] == pytest.approx(step.episode_return[0, environment])
-                assert infos[environment]["final_info"]["episode_success"] == step.episode_success[0, environment]
+                for name in ("success", "episode_success", "episode_return", "episode_length"):
+                    assert infos[environment]["final_info"][name] == getattr(step, name)[0, environment], name
                 np.testing.assert_array_equal(infos[environment]["final_obs"], step.next_obs[0, environment])
                 checked += 1
     env.close()
@@ -181,6 +182,19 @@ def test_stable_baselines3_view_beside_its_own(tmp_path) -> None:
     with envs.make([REACH], num_envs_per_task=3, seed=9, goal_seed=SEED, horizon=25) as made:
         np.testing.assert_array_equal(view.reset(), made.reset()[0].astype(np.float32))
         np.testing.assert_array_equal(view.reset(), made.reset()[0].astype(np.float32))
+        lost_at_the_end, away = 0, np.zeros((3, 1), bool)
+        for _ in range(60):
+            actions = np.where(away, 0.9, draw.uniform(-1, 1, (3, 2))).astype(np.float32)
+            step, infos = made.step(actions[None]), view.step(actions)[3]
+            assert [info["success"] for info in infos] == step.success[0].tolist()
+            for environment in step.done[0].nonzero()[0]:
+                info, here = infos[environment], (0, environment)
+                assert info["is_success"] == step.episode_success[here]
+                assert info["episode"]["r"] == step.episode_return[here]
+                assert info["episode"]["l"] == step.episode_length[here]
+                lost_at_the_end += info["is_success"] and not info["success"]
+            away = (step.episode_success & ~step.done).reshape(3, 1)  # of where it succeeded
+        assert lost_at_the_end
     view.close()
 
 
@@ -225,6 +239,7 @@ def test_other_autoreset_modes_are_gymnasiums_own(mode: AutoresetMode) -> None:
         for one, other in zip(ours[:4], theirs[:4], strict=True):
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
+        _same_layout(ours[4], theirs[4])
         ended = ours[2] | ours[3]
         episode += ended
         if mode is AutoresetMode.DISABLED and ended.any():
@@ -245,32 +260,35 @@ def _seed_resets(env: gymnasium.Env, seeds: list[int]) -> None:
     env.reset = lambda *, seed=None, options=None: reset(seed=next(left), options=options)
 
 
-def test_modes_where_all_end_together_and_where_families_do_not() -> None:
-    """Meta-World ends as one, beside a registered task that ends when it ends."""
-    for tasks in (["reach-v3"], ["reach-v3", REACH]):
-        made: dict[str, Any] = {"num_envs_per_task": 2, "horizon": 6, "seed": 1, "num_workers": 1}
-        with envs.make(tasks, **made) as beside:
-            view = envs.views.as_gymnasium(envs.make(tasks, **made), "NextStep")
-            obs, shape = beside.reset(), (len(tasks), 2)
-            np.testing.assert_array_equal(view.reset()[0], obs.reshape(view.observation_space.shape))
-            held = np.zeros(shape, bool)
-            for _ in range(20):
-                actions = view.action_space.sample()
-                shown, reward, *_ = view.step(actions)
-                if not held.all():
-                    step = beside.step(actions.reshape(*shape, -1)) if not held.any() else None
-                    if step is None:
-                        beside.send(actions.reshape(*shape, -1), ~held)
-                        step = beside.recv()
-                    go = ~held.ravel()
-                    np.testing.assert_array_equal(shown[go], step.next_obs.reshape(shown.shape)[go])
-                    np.testing.assert_array_equal(reward[go], step.reward.ravel()[go])
-                    assert (reward[~go] == 0).all()
-                    held = step.done & ~held
-                else:
-                    assert not reward.any()
-                    held = np.zeros(shape, bool)
-            view.close()
+def test_next_step_where_all_end_together_and_where_families_do_not() -> None:
+    """Meta-World ends as one, beside a registered task that ends when it ends: each is what it is alone."""
+    made: dict[str, Any] = {"num_envs_per_task": 2, "horizon": 6, "seed": 1, "num_workers": 1}
+    groups = (["reach-v3", REACH], ["reach-v3"], [REACH])
+    together, *alone = (envs.views.as_gymnasium(envs.make(tasks, **made), "NextStep") for tasks in groups)
+    with envs.make(["reach-v3"], **made) as beside:
+        shown, obs = together.reset()[0], beside.reset()[0]
+        np.testing.assert_array_equal(shown[2:, :3], [view.reset()[0] for view in alone][1])
+        together.action_space.seed(4)
+        ends = []
+        for number in range(20):
+            np.testing.assert_array_equal(shown[:2], obs)
+            actions = together.action_space.sample()
+            shown, *others, _ = together.step(actions)
+            for view, rows in zip(alone, (slice(2), slice(2, 4)), strict=True):
+                own, *told, _ = view.step(actions[rows, : view.single_action_space.shape[0]])
+                np.testing.assert_array_equal(shown[rows, : own.shape[1]], own)
+                for one, other in zip(others, told, strict=True):
+                    np.testing.assert_array_equal(one[rows], other)
+            if number % 7 < 6:
+                step = beside.step(actions[None, :2])
+                obs, reward = step.next_obs[0], step.reward[0]
+            else:
+                obs, reward = step.obs[0], np.zeros(2)
+            np.testing.assert_array_equal(others[0][:2], reward)
+            ends.append(others[1] | others[2])
+    assert 1 in np.sum(ends, axis=1)  # one ends while the others go on
+    for view in (together, *alone):
+        view.close()
 
 
 WRAPPERS: dict[str, dict[str, Any]] = {
