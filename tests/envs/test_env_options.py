@@ -128,9 +128,15 @@ def test_state_holds_to_its_options() -> None:
     with envs.make(["reach-v3"], **made) as env:
         env.reset()
         state = env.state_dict()
-    for change in ({"goal_seed": 1}, {"num_goals": 7}, {"goals_visible": False}, {"one_hot": True}, {"horizon": 5}):
-        with envs.make(["reach-v3"], **made | change) as other, pytest.raises(ValueError, match="another make"):
-            other.load_state_dict(state)
+    changes: list[dict[str, Any]] = [
+        *({"seed": 1, "goal_seed": 0}, {"goal_seed": 1}, {"goal_order": "cycle"}, {"num_goals": 7}, {"horizon": 5}),
+        *({"goals_visible": False}, {"one_hot": True}, {"reward_version": "v1"}, {"num_envs_per_task": 2}),
+    ]
+    options = [envs.Options(["reach-v3"], **made | change) for change in changes]
+    options += [envs.Options(tasks, **made) for tasks in (["reach-v3"], ["push-v3"], ["reach-v3", "push-v3"])]
+    assert len({int(one.fingerprint()) for one in options}) == len(options)
+    with envs.make(["reach-v3"], **made | changes[0]) as other, pytest.raises(ValueError, match="another make"):
+        other.load_state_dict(state)
     with envs.make(["reach-v3"], goal_seed=0, num_workers=1, **made) as same:
         same.load_state_dict(state)
 
