@@ -11,6 +11,8 @@ import pytest
 from mtrl import envs
 from mtrl.envs.catalog import CATALOG
 from mtrl.envs.envpool import DIFFERENT_REWARD, _envpool_name
+from mtrl.envs.metaworld.internals.episode_start import visible_goal
+from tests.envs.stock import stock_env
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("envpool") is None, reason="EnvPool is an extra")
 
@@ -49,11 +51,16 @@ def test_goals_of_tasks_and_environments_do_not_coincide() -> None:
 
 
 def test_reward_is_float64_and_near_metaworlds() -> None:
+    """Beside stock reach-v3 with the goal that is seen; where its object lies, the reward does not ask."""
     with _make() as env:
-        env.reset()
-        reward = env.step(np.full((2, 2, 4), 0.3)).reward
-    assert (reward != reward.astype(np.float32)).any()
-    assert ((reward >= 0) & (reward <= 10)).all()
+        goal = env.reset()[0, 0, 36:39]
+        steps = [env.step(np.full((2, 2, 4), 0.3)) for _ in range(3)]
+    stock = stock_env("reach-v3")
+    stock.set_task(visible_goal(np.array([0.0, 0.65, 0.02, *goal])))
+    stock.reset()
+    for step in steps:
+        assert (step.reward != step.reward.astype(np.float32)).any()
+        assert step.reward[0, 0] == pytest.approx(stock.step(np.full(4, 0.3, np.float32))[1], rel=1e-2)
 
 
 def test_loaded_state_begins_new_episodes_that_depend_on_the_state_alone() -> None:

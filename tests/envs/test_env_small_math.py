@@ -37,8 +37,9 @@ def test_tolerance_at_the_edges_of_its_arguments() -> None:
     for x, margin in itertools.product(values, [0, 0.0, 0.1, np.float64(0.1), np.float32(0.1)]):
         for bounds in [(0, 0.05), (0.0, 0.0), (np.float64(-1), 0.2), (0.02, np.inf)]:
             with np.errstate(invalid="ignore"):
-                expected = reward_utils.tolerance(x, bounds, margin, "long_tail")
-                _assert_same(small_math.tolerance(x, bounds, margin, "long_tail"), expected)
+                for at_margin in (0.1, 0.3):
+                    arguments = (x, bounds, margin, "long_tail", at_margin)
+                    _assert_same(small_math.tolerance(*arguments), reward_utils.tolerance(*arguments))
 
 
 def test_tolerance_refuses_what_metaworld_refuses() -> None:
