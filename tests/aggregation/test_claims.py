@@ -137,10 +137,7 @@ def stationary_stays(row: Row) -> None:
 
 def zero_gradient_finite(row: Row) -> None:
     for J in (torch.zeros(4, 3, dtype=torch.float64), torch.diag(torch.tensor([1.0, 0, 2, 0]).double())):
-        weights = row.weights(gram(J))
-        assert weights.isfinite().all()
-        if not J.any():
-            assert not (weights @ J).any()
+        assert row.weights(gram(J)).isfinite().all()
 
 
 def zero_gradient_ignored(row: Row) -> None:

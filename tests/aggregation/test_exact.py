@@ -18,6 +18,7 @@ def test_residual(method: Method, T: int) -> None:
     for seed in range(3):
         families = dict(solvable(T, seed))
         solution = method.solve(torch.stack([gram(J) for J in families.values()]))
+        assert solution.iterations == method.iterations > 0
         for name, residual, weights in zip(families, solution.residual, solution.weights, strict=True):
             assert weights.isfinite().all(), f"{name}, seed {seed}"
             assert residual <= 1e-9, f"{name}, seed {seed}: {residual:.1e}"

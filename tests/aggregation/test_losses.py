@@ -127,6 +127,12 @@ def test_dynamic_weight_average_equal_ratios() -> None:
         close(method(None, factor * LOSSES), torch.ones(4))
 
 
+def test_dynamic_weight_average_of_a_loss_of_zero_counts_it_as_unchanged() -> None:
+    method, losses = DynamicWeightAverage(window=1), torch.tensor([1.0, 0.0, 3.0])
+    for _ in range(4):
+        close(method(None, losses), torch.ones(3))
+
+
 def test_random_loss_weighting_sums_to_one_and_is_fair() -> None:
     method = RandomLossWeighting(seed=5)
     draws = torch.stack([method(None, LOSSES) for _ in range(4000)])
@@ -245,6 +251,15 @@ def test_db_mtl_running_means_and_equal_norms() -> None:
         direction, weights = method.direction(gradients, losses)
         close(weights * means.norm(dim=1), means.norm(dim=1).max().expand(4))
         close(torch.cat((direction["a"].flatten(), direction["b.c"])), weights @ means)
+
+
+def test_db_mtl_a_loss_that_is_not_positive_leaves_the_mean_and_a_zero_gradient_has_no_weight() -> None:
+    method, J, losses = DBMTL(), normal(4, 10), LOSSES.clone()
+    before = method.averaged({"a": J}, losses)["a"]
+    losses[1], losses[2] = -3.0, 0.0
+    after = method.averaged({"a": normal(4, 10, seed=1)}, losses)["a"]
+    assert (after == before).all(-1).tolist() == [False, True, True, False]
+    close(method(torch.diag(torch.tensor([4.0, 0.0, 1.0])), torch.ones(3)), torch.tensor([1.0, 0.0, 2.0]))
 
 
 def test_db_mtl_without_a_past_has_the_gradients_of_the_logarithms() -> None:
@@ -414,6 +429,25 @@ def test_a_loss_that_is_not_positive_does_not_train_its_weight(kind: type[Method
         last = method(None, losses)
     assert last[1] == first[1]
     assert last[0] > first[0]
+
+
+def test_famo_a_loss_that_is_not_positive_takes_no_part_in_update() -> None:
+    method, alone = FAMO(), FAMO()
+    losses, fall = torch.tensor([0.5, -2.0, 3.0]).double(), torch.tensor([0.5, 0.7, 0.9])
+    for famo, there in ((method, [0, 1, 2]), (alone, [0, 2])):
+        famo(None, losses[there])
+        famo.update(losses[there] * fall[there])
+    assert method.logits is not None
+    assert alone.logits is not None
+    assert method.logits[0, 1] == 0
+    close(method.logits[0, [0, 2]], alone.logits[0], rtol=1e-5)
+
+
+def test_grad_norm_a_loss_that_is_not_positive_does_not_count_in_the_step() -> None:
+    # Norms of 1, 2 and 6, of mean 3: the first weight goes up, the last down, and the sum stays.
+    method, G = GradNorm(learning_rate=0.025), torch.diag(torch.tensor([1.0, 4.0, 36.0]))
+    for expected in ([1.0, 1.0, 1.0], [1.025, 1.0, 0.975]):
+        close(method(G, torch.tensor([0.5, -2.0, 3.0])), torch.tensor(expected, dtype=torch.float64), rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", NEED_LOSSES)

@@ -29,14 +29,15 @@ def test_projection_keeps_the_simplex_and_forgets_a_shift() -> None:
     close(project_on_simplex(torch.tensor([2.0, 0.0, -1.0])), torch.tensor([1.0, 0.0, 0.0]))
 
 
-@pytest.mark.parametrize(("lr", "momentum"), [(10.0, 0.5), (0.1, 0.0)])
+@pytest.mark.parametrize(("lr", "momentum", "preferred"), [(10.0, 0.5, False), (0.1, 0.0, True)])
 @pytest.mark.parametrize("T", [2, 3, 10])
-def test_sdm_grad_algorithm(T: int, lr: float, momentum: float) -> None:
-    method, w = SDMGrad(lam=0.3, learning_rate=lr, momentum=momentum, num_steps=7), np.full(T, 1 / T)
+def test_sdm_grad_algorithm(T: int, lr: float, momentum: float, preferred: bool) -> None:
+    p, w = np.arange(T, dtype=float) if preferred else np.full(T, 1 / T), np.full(T, 1 / T)
+    method = SDMGrad(0.3, lr, momentum, num_steps=7, preference=p.tolist() if preferred else None)
     for seed in range(4):
         first, second = (conflicting(T, seed) + 0.3 * normal(T, 4 * T, seed=s) for s in (10 + seed, 20 + seed))
-        w = sdm_grad_weights(first.numpy(), second.numpy(), w, 0.3, lr, momentum, 7)
-        np.testing.assert_allclose(method(first @ second.mT), w + 0.3 / T, atol=1e-9)
+        w = sdm_grad_weights(first.numpy(), second.numpy(), w, 0.3 * p, lr, momentum, 7)
+        np.testing.assert_allclose(method(first @ second.mT), w + 0.3 * p, atol=1e-9)
 
 
 def test_sdm_grad_reads_rows_from_the_first_batch() -> None:
@@ -69,10 +70,11 @@ def flat(gradients: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return torch.cat([gradient.flatten(1) for gradient in gradients.values()], 1)
 
 
-def test_moco_algorithm() -> None:
-    method = MoCo(beta=0.3, beta_decay=0.0, gamma=0.2, gamma_decay=0.0, rho=0.1)
+@pytest.mark.parametrize("steps", [(0.3, 0.0, 0.2, 0.0), (1.5, 0.5, 0.2, 0.7)])
+def test_moco_algorithm(steps: tuple[float, float, float, float]) -> None:
+    method = MoCo(*steps, rho=0.1)
     batches = [conflicting(3, seed) for seed in range(6)]
-    for J, expected in zip(batches, moco_updates([J.numpy() for J in batches], 0.3, 0.2, 0.1), strict=True):
+    for J, expected in zip(batches, moco_updates([J.numpy() for J in batches], *steps, 0.1), strict=True):
         direction, _ = method.direction(TaskGradients(leaves(J)), torch.ones(3))
         assert {name: g.shape for name, g in direction.items()} == {name: g[0].shape for name, g in leaves(J).items()}
         np.testing.assert_allclose(torch.cat([g.flatten() for g in direction.values()]), expected, atol=1e-9)
