@@ -156,6 +156,7 @@ class CollectedGradients:
             unit=unit,
             common=torch.maximum(self.common, other.common),
             losses=self.losses + other.losses,
+            sparse={name: here or other.sparse[name] for name, here in self.sparse.items()},
             versions=_versions(gradients),
         )
 

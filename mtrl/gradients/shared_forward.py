@@ -37,7 +37,7 @@ class Passes(NamedTuple):
     dtypes: set[torch.dtype]
     """That gradients are kept in."""
     sparse: list[bool]
-    """Whether autograd gives a sparse gradient of the shared tensor whose leaf is a tensor."""
+    """Whether autograd gives a sparse gradient of the shared tensor."""
     heads: list[Tensor | None]
     """Gradients of the sum of the losses; None where no loss depends."""
     own_sizes: Tensor

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from mtrl.gradients.average import Average
-from mtrl.gradients.layer_nodes import Layer
+from mtrl.gradients.layer_nodes import Embedding, Layer
 from mtrl.gradients.layer_plan import Entries, plan_layers
 from mtrl.gradients.leaves import Leaf
 from mtrl.gradients.size import SMALL, largest_entry, power_of_two
@@ -77,8 +77,9 @@ class Stores:
 
     @property
     def sparse(self) -> list[bool]:
-        """Whether autograd gave sparse gradients of each shared tensor, which are kept as dense ones here."""
-        return [name in self._sparse for name in self._names]
+        """Whether autograd gives sparse gradients of each shared tensor, which are kept otherwise here."""
+        tables = {name for name, layers in self._plan.weights.items() if any(map(_is_sparse, layers))}
+        return [name in self._sparse or name in tables for name in self._names]
 
     def leaves(self) -> list[Leaf]:
         """The leaves of the shared tensors, in their order."""
@@ -102,6 +103,10 @@ class Stores:
         widths = [self._entries[place].number for place in places]
         there = [some.new_zeros(number, n) if x is None else x for x, n in zip(gradients, widths, strict=True)]
         return torch.cat(there, 1)
+
+
+def _is_sparse(layer: Layer) -> bool:
+    return isinstance(layer, Embedding) and layer.sparse
 
 
 def _together(entries: Sequence[Entries]) -> list[list[int]]:
