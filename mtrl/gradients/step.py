@@ -154,9 +154,11 @@ def certified(method: Method | CoordinateMethod, check: bool) -> Iterator[None]:
         return
     before = method.worst_residual.clone()
     method.worst_residual.zero_()
-    yield
-    now = method.worst_residual.clone()
-    method.worst_residual.copy_(torch.maximum(before.to(now.device), now))
+    try:
+        yield
+    finally:
+        now = method.worst_residual.clone()
+        method.worst_residual.copy_(torch.maximum(before.to(now.device), now))
     if bool(now > RESIDUAL):
         raise ValueError(f"{method} was not solved for these gradients: its residual is {now.item():.1e}")
 

@@ -69,6 +69,14 @@ def test_of_a_head(method, chunk_size):
     assert own.grad is None
 
 
+def test_a_refused_call_leaves_the_worst_residual():
+    model, method = Model(), UPGrad(preference=[1, 2])
+    method.worst_residual.fill_(1e-4)
+    with pytest.raises(ValueError, match="one number in preference per task, got 2 for 3 tasks"):
+        backward(model.losses(), method, model.trunk)
+    assert method.worst_residual == 1e-4
+
+
 def test_without_the_check_they_pass():
     for method in (MGDA(), LinearScalarization()):
         model = Model()
