@@ -250,8 +250,13 @@ def spoiled(weights: Tensor, values: Tensor) -> Tensor:
     return weights + (total - total).unsqueeze(-1)
 
 
-def check_finite(gram: Tensor | None, losses: Tensor | None) -> None:
+def check_finite(gram: Tensor | None, losses: Tensor | None, numbers: Sequence[int] | None = None) -> None:
     """Names the first task whose gradient or loss is not finite, of those given.
+
+    Args:
+        gram: `[..., T, T]`.
+        losses: `[..., T]`.
+        numbers: `[T]`, of the tasks, for the message; None for their places.
 
     Raises:
         ValueError: there is one.
@@ -266,11 +271,12 @@ def check_finite(gram: Tensor | None, losses: Tensor | None) -> None:
             continue
         *batch, task = (~values.isfinite()).nonzero()[0].tolist()
         where = f" of matrix {batch}" if batch else ""
-        raise ValueError(f"the {what} of task {task}{where} is not finite: {values[(*batch, task)].item()}")
+        number = task if numbers is None else numbers[task]
+        raise ValueError(f"the {what} of task {number}{where} is not finite: {values[(*batch, task)].item()}")
 
 
-def check_positive(method: AnyMethod, losses: Tensor | None) -> None:
-    """Names the first task whose loss is not positive, if the method needs that.
+def check_positive(method: AnyMethod, losses: Tensor | None, numbers: Sequence[int] | None = None) -> None:
+    """Names the first task whose loss is not positive, if the method needs that; `numbers` as for `check_finite`.
 
     Raises:
         ValueError: there is one.
@@ -279,7 +285,8 @@ def check_positive(method: AnyMethod, losses: Tensor | None) -> None:
         return
     *batch, task = (~(losses > 0)).nonzero()[0].tolist()
     where = f" of matrix {batch}" if batch else ""
-    raise ValueError(f"{method} needs positive losses, got {losses[(*batch, task)].item()} for task {task}{where}")
+    number = task if numbers is None else numbers[task]
+    raise ValueError(f"{method} needs positive losses, got {losses[(*batch, task)].item()} for task {number}{where}")
 
 
 def check_shapes(shape: Sequence[int], dtype: torch.dtype, losses: Tensor | None) -> None:

@@ -238,7 +238,7 @@ def collect(
     values, factor, check = begun(graph, scaler, check)
     found = graph.collect(chunk_size, factor, graph.heads, retain_graph, factored=True, watch=check)
     if check:
-        check_gradients(found.sizes)
+        check_gradients(found.sizes, graph.losses.numbers)
     accumulate(graph.heads, found.of_heads)
     parameters = {str(i): x for i, x in enumerate(graph.shared)}
     return CollectedGradients(

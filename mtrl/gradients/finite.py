@@ -15,11 +15,12 @@ from torch.autograd.graph import GradientEdge, Node
 from torch.utils.hooks import RemovableHandle
 
 
-def check_gradients(sizes: Tensor) -> None:
+def check_gradients(sizes: Tensor, numbers: Sequence[int]) -> None:
     """Names the first task whose gradient is not finite.
 
     Args:
         sizes: `[..., T]`, not finite where a gradient of the task is not.
+        numbers: `[T]`, of the tasks, for the message.
 
     Raises:
         ValueError: there is one.
@@ -27,7 +28,7 @@ def check_gradients(sizes: Tensor) -> None:
     finite = sizes.isfinite()
     if not bool(finite.all()):
         where = tuple((~finite).nonzero()[0].tolist())
-        raise ValueError(f"the gradient of task {where[-1]} is not finite: {sizes[where].item()}")
+        raise ValueError(f"the gradient of task {numbers[where[-1]]} is not finite: {sizes[where].item()}")
 
 
 class Watch:

@@ -32,6 +32,8 @@ class Losses:
     """Where each loss's part of the graph begins; None for an absent one."""
     dtype: torch.dtype
     """That the losses were computed in."""
+    numbers: Sequence[int]
+    """Of the tasks among all losses that the user gave, for what is said of one."""
 
     @property
     def present(self) -> list[bool]:
@@ -41,7 +43,8 @@ class Losses:
     def of(self, tasks: Sequence[int]) -> Losses:
         """The losses of some of the tasks."""
         places = torch.tensor(tasks, device=self.values.device, dtype=torch.long)
-        return Losses(self.values[places], [self.roots[task] for task in tasks], self.dtype)
+        numbers = [self.numbers[task] for task in tasks]
+        return Losses(self.values[places], [self.roots[task] for task in tasks], self.dtype, numbers)
 
 
 def read_losses(
@@ -73,11 +76,11 @@ def read_losses(
         _check_unscaled([losses] if isinstance(losses, Tensor) else kept)
     tensors = [loss for loss in kept if loss is not None]
     if not tensors:
-        return Losses(torch.zeros(len(kept)), edges, torch.float32)
+        return Losses(torch.zeros(len(kept)), edges, torch.float32, range(len(kept)))
     zero = tensors[0].new_zeros(())
     values = torch.stack([(zero if loss is None else loss).detach().reshape(()) for loss in kept])
     dtype = values.dtype
-    return Losses(values.float() if dtype.itemsize < 4 else values, edges, dtype)
+    return Losses(values.float() if dtype.itemsize < 4 else values, edges, dtype, range(len(kept)))
 
 
 def given_losses(

@@ -74,7 +74,7 @@ def take_step(graph: LossGraph, method: Method | CoordinateMethod, held: Tensor 
     values, factor, check = begun(graph, options.scaler, options.check)
     options = options._replace(check=check)
     if check:
-        check_positive(method, values)
+        check_positive(method, values, graph.losses.numbers)
     if held is not None:
         made = _weighted(graph, method, held, factor, options._replace(scale=None))
     elif isinstance(method, LossMethod):
@@ -100,7 +100,7 @@ def begun(graph: LossGraph, scaler: GradScaler | None, check: bool) -> tuple[Ten
     values = graph.losses.values.to(graph.shared[0].device, torch.float64, copy=True)
     graph.mean([values])
     if check:
-        check_finite(None, values)
+        check_finite(None, values, graph.losses.numbers)
     one = values.new_ones((), dtype=torch.float32)
     # Through `scaler.scale`, which also makes the scaler ready for its `step`.
     return values, one if scaler is None else scaler.scale(one), check
@@ -131,7 +131,7 @@ def _aggregated(
     parted, later_or_features = not isinstance(method, GradientMethod), later or bool(graph.features)
     collected = graph.collect(options.chunk_size, factor, heads, later_or_features, parted, options.check)
     if options.check:
-        check_gradients(collected.sizes)
+        check_gradients(collected.sizes, graph.losses.numbers)
     compared = graph.compared(collected, parted)
     mean = None
     if options.scale == "mean":
@@ -192,5 +192,5 @@ def _check(graph: LossGraph, made: Made) -> None:
         return
     sums = torch.stack([like.expand(len(made.weights)), *(watched.sums(like) for watched in made.watched)])
     graph.mean([sums])
-    check_gradients(sums)
+    check_gradients(sums, graph.losses.numbers)
     raise ValueError(f"the gradient of the weighted sum of the losses is not finite: {size.item()}")

@@ -14,6 +14,7 @@ from mtrl.aggregation import (
     METHODS,
     STCH,
     GradientMethod,
+    GradNorm,
     GradVac,
     LinearScalarization,
     Method,
@@ -205,6 +206,33 @@ def test_a_call_that_is_refused_teaches_no_names():
     with pytest.raises(ValueError, match="positive losses"):
         collect([*losses[:2], -losses[2]], model.trunk).apply(method, tasks=[*NAMES[:2], "typo"])
     assert method.task_names == tuple(NAMES)
+
+
+def test_a_call_that_is_refused_leaves_the_state_of_all_tasks():
+    model, learned, preferred = Model(), GradNorm(), UPGrad(preference=[1, 2, 3])
+    for method in (learned, preferred):
+        backward(model.losses(), method, model.trunk)
+        before = {key: value.clone() for key, value in method.state_dict().items()}
+        losses = model.losses()
+        losses[2] = losses[2] + (model.trunk.get_parameter("0.weight").sum() * 0).sqrt()
+        with pytest.raises(ValueError, match="the gradient of task 2 is not finite"):
+            backward(without(losses, 1), method, model.trunk)
+        assert_close(method.state_dict(), before, rtol=0, atol=0)
+    assert preferred.preference == (1, 2, 3)
+
+
+@pytest.mark.parametrize("method", [GradNorm(), LinearScalarization()])
+def test_what_is_said_of_a_task_is_said_of_its_place_among_all(method):
+    model = Model()
+    losses = model.losses()
+    for bad, message in (
+        (losses[2] * torch.inf, "the loss of task 2 is not finite: inf"),
+        (losses[2] + (model.trunk.get_parameter("0.weight").sum() * 0).sqrt(), "the gradient of task 2 is not finite"),
+        (-losses[2], "needs positive losses, got -.* for task 2$"),
+    ):
+        if method.positive_losses or "positive" not in message:
+            with pytest.raises(ValueError, match=message):
+                backward([None, losses[1], bad], method, model.trunk, retain_graph=True)
 
 
 def test_update_takes_the_losses_that_backward_takes():
