@@ -56,6 +56,10 @@ def test_with_weights_that_are_reused():
         backward(losses, method, model.trunk, update_every=5)
     assert all(torch.equal(existing(p.grad), g) for p, g in zip(model.parameters(), before, strict=True))
     assert int(existing(method.held_for)) == 1
+    losses, own = model.losses(), nn.Parameter(torch.zeros(()))
+    losses[1] = losses[1] + own.abs().mul(0).sqrt()
+    with pytest.raises(ValueError, match="the gradient of task 1 is not finite: nan"):
+        backward(losses, method, model.trunk, update_every=5)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2])
@@ -64,7 +68,7 @@ def test_of_a_head(method, chunk_size):
     model, own = Model(), nn.Parameter(torch.zeros(()))
     losses = model.losses()
     losses[1] = losses[1] + own.abs().mul(0).sqrt()
-    with pytest.raises(ValueError, match=r"the gradient of (task 1|the weighted sum of the losses) is not finite"):
+    with pytest.raises(ValueError, match="the gradient of task 1 is not finite: nan"):
         backward(losses, method(), model.trunk, chunk_size=chunk_size)
     assert own.grad is None
 
