@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from mtrl import backward
 from mtrl.aggregation import MGDA, LinearScalarization, NashMTL
+from mtrl.gradients import own_rows
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.losses import read_losses
 from mtrl.gradients.sample_passes import sample_passes
@@ -159,6 +160,15 @@ def test_leaves_are_the_jacobians_columns(name):
     assert_close(gradients.gram() * unit * unit[:, None], J @ J.T)
     assert_close(torch.cat([x.flatten() for x in gradients.combine(weights * unit).values()]), weights @ J)
     assert_close(torch.cat([x.flatten(1) for x in gradients.whole().values()], 1) * unit[:, None], J)
+
+
+@pytest.mark.parametrize("name", ["convolution", "text"])
+def test_a_gram_matrix_that_is_made_in_parts(name, monkeypatch):
+    monkeypatch.setattr(own_rows, "ENTRIES", 5 * T * 5)
+    model, losses = made(*ALONE[name])
+    J, passes = jacobian(losses(), [*model.parameters()]), from_one_pass(model, losses())
+    gram = TaskGradients({str(i): leaf for i, leaf in enumerate(passes.leaves)}).gram()
+    assert_close(gram * passes.unit * passes.unit[:, None], J @ J.T)
 
 
 @pytest.mark.parametrize("name", [*TOGETHER, *NOT_KNOWN])

@@ -14,7 +14,10 @@ from torch.utils.checkpoint import checkpoint
 
 from mtrl import backward
 from mtrl.aggregation import NashMTL, TrimmedMean
+from mtrl.gradients.layer_nodes import Linear
 from mtrl.gradients.layer_plan import plan_layers
+from mtrl.gradients.own_rows import Order, OwnRows
+from mtrl.gradients.shared_inputs import SharedInputs
 from tests.existing import existing
 
 T = 40
@@ -252,6 +255,21 @@ def test_under_autocast_sums_are_in_float32(name):
     # Not rounded to 16 bits once more: no farther from the exact one than what autograd gives, task by task.
     ours, theirs = (weights @ exact - gradient).norm(), (weights @ exact - weights @ J).norm()
     assert ours <= 1.5 * theirs + 1e-6
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_rows_of_16_bits_are_summed_in_float32(own):
+    torch.manual_seed(0)
+    x, deltas, weights = torch.randn(6, 5).bfloat16(), torch.randn(3, 6, 4).bfloat16(), torch.rand(3)
+    layer = Linear(get_gradient_edge(torch.ones((), requires_grad=True)), x, transposed=False)
+    if own:
+        leaf: Any = OwnRows([layer], [deltas[0]], [Order(3, together=True)])
+        J = x.float().view(3, 2, 5).mT @ deltas[0].float().view(3, 2, 4)
+    else:
+        leaf = SharedInputs([layer], [deltas])
+        J = x.float().mT @ deltas.float()
+    assert_close(leaf.combine(weights).flatten(), weights @ J.flatten(1))
+    assert_close(leaf.gram(), J.flatten(1) @ J.flatten(1).mT)
 
 
 def test_sparse_tables_take_sparse_gradients():
