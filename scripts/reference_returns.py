@@ -3,7 +3,7 @@
 A line a task: its name and the mean return of 100 episodes, actions drawn from its box, seeds 0 to 99.
 """
 
-import sys
+import argparse
 
 import gymnasium
 import numpy as np
@@ -30,6 +30,13 @@ def random_return(task: str) -> float:
     return float(np.mean(returns))
 
 
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
+def main() -> None:
+    """Print a line for each task."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tasks", nargs="+", metavar="TASK", help="as in env.tasks: HalfCheetah-v5, module:Name-v0")
+    for name in parser.parse_args().tasks:
         print(f"{name},{random_return(name):.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
