@@ -172,8 +172,9 @@ def test_no_run_is_left(tmp_path: Path) -> None:
 
 
 def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    for seed in range(3):
-        write_run(tmp_path, "a", (seed, 1, 1), seed=seed)
+    """Of so many seeds, no two alike, that other resamples would give another interval."""
+    for seed in range(7):
+        write_run(tmp_path, "a", (2.0**seed, 1, 1), seed=seed)
     write_run(tmp_path, "own", (4, 1, 1), method="single_task")
     for out in ("one", "two"):
         report([tmp_path / "a", tmp_path / "own"], tmp_path / out, is_drawn=True)

@@ -15,7 +15,7 @@ from mtrl.report.parts import Part, read_parts
 from mtrl.report.success_runs import read_measures
 from mtrl.report.write import read_report
 from mtrl.runs.errors import UserError
-from mtrl.runs.reading import find_runs
+from mtrl.runs.reading import find_runs, seed_folder
 from tests.report.run_folders import (
     PROTOCOL,
     SIMULATOR,
@@ -85,8 +85,33 @@ def test_table_of_three_seeds(tmp_path: Path) -> None:
     assert ["IQM", "0.57", "0.30"] in cells  # 0.575 is a little less in binary
     assert "Protocol modern: 50 episodes per task, horizon 500; policy: deterministic, the last checkpoint" in text
     assert cells[-1][-3:] == ["0123456789+changes", "cpu", "2 cores"]
+    assert {run["minutes"] for run in read_csv(tmp_path / "report" / "runs.csv")} == {"0.5"}
     assert "Simulator metaworld (metaworld 3.1.1, mujoco 3.3.0)" in text
+    of_tasks = {row["task"]: float(row["a"]) for row in read_csv(tmp_path / "report" / "tasks_final_step.csv")}
+    assert of_tasks == pytest.approx({"reach-v3": 0.5, "push-v3": 0.1, "mean": 0.3})
+    (headline,) = read_csv(tmp_path / "report" / "headline.csv")
+    assert [float(headline[name]) for name in ("iqm", "final_iqm")] == pytest.approx([0.575, 0.3])
+    assert float(headline["final_iqm_high"]) < 0.5
     assert warnings == []
+
+
+def test_who_learned_faster(tmp_path: Path) -> None:
+    quick, slow = (0.5, 0.7, 0.9), (0.3, 0.5, 0.7)
+    rates: dict[str, dict[int, tuple[float, ...]]] = {"a": {0: quick, 1: quick, 2: slow, 3: slow}}
+    rates["b"] = dict.fromkeys(range(3), (0.2, 0.4))
+    for name, of_seeds in rates.items():
+        for seed, values in of_seeds.items():
+            lines = [start(seed), *(train(1000 * k, rate, rate) for k, rate in enumerate(values, 1))]
+            write_run(tmp_path, name, seed, lines=lines, final=result(3000, seed, (0.5, 0.5), (0, 0)))
+    report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    # Areas are up to step 2000, where b ends. Two of a's seeds come to 0.9, two to 0.7 alone: half is no median.
+    a, b = read_csv(tmp_path / "report" / "learning.csv")
+    areas = [float(row[f"area{end}"]) for row in (a, b) for end in ("_low", "", "_high")]
+    assert areas == pytest.approx([0.35, 0.45, 0.55, 0.25, 0.25, 0.25])
+    assert [a[f"{what}_{level}"] for level in (0.5, 0.8, 0.9) for what in ("steps_to", "reached")] == [
+        *("1500", "4 of 4", "", "2 of 4", "", "2 of 4"),
+    ]
+    assert (b["steps_to_0.5"], b["reached_0.5"]) == ("", "0 of 3")
 
 
 def test_unseen_goals_have_a_column_where_every_seed_was_played_on_them(tmp_path: Path) -> None:
@@ -137,8 +162,11 @@ def test_groups_are_columns_in_the_order_given(tmp_path: Path) -> None:
 
 
 def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    for seed in range(3):
-        write_run(tmp_path, seed=seed, final=result(3000, seed, (seed / 2, 0.5), (0.0, 0.5)))
+    """Of so many seeds, no two alike, that other resamples would give other intervals."""
+    for seed in range(5):
+        lines = [start(seed), *(train(1000 * k, 0.1 * k, 0.02 * seed**2) for k in range(1, 4))]
+        final = result(3000, seed, (seed / 4, seed**2 / 16), (0.0, 0.5))
+        write_run(tmp_path, seed=seed, lines=lines, final=final)
     for out in ("one", "two"):
         report([tmp_path / "a"], tmp_path / out, is_drawn=True)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -187,7 +215,8 @@ def test_a_seed_that_has_just_begun_is_not_in_the_mean_curve() -> None:
 def test_long_curves_are_thinned_out() -> None:
     x = np.arange(1000.0)
     steps, success = on_one_grid([(x, (x / 999)[:, None])])
-    assert len(steps) < 100
+    assert 50 < len(steps) < 100
+    assert (steps[0], steps[-1]) == (0, 999)
     np.testing.assert_allclose(success[:, 0, 0], steps / 999)
 
 
@@ -311,6 +340,15 @@ def test_the_filled_circle_is_of_the_first_table(tmp_path: Path) -> None:
     assert np.asarray(filled.get_xydata()).tolist() == [[3000.0, 0.5]]
 
 
+def test_the_wall_time_of_a_curve_is_in_minutes(tmp_path: Path) -> None:
+    write_run(tmp_path)  # the first episodes end by 20 s, the last by 30 s
+    (part,) = parts([tmp_path / "a"], [])
+    (plot,) = [plot for plot in learning_plots(part) if plot.name == "curve_time"]
+    axes = Figure().subplots()
+    plot.panels[0].draw(axes)
+    assert axes.lines[0].get_xdata() == pytest.approx([1 / 3, 1 / 2])
+
+
 def test_seeds_with_other_settings_are_pointed_out(tmp_path: Path) -> None:
     write_run(tmp_path, seed=0, steps=100)
     write_run(tmp_path, seed=1, steps=200)
@@ -335,6 +373,8 @@ def test_seeds_are_sorted_as_numbers(tmp_path: Path) -> None:
         write_run(tmp_path, seed=seed)
     ((group,),) = (part.groups for part in parts([tmp_path / "a"], []))
     assert [run.seed for run in group.runs] == [1, 2, 10]
+    assert seed_folder(tmp_path / "a", None).name == "seed_1"
+    assert [folder.name for folder in find_runs([tmp_path / "a"])] == ["seed_1", "seed_2", "seed_10"]
 
 
 def test_one_seed_twice_is_an_error(tmp_path: Path) -> None:
@@ -370,5 +410,6 @@ def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
     (out / "success.md").write_text("stale")
     report([tmp_path / "a"], out, is_drawn=True)
     assert (out / "notes.txt").read_text() == "mine"
+    assert (out / "success.md").stat().st_mode & 0o777 == 0o644  # others may read it
     assert "stale" not in (out / "success.md").read_text()
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
