@@ -35,8 +35,9 @@ def markdown_cells(text: str) -> list[list[str]]:
     return [row for i, row in enumerate(rows) if i != 1]  # without the rule
 
 
-@pytest.fixture
-def report(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("latex")
     for name in ("nash_mtl", "mean"):
         for seed in range(3):
             write_run(tmp_path, name, seed, final=result(3000, seed, (1.0, 0.5), (0.5, seed / 4)))

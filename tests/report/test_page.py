@@ -21,22 +21,27 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 def with_gradients(event: Train, weight: float) -> Train:
     """A `train` event as the trainer writes it."""
-    of_components = {"critic": dict(zip(TASKS, (weight, 1.0), strict=True)), "actor": dict.fromkeys(TASKS, 1.0)}
+    weights, norms = (
+        {"critic": dict(zip(TASKS, (ratio, 1.0), strict=True)), "actor": dict.fromkeys(TASKS, 1.0)}
+        for ratio in (weight, 2 * weight)
+    )
+    share = event["step"] / 5000
     cosines = [[1.0, -0.25], [-0.25, 1.0]]
     more: Any = {
         "temperature": dict.fromkeys(TASKS, 0.1),
-        "weights": of_components,
-        "gradient_norm": of_components,
+        "weights": weights,
+        "gradient_norm": norms,
         "conflict_rate": {"critic": 1.0, "actor": 0.0},
         "cosines": {"critic": cosines, "actor": cosines},
-        "time_share": {"update": 0.75, "other": 0.25},
+        "time_share": {"update": share, "other": 1 - share},
     }
     return event | more
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two methods, three seeds and two: the report's folder."""
+    tmp_path = tmp_path_factory.mktemp("page")
     for name, seeds, success in [("<nash>", 3, 0.8), ("mean", 2, 0.4)]:
         for seed in range(seeds):
             lines: list[Logged] = [start(seed), train(500, None, None)]
@@ -63,8 +68,9 @@ def test_page(folder: Path) -> None:
     assert page.tables["improvement"][1:] == [["<nash>", "–", "0.75"], ["mean", "0.25", "–"]]
     assert page.tables["config"][1:] == [["lr", "0.8", "0.4"]]
     critic = next(row for row in page.tables["gradients"] if row[:2] == ["mean", "critic"])
-    assert critic[2:] == ["1.00", "-0.25", "3", "3"]
-    assert page.tables["time"][1] == ["<nash>", "0.75", "0.25"]
+    assert critic[2:] == ["1.00", "-0.25", "6", "3"]
+    # Shares of .2, .4, .6 and .8; the first event is but 5 s after the one before it, the others are 10 s.
+    assert page.tables["time"][1] == ["<nash>", "0.54", "0.46"]
     assert any(address.endswith("mean/seed_1/videos/step_4000/reach-v3_goal_00.mp4") for address in page.addresses)
     plots = {"headline", "curve", "curve_per_task", "curve_time", "curve_time_per_task", "profile", "improvement"}
     plots |= {"tasks_any_step", "conflict", "cosines", "weights", "gradient_norm", "temperature", "time"}
