@@ -149,6 +149,7 @@ def test_of_a_long_log_the_last_lines_tell_what_all_tell(
     seen = [replace(read_state(folder), age_s=0.0) for folder in (agent, toy)]
     assert [state.so_far for state in seen] == ["success 0.50", "accuracy 0.5"]
     assert [state.done for state in seen] == [59_000, 59]
+    assert [state.rate for state in seen] == [100.0, 0.5]
     monkeypatch.setattr(run_state, "_LAST_LINES", 1_000)
     assert [replace(read_state(folder), age_s=0.0) for folder in (agent, toy)] == seen
 

@@ -11,6 +11,7 @@ from mtrl.agents import train
 from mtrl.runs import checkpoint
 from mtrl.runs.claim import SupersededError, attempts, check_claim, claimed
 from mtrl.runs.events import Event
+from mtrl.runs.files import replacing
 from mtrl.supervised import train as train_supervised
 from tests.runs.small_runs import small, toy
 
@@ -51,6 +52,22 @@ def test_a_claim_counts_ends_and_is_of_its_folder_alone(tmp_path: Path) -> None:
                 check_claim(folder / "metrics.jsonl")
             (folder / "attempt").write_text(f"{number}")
     check_claim(folder / "metrics.jsonl")
+
+
+def test_a_file_that_is_being_written_as_another_attempt_begins_takes_no_place(tmp_path: Path) -> None:
+    folder = tmp_path / "seed_0"
+    path = folder / "evaluation.json"
+
+    def overtaken() -> None:
+        with replacing(path) as file:
+            file.write(b"after")
+            (folder / "attempt").write_text("2 elsewhere 12 0123")
+
+    with claimed(folder):
+        path.write_text("before")
+        with pytest.raises(SupersededError):
+            overtaken()
+    assert content(folder) == {"attempt": b"2 elsewhere 12 0123", "evaluation.json": b"before"}
 
 
 def test_checkpoints_by_the_clock_change_nothing(tmp_path: Path) -> None:

@@ -86,9 +86,15 @@ def test_whatever_learned_acts_as_before_without_its_critics(tmp_path: Path, cha
 def test_of_a_supervised_run(tmp_path: Path) -> None:
     folder = trained_toy(tmp_path / "seed_0")
     metrics = json.loads((folder / "evaluation.json").read_text())["metrics"]
-    keep_policy(folder / "checkpoints")
-    keep_policy(folder / "checkpoints")
-    assert len(checkpoint.steps(folder / "checkpoints")) == 1
+    checkpoints = folder / "checkpoints"
+    older = checkpoints / checkpoint.name(checkpoint.steps(checkpoints)[0])
+    whole = older.read_bytes()
+    keep_policy(checkpoints)
+    older.write_bytes(whole)  # as a process leaves it that is killed before it is through
+    assert not has_policy_only(checkpoints)
+    keep_policy(checkpoints)
+    assert has_policy_only(checkpoints)
+    assert len(checkpoint.steps(checkpoints)) == 1
     again = train_supervised(toy(), 0, folder, resume=True)
     assert again.evaluation is not None
     assert again.evaluation["metrics"] == metrics
