@@ -10,7 +10,7 @@ import pytest
 
 from mtrl.cli.main import main
 from mtrl.protocols import BIAS
-from tests.report.run_folders import PROTOCOL, result, write_run
+from tests.report.run_folders import PROTOCOL, result, start, write_run
 
 
 def rows(printed: str) -> dict[str, list[str]]:
@@ -97,6 +97,17 @@ def test_no_seed_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     printed = compared(capsys, one, write_scores(tmp_path, "two", {2: (1.0, 1.0)}))
     assert rows(printed)["reach-v3"] == ["0.5", "1", "+0.5", "–"]
     assert "No seed in common: means of 2 and of 1 seeds, not paired, and no interval." in printed
+
+
+def test_what_runs_were_made_with_otherwise_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By their last start lines: a run that goes on may do so on another machine."""
+    write_run(tmp_path, "one", lines=[start(0, device="cuda"), start(0)])
+    write_run(tmp_path, "two", lines=[start(0), start(0, device="cuda", versions={"torch": "2.12.0"})])
+    of_configuration, made_with = compared(capsys, tmp_path / "one", tmp_path / "two").split("Made with")
+    assert "Configuration: the same." in of_configuration
+    header, _, *different = rows(made_with).items()
+    assert header == ("", ["one", "two"])
+    assert different == [("device", ["cpu", "cuda"]), ("versions.torch", ["2.13.0", "2.12.0"])]
 
 
 def test_two_seeds_of_one_run(points: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -216,7 +216,6 @@ def test_report_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_which_failures_are_the_users() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "runs/a")
     assert reason(UserError("one line")) == "one line"
-    assert reason(UserError("one line")) == "one line"
     assert reason(full) == "runs/a: No space left on device"
     assert reason(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device"
     assert reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "x")) == "x: No such file or directory"

@@ -104,6 +104,7 @@ def test_a_slow_update_is_not_silent(tmp_path: Path, monkeypatch: pytest.MonkeyP
     config = points(steps=160, updates_per_vector_step=2, warmup_steps=80)
     with Progress(Console(file=log, width=200), "a/seed_0", config.steps, quiet_s=0.05) as progress:
         training.train(config, {0: tmp_path}, on_event=lambda event, seed: progress.update(event))
+    assert len(during) == 2
     for line in during:
         assert re.fullmatch(r"a/seed_0: training for 0:\d\d", line)
 
