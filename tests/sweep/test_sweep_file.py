@@ -1,5 +1,6 @@
 """The file of a sweep: what it makes, and the one line for what is wrong in it."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from mtrl.agents.config import Config
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.main import main
-from mtrl.cli.sweep import read
+from mtrl.cli.sweep import _engine, read
 from mtrl.runs.configs import find
 from mtrl.sweep import Resources, read_sweep
 from mtrl.sweep.local import gpu_slots
@@ -165,6 +166,29 @@ def test_sizes(tmp_path: Path) -> None:
     assert Resources().memory_bytes is None
     assert read_sweep(write_sweep(tmp_path, seeds=[4, 2])).seed_list == (4, 2)
     assert read_sweep(write_sweep(tmp_path, seeds=3)).seed_list == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("resources", "told"),
+    [
+        ({"cpus": 2, "memory": "1GiB"}, "4 processes of this machine"),
+        ({"cpus": 2, "memory": "3GiB"}, "3 processes of this machine"),
+        ({"memory": "30GiB"}, "1 process of this machine"),
+        ({"cpus": 9, "memory": "1GiB"}, "1 process of this machine"),
+    ],
+)
+def test_as_many_trials_at_once_as_cores_and_memory_hold(
+    resources: dict[str, Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight cores, 10 GiB."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr("mtrl.cli.sweep.available_cores", lambda: 8)
+    monkeypatch.setattr("mtrl.cli.sweep.devices.available_memory", lambda: 10 << 30)
+    file, found = read(write_sweep(tmp_path, resources=resources), tmp_path)
+    for jobs, expected in ((None, told), (5, "5 processes of this machine")):
+        options = Namespace(engine="local", jobs=jobs)
+        assert _engine(options, file.resources, found).describe() == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from mtrl.benchmarks import SupervisedConfig
-from mtrl.cli import sweep_table
 from mtrl.cli.sweep_table import SweepTable
 from mtrl.runs.claim import claimed
 from mtrl.sweep import Trial
@@ -19,14 +18,16 @@ PER_TASK = {"success": {"a": 0.5}, "return": {"a": 1.0}}
 
 
 def shown(trial: Trial, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The table of one trial that runs, once its seeds have logged a line each."""
-    monkeypatch.setattr(sweep_table, "_READ_EVERY_S", 0.0)
+    """The table of one trial that runs, once its seeds have logged a line each, after 80 seconds."""
+    now = 1000.0
+    monkeypatch.setattr("mtrl.cli.sweep_table.time.monotonic", lambda: now)
     console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
     table = SweepTable(console, "s", [trial], 0, 0)
     table.begun(trial)
     for folder, line in zip(trial.folders.values(), lines, strict=True):
         with claimed(folder):
             (folder / "metrics.jsonl").write_text(json.dumps({"kind": "train", **line}) + "\n")
+    now += 80
     table.look()
     with console.capture() as capture:
         console.print(table._shown())
@@ -48,8 +49,9 @@ def test_success_and_returns(
     means: list[dict[str, Any]], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = Trial(small(out=str(tmp_path), seeds=tuple(range(len(means)))))
-    title, *_, header, row = shown(trial, [{"step": 80, **one} for one in means], monkeypatch)
-    assert title.startswith("s: 0 waiting, 1 running, ")
+    *title, header, row = shown(trial, [{"step": 80, **one} for one in means], monkeypatch)
+    told_of_all = f"{60 * len(means)} steps/min; 4:00 left"  # 80 of 320 steps in 80 s, of each seed
+    assert " ".join(" ".join(title).split()) == f"s: 0 waiting, 1 running, 0 done, 0 failed; {told_of_all}"
     assert header.split() == ["running", "share", "so", "far"]
     assert row.strip().split(maxsplit=2) == [trial.key, "25%", told]
 
