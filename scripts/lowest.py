@@ -22,7 +22,8 @@ TESTS = (
     *("tests/test_conflict.py", "tests/test_statistics.py", "tests/aggregation/test_closed_forms.py"),
     *("tests/aggregation/test_make.py", "tests/aggregation/test_losses.py", "tests/aggregation/test_oracles.py"),
     *("tests/gradients/test_backward.py", "tests/gradients/test_misuse.py", "tests/gradients/test_factors.py"),
-    *("tests/cli/test_arguments.py", "tests/report/test_returns.py", "tests/runs/test_policy_only.py"),
+    *("tests/cli/test_arguments.py", "tests/report/test_power.py", "tests/report/test_returns.py"),
+    "tests/runs/test_policy_only.py",
 )
 """The core's, and a few of what needs the extras: configurations, a report, a run that is trained and evaluated."""
 

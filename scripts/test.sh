@@ -6,6 +6,8 @@ cd "$root"
 
 # The tests are many small computations: threads would only wait for each other.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Or each of the hundreds of processes that they start would compile all of mtrl again.
+unset PYTHONDONTWRITEBYTECODE
 ruff check .
 ruff format --check .
 # Neighbours share fixtures: each process takes a stretch of them, and helps another when it is through.

@@ -12,12 +12,18 @@ nbclient = pytest.importorskip("nbclient", reason="extra `dev`")
 pytest.importorskip("ipykernel", reason="extra `dev`")
 
 NOTEBOOKS = sorted(DOCS.glob("notebooks/*.ipynb"))
+SHORTER = {"mt1": ("steps=16_000", "steps=2_400")}
+"""What a test does with fewer of: no claim is about the end of the training."""
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(path, 4)
+    if path.stem in SHORTER:
+        whole, shorter = SHORTER[path.stem]
+        (cell,) = (cell for cell in notebook.cells if whole in cell.source)
+        cell.source = cell.source.replace(whole, shorter)
     nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert any("image/png" in output.get("data", ()) for output in shown)
