@@ -32,14 +32,18 @@ class SweepTable:
 
     def __init__(self, console: Console, name: str, waiting: Sequence[Trial], done: int, failed: int) -> None:
         self._console, self._name = console, name
-        self._waiting = {trial.key: trial for trial in waiting}
+        self._waiting: dict[str, Trial] = {}
+        self._first: dict[str, int] = {}  # what each had reached before it was begun
         self._given: dict[str, tuple[Trial, int]] = {}  # to the engine, with the attempts that there were before
         self._running: dict[str, Trial] = {}
         self._reached: dict[str, reach.Reached] = {}
+        self._began: dict[str, float] = {}  # when each was given, and then when it was seen to run
+        self._came: dict[str, float] = {}  # when each was seen to have come as far as it has
         self._done, self._failed = done, failed
-        self._ended_units = 0
-        self._began = self._read = self._printed = time.monotonic()
-        self._first = {trial.key: reach.reached(trial).done for trial in waiting}
+        self._ended_units, self._ended_s = 0, 0.0
+        self._read = self._printed = time.monotonic()
+        for trial in waiting:
+            self._waits(trial)
         self._live = Live(console=console, transient=True, get_renderable=self._shown) if console.is_terminal else None
 
     def __enter__(self) -> "SweepTable":
@@ -55,6 +59,7 @@ class SweepTable:
         """See `Listener`."""
         self._waiting.pop(trial.key, None)
         self._given[trial.key] = trial, _attempts(trial)
+        self._began[trial.key] = time.monotonic()
 
     def ended(self, trial: Trial, ended: Ended, again: bool) -> None:
         """See `Listener`."""
@@ -65,16 +70,21 @@ class SweepTable:
         if ended.how is How.FINISHED:
             self._done += 1
             self._ended_units += reach.budget(trial) - self._first[trial.key]
+            self._ended_s += time.monotonic() - self._began[trial.key]
             self._line(f"{trial.key}: finished")
         elif again:
-            self._waiting[trial.key] = trial
+            self._waits(trial)
             self.note(f"{trial.key}: {ended.how.value}{why}; it will go on from its newest checkpoint")
         elif ended.how in (How.INTERRUPTED, How.HALTED):
-            self._waiting[trial.key] = trial
+            self._waits(trial)
             self.note(f"{trial.key}: {ended.how.value}{why}")
         else:
             self._failed += 1
             self.note(f"{trial.key}: failed{why}")
+
+    def _waits(self, trial: Trial) -> None:
+        self._waiting[trial.key] = trial
+        self._first[trial.key] = reach.reached(trial).done
 
     def note(self, text: str) -> None:
         """See `Listener`."""
@@ -90,10 +100,19 @@ class SweepTable:
                 if _attempts(trial) != before:
                     del self._given[trial.key]
                     self._running[trial.key] = trial
+                    self._began[trial.key] = now
                     self._line(f"{trial.key}: begins")
-            self._reached = {key: reach.reached(trial) for key, trial in self._running.items()}
+            self._look_at_running(now)
         if not self._live and now - self._printed >= QUIET_S:
             self.note(self.summary())
+
+    def _look_at_running(self, now: float) -> None:
+        before = self._reached
+        self._reached = {key: reach.reached(trial) for key, trial in self._running.items()}
+        for key, (done, _) in self._reached.items():
+            self._first[key] = min(self._first[key], done)  # a run that goes on does so from its last checkpoint
+            if key not in before or done != before[key].done:
+                self._came[key] = now
 
     def summary(self) -> str:
         """Counts, the rate and the time left."""
@@ -104,10 +123,13 @@ class SweepTable:
             "failed": self._failed,
         }
         parts = [", ".join(f"{count:,} {what}" for what, count in counts.items())]
-        taken = self._ended_units + sum(r.done - self._first[key] for key, r in self._reached.items())
-        elapsed = time.monotonic() - self._began
-        if taken > 0 and elapsed > 0:
-            per_s = taken / elapsed
+        # What a trial takes: over the time up to the newest line of its log, not what came since.
+        steps, seconds = self._ended_units, self._ended_s
+        for key, (done, _) in self._reached.items():
+            if done > self._first[key]:
+                steps, seconds = steps + done - self._first[key], seconds + self._came[key] - self._began[key]
+        if steps > 0 and seconds > 0:
+            per_s = steps / seconds * max(1, len(self._running))
             given = {key: trial for key, (trial, _) in self._given.items()}
             unfinished = {**self._waiting, **given, **self._running}
             left = sum(reach.budget(trial) for trial in unfinished.values())

@@ -11,24 +11,30 @@ from rich.console import Console
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.sweep_table import SweepTable
 from mtrl.runs.claim import claimed
-from mtrl.sweep import Trial
+from mtrl.sweep import Ended, How, Trial
 from tests.runs.small_runs import TOY, small
 
 PER_TASK = {"success": {"a": 0.5}, "return": {"a": 1.0}}
 
 
 def shown(trial: Trial, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The table of one trial that runs, once its seeds have logged a line each, after 80 seconds."""
+    """The table of one trial that runs, once its seeds have logged a line each, after 80 seconds, and 50 later."""
     now = 1000.0
     monkeypatch.setattr("mtrl.cli.sweep_table.time.monotonic", lambda: now)
     console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
     table = SweepTable(console, "s", [trial], 0, 0)
     table.begun(trial)
-    for folder, line in zip(trial.folders.values(), lines, strict=True):
+    now += 600  # that it waits in a queue
+    for folder in trial.folders.values():
         with claimed(folder):
-            (folder / "metrics.jsonl").write_text(json.dumps({"kind": "train", **line}) + "\n")
-    now += 80
+            pass
     table.look()
+    now += 80
+    for folder, line in zip(trial.folders.values(), lines, strict=True):
+        (folder / "metrics.jsonl").write_text(json.dumps({"kind": "train", **line}) + "\n")
+    for _ in range(2):
+        table.look()
+        now += 50
     with console.capture() as capture:
         console.print(table._shown())
     return capture.get().splitlines()
@@ -60,3 +66,37 @@ def test_a_supervised_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     trial = Trial(SupervisedConfig.model_validate(TOY | {"out": str(tmp_path), "name": "toy"}))
     *_, row = shown(trial, [{"epoch": 1, "loss": {"a": 0.5, "b": 1.0}}], monkeypatch)
     assert row.strip().split(maxsplit=2) == ["toy/seed_0", "50%", "loss 0.75"]
+
+
+def test_what_is_left_of_a_run_that_goes_on_from_an_older_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log had come to step 240, its checkpoint to 160; the last of two trials then runs alone."""
+    now = 0.0
+    monkeypatch.setattr("mtrl.cli.sweep_table.time.monotonic", lambda: now)
+    one, other = (Trial(small(out=str(tmp_path), name=name, seeds=(0,))) for name in ("one", "other"))
+
+    def logs(trial: Trial, step: int) -> None:
+        (folder,) = trial.folders.values()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "metrics.jsonl").write_text(json.dumps({"kind": "train", "step": step}) + "\n")
+
+    logs(one, 240)
+    table = SweepTable(Console(file=io.StringIO()), "s", [one, other], 0, 0)
+    for trial in (one, other):
+        table.begun(trial)
+        (folder,) = trial.folders.values()
+        with claimed(folder):
+            pass
+    now += 2
+    logs(one, 160)
+    table.look()
+    assert "left" not in table.summary()
+    now += 40
+    logs(one, 240)  # 80 steps in 40 s
+    logs(other, 80)
+    table.look()
+    assert table.summary().endswith("; 240 steps/min; 1:20 left")  # 80 of one and 240 of the other
+    now += 40
+    table.ended(one, Ended(How.FINISHED), again=False)
+    assert table.summary().endswith("; 120 steps/min; 2:00 left")  # 240 in 120 s, of one trial
