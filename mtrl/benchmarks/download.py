@@ -96,7 +96,8 @@ def _fetch(file: RemoteFile, path: Path) -> None:
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
                 resumed = answer.status == _PARTIAL_CONTENT
-                size = size or int(answer.headers["Content-Length"]) + (have if resumed else 0)
+                if size is None and (length := answer.headers["Content-Length"]):
+                    size = int(length) + (have if resumed else 0)
                 with partial.open("ab" if resumed else "wb") as out:
                     while block := answer.read(_BLOCK):
                         out.write(block)

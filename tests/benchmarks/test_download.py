@@ -21,7 +21,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.content = CONTENT
         self.stops_after: int | None = None
-        self.knows_ranges = True
+        self.knows_ranges = self.tells_length = True
         self.ranges: list[str | None] = []
 
     def file(self, content: bytes = CONTENT) -> RemoteFile:
@@ -41,7 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.server.content[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.tells_length:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: self.server.stops_after])
 
@@ -81,6 +82,12 @@ def test_a_broken_download_is_no_file_and_goes_on(mirror: Mirror, tmp_path: Path
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
     assert mirror.ranges == [None, "bytes=1000-"]
     assert [path.name for path in tmp_path.iterdir()] == ["a.gz"]
+
+
+def test_neither_we_nor_the_mirror_need_know_the_size(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.tells_length = False
+    download([mirror.file()._replace(size=None)], tmp_path)
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
 def test_something_else_than_expected_is_not_kept(mirror: Mirror, tmp_path: Path) -> None:
