@@ -4,6 +4,7 @@ A line a task: its name and the mean return of 100 episodes, actions drawn from 
 """
 
 import argparse
+from collections.abc import Sequence
 
 import gymnasium
 import numpy as np
@@ -30,11 +31,11 @@ def random_return(task: str) -> float:
     return float(np.mean(returns))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each task."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tasks", nargs="+", metavar="TASK", help="as in env.tasks: HalfCheetah-v5, module:Name-v0")
-    for name in parser.parse_args().tasks:
+    for name in parser.parse_args(arguments).tasks:
         print(f"{name},{random_return(name):.1f}", flush=True)
 
 

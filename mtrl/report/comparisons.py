@@ -28,7 +28,7 @@ from mtrl.statistics import (
 )
 
 _LEVELS = (0.5, 0.8, 0.9)
-Sample = Mapping[int, NDArray[np.float64]]
+_Sample = Mapping[int, NDArray[np.float64]]
 """The values of a method's seeds, `[T]` each."""
 
 
@@ -164,7 +164,7 @@ def learning(part: Part) -> Table:
     return Table("learning", "Speed of learning", columns, rows, notes)
 
 
-def _pairs(key: str, title: str, what: str, samples: Mapping[str, Sample]) -> Table:
+def _pairs(key: str, title: str, what: str, samples: Mapping[str, _Sample]) -> Table:
     """The table of every two samples that are not empty; `what` their values are."""
     known = {name: sample for name, sample in samples.items() if sample}
     columns = [
@@ -175,13 +175,14 @@ def _pairs(key: str, title: str, what: str, samples: Mapping[str, Sample]) -> Ta
         Column("seeds", "common seeds"),
         Column("difference", "difference of means", _difference),
         Column("difference", "95% interval", _difference, is_interval=True),
-        Column("detectable", "could show", _positive),
+        Column("detectable", "could show", _thousandths),
         Column("wins", "seeds better"),
         Column("losses", "seeds worse"),
-        Column("p_value", "p", lambda p: f"{p:.3f}"),
+        Column("p_value", "p", _thousandths),
     ]
-    rows = [(one, other, *_pair(known[one], known[other])) for one, other in itertools.combinations(known, 2)]
-    seeds = sorted({len({*known[one]} & {*known[other]}) for one, other in itertools.combinations(known, 2)} - {0})
+    two = [*itertools.combinations(known, 2)]
+    rows = [(one, other, *_pair(known[one], known[other])) for one, other in two]
+    seeds = sorted({len(_common_seeds(known[one], known[other])) for one, other in two} - {0})
     notes = [
         f"{what} P(better): over all runs of both. The difference is paired over common seeds; its interval draws "
         "whole seeds. p: sign-flip test, not corrected for the number of pairs.",
@@ -191,14 +192,14 @@ def _pairs(key: str, title: str, what: str, samples: Mapping[str, Sample]) -> Ta
     return Table(key, title, columns, rows, notes)
 
 
-def _pair(one: Sample, other: Sample) -> tuple[Cell, ...]:
+def _pair(one: _Sample, other: _Sample) -> tuple[Cell, ...]:
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     all_of_one, all_of_other = np.array([*one.values()]), np.array([*other.values()])
     better = float(probability_of_improvement(all_of_one, all_of_other))
     interval = None
     if min(len(one), len(other)) >= MIN_RUNS_FOR_INTERVAL:
         interval = improvement_interval(all_of_one, all_of_other, generator=generator)
-    common = sorted({*one} & {*other})
+    common = _common_seeds(one, other)
     if not common:
         return better, interval, 0, None, None, None, None, None, None
     a, b = (np.array([sample[seed] for seed in common]) for sample in (one, other))
@@ -214,6 +215,10 @@ def _pair(one: Sample, other: Sample) -> tuple[Cell, ...]:
         paired.losses,
         paired.p_value,
     )
+
+
+def _common_seeds(one: _Sample, other: _Sample) -> list[int]:
+    return sorted({*one} & {*other})
 
 
 def _learned(group: SuccessGroup, until: int, levels: Sequence[float]) -> tuple[Cell, ...]:
@@ -256,7 +261,7 @@ def _difference(value: Cell) -> str:
     return f"{value:+.3f}"
 
 
-def _positive(value: Cell) -> str:
+def _thousandths(value: Cell) -> str:
     return f"{value:.3f}"
 
 

@@ -1,5 +1,6 @@
 """Small run folders as training writes them, with chosen numbers, to test reading and arithmetic."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -137,3 +138,9 @@ def write_tables(contents: Contents, out: Path) -> None:
     out.mkdir(exist_ok=True)
     for name, content in contents.tables().items():
         (out / name).write_bytes(content)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The lines of a table, by the names of its columns."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

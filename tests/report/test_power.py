@@ -1,6 +1,5 @@
 """Two methods over the same seeds, and what so many seeds could have shown."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from scipy.stats import ttest_1samp
 
 from mtrl.report.power import detectable_difference, power_note
 from mtrl.report.write import read_report
-from tests.report.run_folders import result, start, train, write_run, write_tables
+from tests.report.run_folders import read_csv, result, start, train, write_run, write_tables
 
 
 @pytest.mark.parametrize(("seeds", "effect"), [(3, 3.26), (5, 1.68), (10, 1.00), (50, 0.404)])
@@ -39,11 +38,6 @@ def test_so_few_seeds_that_no_difference_is_significant_are_named() -> None:
     assert text not in power_note([6])
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return [*csv.DictReader(file)]
-
-
 def test_methods_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None:
     """In their scores and in their curves; a seed of one alone, and one whose curve ends too early, are left out."""
     scores = {"a": {0: 0.2, 1: 0.5, 2: 0.6, 7: 1.0}, "b": {0: 0.4, 1: 0.6, 2: 0.9, 8: 0.0}}
@@ -53,11 +47,9 @@ def test_methods_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> N
             write_run(tmp_path, name, seed, lines=lines, final=result(3000, seed, (score, 1.0), (0.0, 0.0)))
     write_run(tmp_path, "b", 9, lines=[start(9), train(1000, 1.0, 1.0)])  # begun
     write_tables(read_report([tmp_path / "a", tmp_path / "b"], tmp_path, lambda line: None)[1], tmp_path / "report")
-    for file, scale in (
-        ("pairs", 1 / 2),
-        ("pairs_area", 1 / 3),
-    ):  # one task of two; a third of the steps, as a triangle
-        (row,) = rows(tmp_path / "report" / f"{file}.csv")
+    # One task of two differs; of the steps it is a third, the area of a triangle over two thirds of them.
+    for file, scale in (("pairs", 1 / 2), ("pairs_area", 1 / 3)):
+        (row,) = read_csv(tmp_path / "report" / f"{file}.csv")
         assert (row["run"], row["other"], row["seeds"], row["wins"], row["losses"]) == ("a", "b", "3", "0", "3")
         assert float(row["difference"]) == pytest.approx(-0.2 * scale)
         assert float(row["difference_low"]) == pytest.approx(-0.3 * scale)

@@ -1,6 +1,5 @@
 """Run folders in, table and curves out; damaged folders give a line each and the rest is still made."""
 
-import csv
 import json
 import struct
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.report.run_folders import (
     SIMULATOR,
     TASKS,
     evaluation,
+    read_csv,
     result,
     start,
     train,
@@ -38,11 +38,6 @@ def report(paths: list[Path], out: Path, is_drawn: bool = False) -> tuple[str, l
         write_tables(read_report(paths, out, warnings.append)[1], out)
     rows = read_csv(out / "success.csv") if (out / "success.csv").exists() else []
     return (out / "success.md").read_text(), rows, warnings
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def parts(paths: list[Path], warnings: list[str]) -> tuple[Part, ...]:
