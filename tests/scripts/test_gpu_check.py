@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,6 +52,13 @@ def test_every_step_is_of_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyP
         step(check)
     assert len(given) == 3
     assert all("xpu" in words for words in given)
+
+
+def test_tests_that_are_cut_off_did_not_pass(tmp_path: Path) -> None:
+    check = gpu_check.Check("cpu", tmp_path, smoke=True, deadline=time.monotonic())
+    gpu_check.tests(check)
+    assert check.lines[0].startswith("- tests on the device: cut off")
+    assert check.failed
 
 
 def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
