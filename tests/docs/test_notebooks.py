@@ -12,8 +12,8 @@ nbclient = pytest.importorskip("nbclient", reason="extra `dev`")
 pytest.importorskip("ipykernel", reason="extra `dev`")
 
 NOTEBOOKS = sorted(DOCS.glob("notebooks/*.ipynb"))
-SHORTER = {"mt1": ("steps=16_000", "steps=2_400")}
-"""What a test does with fewer of: no claim is about the end of the training."""
+SHORTER = {"mt1": ("steps=16_000", 'steps=2_400, evaluation={"episodes": 5, "horizon": 60}')}
+"""What a test does with fewer of: no claim is about the end of the training or the evaluation."""
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
