@@ -16,7 +16,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.metrics_file import read_events
 from mtrl.runs.reading import find_runs, is_supervised, read_config
 
-_PLACE = ("name", "out", "seeds", "device", "track", "data")  # where a run is, not what
+_PLACE = ("name", "out", "seeds", "device", "track", "data")  # of a configuration
 _MADE_WITH = ("git_commit", "hardware", "device", "threads", "versions", "simulator", "data")
 
 Tree = Mapping[str, Any]
@@ -30,17 +30,18 @@ def run(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     paths = [arguments.one, arguments.other]
     folders = [_by_seed(path) for path in paths]
-    configs = [read_config(next(iter(seeds.values()))) for seeds in folders]
+    configs = [{seed: read_config(folder) for seed, folder in seeds.items()} for seeds in folders]
     kinds = [is_supervised(next(iter(seeds.values()))) for seeds in folders]
     if kinds[0] != kinds[1]:
         raise UserError(f"{paths[kinds.index(True)]} is a supervised run and {paths[kinds.index(False)]} is none")
-    names = [str(config["name"]) for config in configs]
+    names = [str(next(iter(of_seeds.values()))["name"]) for of_seeds in configs]
     if names[0] == names[1]:
         names = [str(path) for path in paths]
     console = Screen()
-    settings = [{name: value for name, value in config.items() if name not in _PLACE} for config in configs]
+    settings = [{seed: _settings(config) for seed, config in of_seeds.items()} for of_seeds in configs]
+    made_with = [{seed: _made_with(folder) for seed, folder in seeds.items()} for seeds in folders]
     _show_differences(console, "Configuration", names, settings)
-    _show_differences(console, "Made with", names, [_made_with(next(iter(seeds.values()))) for seeds in folders])
+    _show_differences(console, "Made with", names, made_with)
     tables: list[tuple[str, list[Results], str | None]] = []
     if kinds[0]:
         metrics: list[Results] = [metrics_by_seed(run, warn) for run in folders]
@@ -64,6 +65,11 @@ def _by_seed(path: Path) -> dict[int, Path]:
         raise UserError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
 
 
+def _settings(config: Tree) -> Tree:
+    """What a run is, without where it is."""
+    return {name: value for name, value in config.items() if name not in _PLACE}
+
+
 def _made_with(folder: Path) -> Tree:
     """What the run's last start line says it was made with; empty before there is one."""
     starts = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "start"]
@@ -71,14 +77,14 @@ def _made_with(folder: Path) -> Tree:
     return {name: last[name] for name in _MADE_WITH if name in last}
 
 
-def _show_differences(console: Console, title: str, names: list[str], trees: Sequence[Tree]) -> None:
-    """A row for each key, dotted, whose values differ."""
-    one, other = map(flat, trees)
-    rows = [
-        [key, _text(one, key), _text(other, key)]
-        for key in one | other
-        if (key in one) != (key in other) or one[key] != other[key]
-    ]
+def _show_differences(console: Console, title: str, names: list[str], runs: Sequence[Mapping[int, Tree]]) -> None:
+    """A row for each key, dotted, whose values are not the same in all seeds of both runs."""
+    values = [{seed: flat(tree) for seed, tree in run.items()} for run in runs]
+    rows = []
+    for key in dict.fromkeys(key for run in values for of_seed in run.values() for key in of_seed):
+        texts = [{seed: _text(of_seed, key) for seed, of_seed in run.items()} for run in values]
+        if len({text for run in texts for text in run.values()}) > 1:
+            rows.append([key, *map(_of_seeds, texts)])
     if rows:
         show_table(console, title, (["", *names], rows), "")
     else:
@@ -94,6 +100,16 @@ def _show_results(
         print_plain(console, f"\nResults: {found}.")
     else:
         show_table(console, title, (found.header, found.rows), found.note)
+
+
+def _of_seeds(texts: Mapping[int, str]) -> str:
+    """What is said of all seeds of a run, or each with the seeds that it is said of."""
+    seeds: dict[str, list[int]] = {}
+    for seed, text in texts.items():
+        seeds.setdefault(text, []).append(seed)
+    if len(seeds) == 1:
+        return next(iter(seeds))
+    return "; ".join(f"{text} (seed{'s' * (len(of) > 1)} {', '.join(map(str, of))})" for text, of in seeds.items())
 
 
 def _text(values: Tree, key: str) -> str:

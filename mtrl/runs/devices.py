@@ -42,7 +42,7 @@ def hardware(device: torch.device) -> str:
     if info.exists():
         names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    text = f"{available_cores()} cores of {model}"
+    text = f"{(cores := available_cores())} core{'s' * (cores > 1)} of {model}"
     return f"{torch.cuda.get_device_name(device)}, {text}" if device.type == "cuda" else text
 
 
