@@ -87,6 +87,19 @@ def test_what_covers_the_truth_where_a_good_seed_is_good_at_all_tasks() -> None:
     assert covered[False] / 300 < 0.6
 
 
+def test_what_decides_between_equals_where_a_good_seed_is_good_at_all_tasks() -> None:
+    """The stratified interval of the probability of improvement leaves out one half too often."""
+    rng = generator()
+    covered = {False: 0, True: 0}
+    for _ in range(200):
+        one, other = 0.1 * rng.standard_normal((2, 20, 1)) + 0.02 * rng.standard_normal((2, 20, 10))
+        for whole in covered:
+            interval = statistics.improvement_interval(one, other, generator=rng, resamples=300, whole_runs=whole)
+            covered[whole] += interval.low <= 0.5 <= interval.high
+    assert 0.88 <= covered[True] / 200 <= 0.99
+    assert covered[False] / 200 < 0.7
+
+
 @pytest.mark.parametrize("points_at_once", [1, 2, 3])
 def test_a_band_is_the_interval_of_each_point(points_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "_ELEMENTS_AT_ONCE", points_at_once * 1000 * 5 * 2)
@@ -172,7 +185,9 @@ def test_area_by_hand() -> None:
     steps, values = [10, 20, 30, 40], [0.2, float("nan"), 0.6, 0.6]
     assert statistics.area_under_curve(steps, values, 40) == pytest.approx(0.4)
     assert statistics.area_under_curve(steps, values, 20) == pytest.approx((2 + 3) / 20)
+    assert statistics.area_under_curve(steps, values, 40, 20) == pytest.approx((5 + 6) / 20)
     assert np.isnan(statistics.area_under_curve(steps, values, 41))
+    assert np.isnan(statistics.area_under_curve(steps, values, 20, 20))
     assert np.isnan(statistics.area_under_curve(steps, [float("nan")] * 4, 40))
 
 
@@ -235,11 +250,11 @@ def test_summary() -> None:
     assert summary.mean.value == pytest.approx(0.625)
     assert summary.median.value == pytest.approx(0.5)
     assert summary.iqm.value == pytest.approx((4 * 0.5 + 2 * 1.0) / 6)  # sorted 0 0 .5 .5 .5 .5 .5 1 1 1 1 1
-    assert summary.mean.of_whole_runs == statistics.Interval(0.625, 0.625)
-    assert summary.mean.interval is not None
-    assert summary.mean.interval.low < 0.6 < 0.65 < summary.mean.interval.high
+    assert summary.mean.interval == statistics.Interval(0.625, 0.625)
+    assert summary.mean.stratified is not None
+    assert summary.mean.stratified.low < 0.6 < 0.65 < summary.mean.stratified.high
     for estimate in (summary.mean, summary.median, summary.iqm):
-        for interval in (estimate.interval, estimate.of_whole_runs):
+        for interval in (estimate.interval, estimate.stratified):
             assert interval is not None
             assert interval.low <= estimate.value <= interval.high <= 1
 
@@ -247,7 +262,7 @@ def test_summary() -> None:
 def test_two_seeds_have_no_interval() -> None:
     summary = statistics.summarize([[0.0, 1.0], [0.5, 1.0]], generator=generator())
     assert summary.iqm.interval is None
-    assert summary.mean.of_whole_runs is None
+    assert summary.mean.stratified is None
     assert summary.mean.value == pytest.approx(0.625)
 
 

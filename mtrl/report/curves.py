@@ -96,7 +96,8 @@ def line(grid: Array, values: Array) -> Line:
         return NO_LINE
     band = None
     if values.shape[1] >= MIN_RUNS_FOR_INTERVAL:
-        band = bootstrap_band(values, generator=np.random.default_rng(BOOTSTRAP_SEED), resamples=_RESAMPLES)
+        generator = np.random.default_rng(BOOTSTRAP_SEED)
+        band = bootstrap_band(values, generator=generator, resamples=_RESAMPLES, whole_runs=True)
     return Line(grid, values.mean(axis=2), band)
 
 

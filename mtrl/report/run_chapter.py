@@ -13,7 +13,7 @@ from mtrl.report.metric_runs import MetricGroup
 from mtrl.report.page import Chapter, Facts, Folded, Links
 from mtrl.report.runs import OWN_TO_A_SEED, Group
 from mtrl.report.success_runs import Evaluation, SuccessGroup, SuccessRun
-from mtrl.report.table import Cell, Column, Table, commit_text, count
+from mtrl.report.table import NOTHING, Cell, Column, Table, commit_text, count
 from mtrl.runs.reading import Record
 
 _SIMULATORS = ("mujoco", "metaworld", "envpool", "gymnasium")
@@ -89,15 +89,22 @@ def metric_runs_table(groups: Sequence[MetricGroup]) -> Table:
 
 
 def config_table(groups: Sequence[Group[Any]]) -> Table | None:
-    """The settings in which groups differ, a column each; None if there is nothing to compare."""
-    configs = [flat(group.runs[0].config) for group in groups]
-    keys = [key for key in dict.fromkeys(key for config in configs for key in config) if not _is_own(key)]
-    different = [key for key in keys if len({repr(config.get(key)) for config in configs}) > 1]
-    if len(groups) < 2 or not different:
+    """The settings in which runs differ, a column for each group; None if there is nothing to compare."""
+    configs = {group.name: [flat(run.config) for run in group.runs] for group in groups}
+    every = [config for of_group in configs.values() for config in of_group]
+    keys = [key for key in dict.fromkeys(key for config in every for key in config) if not _is_own(key)]
+    different = [key for key in keys if len({_setting(config, key) for config in every}) > 1]
+    if not different:
         return None
-    columns = [Column("setting", "setting"), *(Column(group.name, group.name) for group in groups)]
-    rows = [(key, *(_setting(config, key) for config in configs)) for key in different]
-    return Table("config", "Settings that differ", columns, rows, ["Of the first seed; all others are the same."])
+    columns = [Column("setting", "setting"), *(Column(name, name) for name in configs)]
+    rows = [
+        (
+            key,
+            *("; ".join(dict.fromkeys(_setting(config, key) for config in of_group)) for of_group in configs.values()),
+        )
+        for key in different
+    ]
+    return Table("config", "Settings that differ", columns, rows, ["All others are the same, in all seeds."])
 
 
 def _row(run: SuccessRun) -> tuple[Cell, ...]:
@@ -146,10 +153,8 @@ def _is_own(key: str) -> bool:
     return key == "name" or key.split(".")[0] in OWN_TO_A_SEED
 
 
-def _setting(config: Mapping[str, Any], key: str) -> str | None:
-    if key not in config:
-        return None
-    value = config[key]
+def _setting(config: Mapping[str, Any], key: str) -> str:
+    value = config.get(key, NOTHING)
     return "null" if value is None else str(value)
 
 

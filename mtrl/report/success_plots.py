@@ -74,5 +74,5 @@ def _profile(scores: np.ndarray) -> Line:
     above = (scores > _THRESHOLDS[:, None, None]).astype(np.float64)
     band = None
     if len(scores) >= MIN_RUNS_FOR_INTERVAL:
-        band = bootstrap_band(above, generator=np.random.default_rng(BOOTSTRAP_SEED), resamples=500)
+        band = bootstrap_band(above, generator=np.random.default_rng(BOOTSTRAP_SEED), resamples=500, whole_runs=True)
     return Line(_THRESHOLDS, performance_profile(scores, _THRESHOLDS)[:, None], band)

@@ -22,7 +22,7 @@ from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, Estimate, Summary, summarize
 BOOTSTRAP_SEED = 0  # the same runs give the same interval, always
 _HOW_TO_READ = (
     "Mean over seeds. IQM: mean of the middle half of all seeds and tasks. Interval: 95% percentile bootstrap over "
-    "seeds, stratified by task; with few seeds it covers less than it says."
+    "seeds, drawn with all their tasks; with few seeds it covers less than it says."
 )
 _LABELS = {
     "success_any": "any-step",

@@ -108,8 +108,11 @@ def improvement_interval(
     generator: np.random.Generator,
     resamples: int = 2000,
     level: float = 0.95,
+    whole_runs: bool = False,
 ) -> Interval:
-    """The bootstrap interval of `probability_of_improvement`; each method's runs are drawn apart, stratified by task.
+    """The bootstrap interval of `probability_of_improvement`; each method's runs are drawn apart.
+
+    Scores are `[R, T]`; the other arguments are those of `bootstrap_interval`.
 
     Raises:
         ValueError: as for `bootstrap_interval`.
@@ -117,7 +120,7 @@ def improvement_interval(
     samples = []
     for array in (checked(scores), checked(others)):
         _check(array.shape[0], resamples, level)
-        drawn = _draws(generator, resamples, *array.shape)
+        drawn = _draws(generator, resamples, array.shape[0], 1 if whole_runs else array.shape[1])
         samples.append(array[drawn, np.arange(array.shape[1])])
     low, high = _quantiles(probability_of_improvement(*samples), level)
     return Interval(float(low), float(high))

@@ -9,13 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 from mtrl.statistics.aggregates import checked, equal
 
 
-def area_under_curve(steps: ArrayLike, values: ArrayLike, until: float) -> float:
-    """Mean of the curve from step 0 on, by trapezoids; the first value holds before its step.
+def area_under_curve(steps: ArrayLike, values: ArrayLike, until: float, since: float = 0) -> float:
+    """Mean of the curve between two steps, by trapezoids; the first value holds before its step.
 
     Args:
         steps: `[N]`, increasing.
         values: `[N]`; points that are NaN are left out.
         until: where the mean ends; the same for all that is compared.
+        since: where it begins, likewise. Curves that begin at different steps are compared from the latest of these on:
+            what holds before a first value is not known.
 
     Returns:
         NaN if the curve has no point, or ends before `until`: what it would have done is not known.
@@ -23,10 +25,10 @@ def area_under_curve(steps: ArrayLike, values: ArrayLike, until: float) -> float
     at, height = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
     known = ~np.isnan(height)
     at, height = at[known], height[known]
-    if len(at) == 0 or at[-1] < until or until <= 0:
+    if len(at) == 0 or at[-1] < until or until <= since:
         return float("nan")
-    grid = np.concatenate([[0.0], at[(at > 0) & (at < until)], [until]])
-    return float(np.trapezoid(np.interp(grid, at, height), grid) / until)
+    grid = np.concatenate([[since], at[(at > since) & (at < until)], [until]])
+    return float(np.trapezoid(np.interp(grid, at, height), grid) / (until - since))
 
 
 def steps_to_reach(steps: ArrayLike, values: ArrayLike, threshold: float) -> int | None:

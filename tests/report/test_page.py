@@ -61,7 +61,7 @@ def test_page(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
 
     headline = page.tables["headline"]
-    assert headline[0][:5] == ["method", "seeds", "IQM", "95% interval", "95%, whole runs"]
+    assert headline[0][:5] == ["method", "seeds", "IQM", "95% interval", "95%, stratified"]
     assert [row[0] for row in headline[1:]] == ["<nash>", "mean"]
     assert headline[2][2:4] == ["0.46", "–"]  # sorted .4 .42 .5 .5, one cut from each end; two seeds
     assert "mean: 2 seeds, so no interval" in text

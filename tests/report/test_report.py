@@ -9,8 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from mtrl.report import write_report
-from mtrl.report.curves import learning_plots, on_one_grid
+from mtrl.report.curves import learning_plots, line, on_one_grid
 from mtrl.report.parts import Part, read_parts
+from mtrl.report.success_plots import _profile
 from mtrl.report.success_runs import read_measures
 from mtrl.report.write import read_report
 from mtrl.runs.errors import UserError
@@ -99,14 +100,54 @@ def test_who_learned_faster(tmp_path: Path) -> None:
             lines = [start(seed), *(train(1000 * k, rate, rate) for k, rate in enumerate(values, 1))]
             write_run(tmp_path, name, seed, lines=lines, final=result(3000, seed, (0.5, 0.5), (0, 0)))
     report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
-    # Areas are up to step 2000, where b ends. Two of a's seeds come to 0.9, two to 0.7 alone: half is no median.
+    # Up to step 2000, where b ends. Two of a's seeds come to 0.7 by then, two to 0.5 alone.
     a, b = read_csv(tmp_path / "report" / "learning.csv")
     areas = [float(row[f"area{end}"]) for row in (a, b) for end in ("_low", "", "_high")]
-    assert areas == pytest.approx([0.35, 0.45, 0.55, 0.25, 0.25, 0.25])
+    assert areas == pytest.approx([0.4, 0.5, 0.6, 0.3, 0.3, 0.3])
     assert [a[f"{what}_{level}"] for level in (0.5, 0.8, 0.9) for what in ("steps_to", "reached")] == [
-        *("1500", "4 of 4", "", "2 of 4", "", "2 of 4"),
+        *("1500", "4 of 4", "", "0 of 4", "", "0 of 4"),
     ]
     assert (b["steps_to_0.5"], b["reached_0.5"]) == ("", "0 of 3")
+
+
+def test_half_of_the_seeds_is_no_median(tmp_path: Path) -> None:
+    for seed, rate in enumerate((0.9, 0.9, 0.7, 0.7)):
+        lines = [start(seed), train(1000, 0.2, 0.2), train(2000, rate, rate)]
+        write_run(tmp_path, seed=seed, lines=lines, final=result(2000, seed, (0.5, 0.5), (0, 0)))
+    report([tmp_path / "a"], tmp_path / "report")
+    (a,) = read_csv(tmp_path / "report" / "learning.csv")
+    assert [(a[f"steps_to_{level}"], a[f"reached_{level}"]) for level in (0.5, 0.8)] == [
+        ("2000", "4 of 4"),
+        ("", "2 of 4"),
+    ]
+
+
+def test_how_often_one_logs_does_not_make_an_area(tmp_path: Path) -> None:
+    """Success rises evenly from 0 to 1 at 10,000 steps; b's first line is its fifth."""
+    for name, first in (("a", 1), ("b", 5)):
+        lines = [start(0), *(train(1000 * k, k / 10, k / 10) for k in range(first, 11))]
+        write_run(tmp_path, name, lines=lines, final=result(10_000, 0, (1, 1), (1, 1)))
+    report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    assert [float(row["area"]) for row in read_csv(tmp_path / "report" / "learning.csv")] == pytest.approx([0.75, 0.75])
+    assert "from step 5,000 on" in (tmp_path / "report" / "learning.md").read_text()
+
+
+def test_seeds_that_have_not_got_there_are_not_those_that_failed(tmp_path: Path) -> None:
+    for seed in range(3):
+        lines = [start(seed), *(train(1000 * k, 0.3 * k, 0.3 * k) for k in range(1, 3 if seed == 2 else 4))]
+        write_run(tmp_path, seed=seed, lines=lines, final=None if seed == 2 else result(3000, seed, (1, 1), (1, 1)))
+    report([tmp_path / "a"], tmp_path / "report")
+    (a,) = read_csv(tmp_path / "report" / "learning.csv")
+    assert (a["seeds"], a["steps_to_0.9"], a["reached_0.9"]) == ("2", "3000", "2 of 2")
+
+
+def test_settings_of_every_seed_are_in_the_table_of_those_that_differ(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for seed in range(3):
+            rate = 0.1 if (name, seed) == ("a", 2) else 0.5
+            write_run(tmp_path, name, seed, final=result(3000, seed, (1, 1), (1, 1)), lr=rate)
+    report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    assert read_csv(tmp_path / "report" / "config.csv") == [{"setting": "lr", "a": "0.5; 0.1", "b": "0.5"}]
 
 
 def test_unseen_goals_have_a_column_where_every_seed_was_played_on_them(tmp_path: Path) -> None:
@@ -138,6 +179,32 @@ def test_one_seed_has_no_interval_and_says_why(tmp_path: Path) -> None:
     assert [row["task"] for row in rows] == [*TASKS, "(mean)", "(iqm)"]
     assert rows[-1]["success_any_low"] == ""
     assert "a: 1 seed, so no interval" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_intervals_draw_seeds_with_all_their_tasks(tmp_path: Path) -> None:
+    """Every seed's mean is one half, as good at one task as it is bad at the other: of the mean there is no doubt."""
+    for name in ("a", "b"):
+        for seed, one in enumerate((0.1, 0.3, 0.7, 0.9)):
+            scores = (one, 1 - one)
+            lines = [start(seed), train(1000, *scores), train(2000, *scores)]
+            write_run(tmp_path, name, seed, lines=lines, final=result(2000, seed, scores, scores))
+    paths = [tmp_path / "a", tmp_path / "b"]
+    text, rows, _ = report(paths, tmp_path / "report")
+    assert "| 95% interval of the mean | 0.50 to 0.50 |" in " ".join(text.split())
+    mean = next(row for row in rows if row["task"] == "(mean)")
+    assert mean["success_any_low"] == mean["success_any_high"] == "0.5"
+    (headline, *_) = read_csv(tmp_path / "report" / "headline.csv")
+    assert headline["mean_low"] == headline["mean_high"] == "0.5"
+    assert headline["iqm_stratified_low"] != headline["iqm_low"]
+    (pair,) = read_csv(tmp_path / "report" / "pairs.csv")
+    assert pair["improvement_low"] == pair["improvement_high"] == pair["improvement"]
+    (part,) = parts(paths, [])
+    (division,) = part.divisions
+    curve = line(*on_one_grid([(np.arange(2.0), run.outcome.training.score) for run in part.groups[0].runs]))
+    profile = _profile(division.scores[0].score)
+    for band, at in ((curve.band, 0), (profile.band, profile.x.searchsorted(0.5))):
+        assert band is not None
+        assert band.low[at] == pytest.approx(band.high[at])
 
 
 def test_groups_with_as_few_seeds_share_a_line(tmp_path: Path) -> None:
