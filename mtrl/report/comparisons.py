@@ -69,8 +69,8 @@ def headline(table: SuccessTable) -> Table:
     ]
     stratified = (
         "Stratified: seeds drawn for each task apart, as published (Agarwal et al. 2021), which takes the tasks of a "
-        "run for independent. One network learns them all, so that a lucky seed may be lucky at many: that interval may "
-        "be too narrow, and may be too wide."
+        "run for independent. One network learns them all, so that a lucky seed may be lucky at many: that "
+        "interval may be too narrow, and may be too wide."
     )
     return Table(
         "headline", "Every method", columns, rows, [table.caption, how_to_read(table.measure), stratified, *table.notes]

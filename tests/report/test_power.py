@@ -47,8 +47,8 @@ def test_methods_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> N
             write_run(tmp_path, name, seed, lines=lines, final=result(3000, seed, (score, 1.0), (0.0, 0.0)))
     write_run(tmp_path, "b", 9, lines=[start(9), train(1000, 1.0, 1.0)])  # begun
     write_tables(read_report([tmp_path / "a", tmp_path / "b"], tmp_path, lambda line: None)[1], tmp_path / "report")
-    # One task of two differs; of the steps it is a third, the area of a triangle over two thirds of them.
-    for file, scale in (("pairs", 1 / 2), ("pairs_area", 1 / 3)):
+    # One task of two differs; the area is that of a triangle over all steps that they share.
+    for file, scale in (("pairs", 1 / 2), ("pairs_area", 1 / 2)):
         (row,) = read_csv(tmp_path / "report" / f"{file}.csv")
         assert (row["run"], row["other"], row["seeds"], row["wins"], row["losses"]) == ("a", "b", "3", "0", "3")
         assert float(row["difference"]) == pytest.approx(-0.2 * scale)
