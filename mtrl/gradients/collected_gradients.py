@@ -121,6 +121,8 @@ class CollectedGradients:
         there = self._compared(part, parted)
         if compared_at is not None:
             there = there._replace(gram=self._compared(at, parted).gram)
+        if self.check:
+            check_gradients(there.gram.diagonal(), range(len(self.losses)))
         mean = torch.full_like(self.losses, 1 / len(self.losses)) * self.factor
         of_mean = there.combine(mean) if scale == "mean" else []
         with method.of_tasks(*places), certified(method, self.check):

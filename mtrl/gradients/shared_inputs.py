@@ -7,6 +7,10 @@ layer's outputs. So `<x^T d_t, x^T d_s> = <d_t, (x x^T) d_s>`, and the combined 
 of one plain backward pass, whatever `T`. Nothing of the weight's size times `T` is computed or kept.
 
 Sums are in float32 at least: under autocast, inputs and deltas are of 16 bits.
+
+A Gram matrix takes the inputs' mean over the rows apart, `x = c + m`: `x^T d_t = c^T d_t + m s_t^T`, `s_t` the sum of
+`d_t` over the rows. Of inputs far from zero, as years or pressures are, and deltas that sum up to nothing, as before a
+normalization or a fitted intercept, `(x x^T) d_s` is a difference of large numbers, rounded by the square of `m`.
 """
 
 from __future__ import annotations
@@ -44,10 +48,12 @@ class SharedInputs:
     def gram(self) -> Tensor:
         """The inner products of the tasks' gradients, `[T, T]`."""
         x = _joined([wide(use.inputs()) for use in self.uses], 0)
-        kernel = x @ x.mT
+        centre = x.mean(0)
+        x = x - centre
+        kernel, along = x @ x.mT, x @ centre
         del x
         deltas = _joined([wide(delta) for delta in self.deltas], 1)
-        return _inner(kernel @ deltas, deltas)
+        return _inner(kernel @ deltas, deltas) + _of_centre(centre, along, deltas)
 
     def combine(self, weights: Tensor) -> Tensor:
         """`sum_t weights_t x^T d_t`, in the shape of the weight."""
@@ -157,6 +163,20 @@ class TableRows:
 
 def _joined(parts: Sequence[Tensor], axis: int) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat([*parts], axis)
+
+
+def _of_centre(centre: Tensor, along: Tensor, deltas: Tensor) -> Tensor:
+    """What the inputs' mean adds to a Gram matrix, `[T, T]`.
+
+    Args:
+        centre: the mean, `[I]`.
+        along: inner products with it of the inputs apart from it, `[N]`.
+        deltas: `[T, N, O]`.
+    """
+    sums = deltas.sum(1, dtype=torch.float64)
+    cross = (along @ deltas).double() @ sums.mT
+    square = torch.linalg.vector_norm(centre, dtype=torch.float64).square()
+    return (cross + cross.mT + square * (sums @ sums.mT)).to(deltas.dtype)
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:

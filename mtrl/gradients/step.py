@@ -133,6 +133,8 @@ def _aggregated(
     if options.check:
         check_gradients(collected.sizes, graph.losses.numbers)
     compared = graph.compared(collected, parted)
+    if options.check:
+        check_gradients(compared.gram.diagonal(), graph.losses.numbers)
     mean = None
     if options.scale == "mean":
         plain = compared.combine(torch.full_like(values, 1 / len(values)) * factor)
@@ -159,7 +161,7 @@ def certified(method: Method | CoordinateMethod, check: bool) -> Iterator[None]:
     finally:
         now = method.worst_residual.clone()
         method.worst_residual.copy_(torch.maximum(before.to(now.device), now))
-    if bool(now > RESIDUAL):
+    if not bool(now <= RESIDUAL):
         raise ValueError(f"{method} was not solved for these gradients: its residual is {now.item():.1e}")
 
 

@@ -13,12 +13,14 @@ from mtrl.aggregation import (
     FairGrad,
     GradNorm,
     LinearScalarization,
+    Method,
     MoCo,
     NashMTL,
     PCGrad,
     TrimmedMean,
     UPGrad,
 )
+from mtrl.gradients import collect
 from tests.existing import existing
 from tests.gradients.supervised import Model, T
 
@@ -160,3 +162,17 @@ def test_a_head_of_several_tasks_takes_the_sum():
     backward(losses, MGDA(), model.trunk)
     assert both.grad == 8
     assert_close(model.gradients()[1], model.head_gradients())
+
+
+@pytest.mark.parametrize("method", [NashMTL(), PCGrad(), MGDA()], ids=str)
+@pytest.mark.parametrize("call", ["backward", "collect"])
+def test_a_row_that_is_no_number_and_that_no_loss_reads(method: Method, call: str) -> None:
+    """Times the zeros that come back to it, it is none either: as in torch's own gradient."""
+    trunk, heads = nn.Linear(128, 64), nn.ModuleList(nn.Linear(64, 1) for _ in range(3))
+    inputs = torch.randn(16, 128)
+    inputs[3, 5] = torch.nan
+    features = trunk(inputs)[inputs.isfinite().all(1)]
+    losses = [head(features).square().mean() for head in heads]
+    with pytest.raises(ValueError, match="the gradient of task 0 is not finite: nan"):
+        backward(losses, method, trunk) if call == "backward" else collect(losses, trunk, heads=[]).apply(method)
+    assert all(x.grad is None for x in (*trunk.parameters(), *heads.parameters()))

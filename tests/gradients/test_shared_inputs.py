@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mtrl import backward
 from mtrl.aggregation import NashMTL, TrimmedMean
+from mtrl.gradients import collect
 from mtrl.gradients.layer_nodes import Linear
 from mtrl.gradients.layer_plan import plan_layers
 from mtrl.gradients.own_rows import Order, OwnRows
@@ -313,3 +314,21 @@ def test_the_unit_of_the_losses_changes_nothing(unit):
     trunk.zero_grad()
     weights = backward([loss * unit for loss in losses_of(trunk, heads)], NashMTL(), trunk)
     assert_close(weights * unit, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_inputs_far_from_zero_and_deltas_that_sum_up_to_nothing():
+    """As years before a layer whose intercepts are fitted: the products of the rows cancel, the gradients do not."""
+    torch.manual_seed(0)
+    inputs, targets = 2000 + torch.randn(32, 256), torch.randn(3, 32, 1)
+    trunk, heads = nn.Linear(256, 256), nn.ModuleList(nn.Linear(256, 1) for _ in range(3))
+    with torch.no_grad():
+        trunk.weight /= 2000
+        for head, target in zip(heads, targets, strict=True):
+            head.bias += (target - head(trunk(inputs))).mean()
+    outputs = [head(trunk(inputs)) for head in heads]
+    losses = [((output - target) ** 2).mean() for output, target in zip(outputs, targets, strict=True)]
+    exact = torch.stack([torch.autograd.grad(x, trunk.weight, retain_graph=True)[0].flatten() for x in losses]).double()
+    collected = collect(losses, [trunk.weight])
+    assert isinstance(collected.gradients.leaves["0"], SharedInputs)
+    gram = exact @ exact.mT
+    torch.testing.assert_close(collected.gram(), gram, rtol=1e-4, atol=1e-4 * gram.abs().max().item())
