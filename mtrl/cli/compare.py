@@ -51,7 +51,7 @@ def run(words: list[str]) -> int:
             for measure, results in scores_by_seed(folders, protocol).items():
                 tables.append((f"{measure.label.capitalize()}, protocol {protocol}", results, protocol))
     for table in tables:
-        _show_results(console, names, *table)
+        _show_results(console, names, folders, *table)
     if not tables:
         print_plain(console, "\nResults: there is no evaluation under one protocol of both runs.")
     return 0
@@ -92,10 +92,15 @@ def _show_differences(console: Console, title: str, names: list[str], runs: Sequ
 
 
 def _show_results(
-    console: Console, names: list[str], title: str, results: Sequence[Results], protocol: str | None
+    console: Console,
+    names: list[str],
+    folders: Sequence[Mapping[int, Path]],
+    title: str,
+    results: Sequence[Results],
+    protocol: str | None,
 ) -> None:
     """The results of both runs, or why they are not compared."""
-    found = compare_results(names, results, protocol)
+    found = compare_results(names, results, protocol, folders)
     if isinstance(found, str):
         print_plain(console, f"\nResults: {found}.")
     else:

@@ -3,7 +3,7 @@
 Axes: `R` seeds, `T` tasks (or metrics).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,24 +92,32 @@ def metrics_by_seed(folders: Mapping[int, Path], warn: Warn) -> dict[int, Result
     return found
 
 
-def compare_results(names: Sequence[str], runs: Sequence[Results], protocol: str | None) -> Comparison | str:
+def compare_results(
+    names: Sequence[str], runs: Sequence[Results], protocol: str | None, all_seeds: Sequence[Collection[int]]
+) -> Comparison | str:
     """Both runs' results side by side, or why they are not.
 
     Args:
         names: of the two runs.
         runs: the results of each, of one seed at least.
         protocol: None for metrics, whose mean is of no use.
+        all_seeds: of each run, those without a result among them.
     """
     first = next(iter(runs[0].values()))
     one, other = ({seed: result for seed, result in run.items() if result.made == first.made} for run in runs)
     if not other:
         return f"not compared, the evaluations differ in {_differences(first, next(iter(runs[1].values())))}"
     apart = [_apart(name, run, used, first) for name, run, used in zip(names, runs, (one, other), strict=True)]
+    missing = zip(names, all_seeds, runs, strict=True)
+    apart += [_left_out(name, {*seeds} - run.keys(), "no evaluation") for name, seeds, run in missing]
     of_all = [result.scores for run in (one, other) for result in run.values()]
     tasks = [name for name in first.scores if all(name in scores for scores in of_all)]
     if not tasks:
         return "not compared, the runs have no task in common"
     seeds = sorted(one.keys() & other.keys())
+    if seeds:
+        alone = zip(names, (one, other), reversed(all_seeds), strict=True)
+        apart += [_left_out(name, used.keys() - {*theirs}, "alone") for name, used, theirs in alone]
     a = _scores(one, seeds or sorted(one), tasks)
     b = _scores(other, seeds or sorted(other), tasks)
     notes = [_pairing(seeds, a, b, with_test=protocol is not None), *filter(None, apart)]
@@ -139,10 +147,13 @@ def compare_results(names: Sequence[str], runs: Sequence[Results], protocol: str
 def _apart(name: str, run: Results, used: Results, first: Result) -> str:
     """What to say of the seeds whose evaluations were made otherwise; empty if there are none."""
     seeds = [seed for seed in run if seed not in used]
-    if not seeds:
-        return ""
-    are = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} of {name}"
-    return f"Left out: {are}, evaluated with another {_differences(first, run[seeds[0]])}."
+    return _left_out(name, seeds, f"evaluated with another {_differences(first, run[seeds[0]])}") if seeds else ""
+
+
+def _left_out(name: str, seeds: Iterable[int], why: str) -> str:
+    """What to say of seeds of a run; empty if there are none."""
+    texts = [str(seed) for seed in sorted(seeds)]
+    return f"Left out: seed{'s' * (len(texts) > 1)} {', '.join(texts)} of {name}, {why}." if texts else ""
 
 
 def _differences(one: Result, other: Result) -> str:

@@ -72,7 +72,8 @@ def test_pairs_take_out_what_a_seed_decides(tmp_path: Path, capsys: pytest.Captu
     assert found["reach-v3"] == ["0.4", "0.5", "+0.1", "+0.1 to +0.1"]
     assert found["push-v3"] == ["0.4", "0.6", "+0.2", "+0.2 to +0.2"]
     assert found["mean"] == ["0.4", "0.55", "+0.15", "+0.15 to +0.15"]
-    assert "Paired over seeds 0, 1, 2, 3, 5" in printed  # 7 and 9 are one run's alone
+    assert "Paired over seeds 0, 1, 2, 3, 5" in printed
+    assert "Left out: seed 9 of one, alone. Left out: seed 7 of two, alone." in " ".join(printed.split())
     signs = np.array(list(itertools.product((1, -1), repeat=5)))
     p_value = (np.abs(signs.sum(axis=1)) >= 5).mean()
     assert f"better in 5 of 5 seeds, p = {p_value:.2g} (sign flips)" in printed
@@ -165,6 +166,16 @@ def test_seeds_evaluated_otherwise_are_left_out_and_named(tmp_path: Path, capsys
     assert rows(printed)["reach-v3"][:2] == ["0.5", "0.7"]
     assert "Paired over seed 0; the second less the first." in printed
     assert "Left out: seeds 1, 2 of one, evaluated with another protocol.episodes, protocol.horizon." in printed
+
+
+def test_seeds_without_an_evaluation_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", {2: (0.5, 0.5)})
+    for seed in (0, 1):
+        write_run(tmp_path, "one", seed)
+    printed = compared(capsys, one, write_scores(tmp_path, "two", dict.fromkeys(range(3), (0.7, 0.7))))
+    assert "Paired over seed 2; the second less the first." in printed
+    assert "Left out: seeds 0, 1 of one, no evaluation." in printed
+    assert "alone" not in printed  # the other run's seeds 0 and 1 lack only their results
 
 
 def test_evaluations_of_different_steps_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
