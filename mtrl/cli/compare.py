@@ -10,11 +10,13 @@ from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import Screen, print_plain, show_table, warn
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
+from mtrl.report.made_with import made_with
 from mtrl.report.paired_results import Results, compare_results, metrics_by_seed, scores_by_seed
 from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
+from mtrl.runs.events import Start
 from mtrl.runs.metrics_file import read_events
-from mtrl.runs.reading import find_runs, is_supervised, read_config
+from mtrl.runs.reading import find_runs, is_supervised, read_config, warn_of_seeds
 
 _PLACE = ("name", "out", "seeds", "device", "track", "data")  # of a configuration
 _MADE_WITH = ("git_commit", "hardware", "device", "threads", "versions", "simulator", "data")
@@ -39,14 +41,18 @@ def run(words: list[str]) -> int:
         names = [str(path) for path in paths]
     console = Screen()
     settings = [{seed: _settings(config) for seed, config in of_seeds.items()} for of_seeds in configs]
-    made_with = [{seed: _made_with(folder) for seed, folder in seeds.items()} for seeds in folders]
+    starts = [{seed: _starts(folder) for seed, folder in seeds.items()} for seeds in folders]
+    made = [{seed: _made_with(of_seed) for seed, of_seed in of_seeds.items()} for of_seeds in starts]
     _show_differences(console, "Configuration", names, settings)
-    _show_differences(console, "Made with", names, made_with)
+    _show_differences(console, "Made with", names, made)
     tables: list[tuple[str, list[Results], str | None]] = []
     if kinds[0]:
         metrics: list[Results] = [metrics_by_seed(run, warn) for run in folders]
         tables += [("Metrics", metrics, None)] if all(metrics) else []
     else:
+        for run, of_seeds, of_run in zip(folders, configs, starts, strict=True):
+            for seed, folder in run.items():
+                warn_of_seeds(folder, of_seeds[seed], of_run[seed], warn)
         for protocol in EVALUATION_FILES:
             for measure, results in scores_by_seed(folders, protocol).items():
                 tables.append((f"{measure.label.capitalize()}, protocol {protocol}", results, protocol))
@@ -58,11 +64,22 @@ def run(words: list[str]) -> int:
 
 
 def _by_seed(path: Path) -> dict[int, Path]:
-    """The folders of a run by seed."""
-    try:
-        return {int(read_config(folder)["seeds"][0]): folder for folder in find_runs([path])}
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UserError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
+    """The folders of a run by seed.
+
+    Raises:
+        UserError: a configuration has no seed, or two have the same.
+    """
+    folders: dict[int, Path] = {}
+    for folder in find_runs([path]):
+        config = read_config(folder)
+        try:
+            seed = int(config["seeds"][0])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UserError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
+        if seed in folders:
+            raise UserError(f"seed {seed} of {config['name']} is there twice: {folders[seed]} and {folder}")
+        folders[seed] = folder
+    return folders
 
 
 def _settings(config: Tree) -> Tree:
@@ -70,11 +87,15 @@ def _settings(config: Tree) -> Tree:
     return {name: value for name, value in config.items() if name not in _PLACE}
 
 
-def _made_with(folder: Path) -> Tree:
-    """What the run's last start line says it was made with; empty before there is one."""
-    starts = [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "start"]
-    last: Tree = starts[-1] if starts else {}
-    return {name: last[name] for name in _MADE_WITH if name in last}
+def _starts(folder: Path) -> list[Start]:
+    """The start lines of a run, one each time that it was resumed."""
+    return [event for event in read_events(folder / "metrics.jsonl") if event["kind"] == "start"]
+
+
+def _made_with(starts: Sequence[Start]) -> Tree:
+    """What a run was made with, by all its start lines; empty before there is one."""
+    made = made_with(starts)
+    return {name: made[name] for name in _MADE_WITH if name in made}
 
 
 def _show_differences(console: Console, title: str, names: list[str], runs: Sequence[Mapping[int, Tree]]) -> None:

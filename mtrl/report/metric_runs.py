@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl.report.made_with import made_with
 from mtrl.report.runs import Group, Run, differences, grouped, read_seed
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import (
@@ -121,7 +122,7 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
             result=parse_metric_result(read_evaluation_record(evaluation)) if evaluation.exists() else None,
         )
         tasks = tuple(train[-1]["loss"]) if train else ()
-        return read_seed(folder, files, metrics, start.get("versions", {}), tasks, "epoch")
+        return read_seed(folder, files, metrics, made_with(files.starts).get("versions", {}), tasks, "epoch")
 
 
 def parse_metric_result(record: Record) -> MetricResult:

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from mtrl.nested import flat
 from mtrl.report.history import Counted, History, read_history
+from mtrl.report.made_with import made_with
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import SINGLE_TASK, Record, RunFiles, Warn
 
@@ -98,14 +99,14 @@ def read_seed(
     Raises:
         KeyError, TypeError, ValueError: a file is not as a run writes it.
     """
-    start, train = files.start, files.train
+    made, train = made_with(files.starts), files.train
     return Run(
         folder=folder,
-        seed=int(start["seed"]),
+        seed=int(files.start["seed"]),
         config=files.config,
-        device=str(start["device"]),
-        hardware=str(start["hardware"]),
-        git_commit=start["git_commit"],
+        device=str(made["device"]),
+        hardware=str(made["hardware"]),
+        git_commit=made["git_commit"],
         versions=versions,
         done=int(train[-1][counted]) if train else 0,
         wall_s=float(train[-1]["wall_s"]) if train else 0.0,

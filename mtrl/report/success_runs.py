@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrl.protocols import EVALUATION_FILES
+from mtrl.report.made_with import made_with
 from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS, Measure
 from mtrl.report.runs import Group, Run, read_seed
 from mtrl.runs.reading import Record, RunFiles, Warn, as_written, read_evaluation_record, read_run_files
@@ -114,9 +115,9 @@ def read_measures(folder: Path, warn: Warn) -> tuple[SuccessRun, ...]:
     evaluations_there = [path for name in EVALUATION_FILES.values() if (path := folder / name).exists()]
     files = read_run_files(folder, warn)
     with as_written(folder):
-        start = files.start
+        start, made = files.start, made_with(files.starts)
         results = tuple(read_evaluation(path) for path in evaluations_there)
-        versions = {**start["versions"], **start["simulator"]["versions"]}
+        versions = {**made["versions"], **made["simulator"]["versions"]}
         found = []
         for measure, tasks in _measures(files, results).items():
             success = _success(files, measure, tasks, results, tuple(sorted(folder.glob("videos/**/*.mp4"))))
@@ -156,7 +157,7 @@ def _success(
         all_tasks=tuple(start["tasks"]),
         horizon=_horizon(config["env"]["horizon"]),
         evaluation_horizon=_horizon(config["evaluation"]["horizon"]),
-        backend=str(start["simulator"]["backend"]),
+        backend=str(made_with(files.starts)["simulator"]["backend"]),
         training=training,
         evaluations=evaluations,
         updates=int(train[-1]["updates"]) if train else 0,

@@ -9,6 +9,8 @@ from mtrl.report.latex import latex
 from mtrl.statistics import Interval
 
 NOTHING = "–"
+THEN = " then "
+"""Between the values of a run that was resumed with others."""
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -26,9 +28,9 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def commit_text(name: str | None) -> str:
-    """Short, but still with the mark of a tree that was not clean."""
-    commit, plus, changes = (name or NOTHING).partition("+")
-    return commit[:10] + plus + changes
+    """Short, but still with the mark of a tree that was not clean; each, if a run was resumed with others."""
+    parts = [one.partition("+") for one in (name or NOTHING).split(THEN)]
+    return THEN.join(commit[:10] + plus + changes for commit, plus, changes in parts)
 
 
 Cell = str | int | float | Interval | None

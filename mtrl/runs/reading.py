@@ -27,10 +27,15 @@ class RunFiles:
     """What `config.yaml` and `metrics.jsonl` of a run hold."""
 
     config: Record
-    start: Start
-    """The last `start` event: a resumed run has several."""
+    starts: list[Start]
+    """The `start` events, one at least: a resumed run has several."""
     train: list[Train]
     evaluations: list[Evaluation]
+
+    @property
+    def start(self) -> Start:
+        """The last of them."""
+        return self.starts[-1]
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -92,11 +97,21 @@ def read_run_files(folder: Path, warn: Warn) -> RunFiles:
     with _read(metrics):
         events = [line.event for line in read_lines(metrics, warn)]
     starts = [event for event in events if event["kind"] == "start"]
+    warn_of_seeds(folder, config, starts, warn)
     train = [event for event in events if event["kind"] == "train"]
     evaluations = [event for event in events if event["kind"] == "evaluation"]
     if not starts:
         raise UserError(f"{metrics} has no start line yet")
-    return RunFiles(config, starts[-1], train, evaluations)
+    return RunFiles(config, starts, train, evaluations)
+
+
+def warn_of_seeds(folder: Path, config: Record, starts: Iterable[Start], warn: Warn) -> None:
+    """Say it where a run's log is of other seeds than its `config.yaml`: one of them is not the run's."""
+    seeds = config.get("seeds")
+    others = [str(seed) for seed in dict.fromkeys(start["seed"] for start in starts) if [seed] != seeds]
+    if isinstance(seeds, list) and others:
+        mine = ", ".join(map(str, seeds))
+        warn(f"{folder}: config.yaml is of seed {mine}, metrics.jsonl of seed {', '.join(others)}")
 
 
 def parse_file(path: Path, parser: Callable[[bytes], Any], most: int = _MOST_BYTES) -> Any:

@@ -101,14 +101,17 @@ def test_no_seed_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_runs_were_made_with_otherwise_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By their last start lines: a run that goes on may do so on another machine."""
-    write_run(tmp_path, "one", lines=[start(0, device="cuda"), start(0)])
+    """By all their start lines: a run that goes on may do so on another machine."""
+    write_run(tmp_path, "one", lines=[start(0, device="cuda"), start(0), start(0, device="cuda")])
     write_run(tmp_path, "two", lines=[start(0), start(0, device="cuda", versions={"torch": "2.12.0"})])
     of_configuration, made_with = compared(capsys, tmp_path / "one", tmp_path / "two").split("Made with")
     assert "Configuration: the same." in of_configuration
     header, _, *different = rows(made_with).items()
     assert header == ("", ["one", "two"])
-    assert different == [("device", ["cpu", "cuda"]), ("versions.torch", ["2.13.0", "2.12.0"])]
+    assert different == [
+        ("device", ["cuda then cpu", "cpu then cuda"]),
+        ("versions.torch", ["2.13.0", "2.13.0 then 2.12.0"]),
+    ]
 
 
 def test_seeds_of_one_run_that_differ_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +202,18 @@ def test_success_and_returns_have_a_table_each(tmp_path: Path, capsys: pytest.Ca
     assert rows(of_returns)["Pendulum-v1"][:3] == ["-900", "-850", "+50"]
     assert "better in 0 of 3 seeds" in of_success
     assert "better in 3 of 3 seeds" in of_returns
+
+
+def test_one_seed_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, twice = write_run(tmp_path, "one", 2), write_run(tmp_path, "one", 5, seeds=[2])
+    assert main(["compare", str(folder.parent), str(write_run(tmp_path, "two", 2).parent)]) == 2
+    assert f"seed 2 of one is there twice: {folder} and {twice}" in capsys.readouterr().err
+
+
+def test_a_log_of_another_seed_is_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_run(tmp_path, "one", 5, seeds=[2])
+    assert main(["compare", str(folder), str(write_run(tmp_path, "two", 2))]) == 0
+    assert capsys.readouterr().err == f"warning: {folder}: config.yaml is of seed 2, metrics.jsonl of seed 5\n"
 
 
 def test_runs_of_two_kinds_are_refused(points: Path, toys: Path, capsys: pytest.CaptureFixture[str]) -> None:

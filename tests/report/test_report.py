@@ -446,6 +446,23 @@ def test_one_seed_twice_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "report").exists()
 
 
+def test_a_log_of_another_seed_is_pointed_out(tmp_path: Path) -> None:
+    folder, warnings = write_run(tmp_path, seed=5, seeds=[2]), list[str]()
+    read_measures(folder, warnings.append)
+    assert warnings == [f"{folder}: config.yaml is of seed 2, metrics.jsonl of seed 5"]
+
+
+def test_a_resumed_run_says_all_that_it_was_made_with(tmp_path: Path) -> None:
+    later = start(0, git_commit="a" * 20, versions={"torch": "2.14.0", "numpy": "2.4"}, hardware="4 cores")
+    write_run(tmp_path, lines=[start(0), train(1000, 0.1, 0.2), later, train(2000, 0.1, 0.2)])
+    text, _, _ = report([tmp_path / "a"], tmp_path / "report")
+    (run,) = read_csv(tmp_path / "report" / "runs.csv")
+    assert run["commit"] == f"0123456789abcdef+changes then {'a' * 20}"
+    assert run["packages"] == "torch 2.13.0 then 2.14.0, numpy – then 2.4"
+    assert (run["device"], run["hardware"]) == ("cpu", "2 cores then 4 cores")
+    assert f" 0123456789+changes then {'a' * 10} " in text
+
+
 def test_no_run_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere is no folder"):
         write_report([tmp_path / "nowhere"], tmp_path / "report", pytest.fail)
