@@ -103,8 +103,8 @@ def compare_results(
         protocol: None for metrics, whose mean is of no use.
         all_seeds: of each run, those without a result among them.
     """
-    first = next(iter(runs[0].values()))
-    one, other = ({seed: result for seed, result in run.items() if result.made == first.made} for run in runs)
+    one, other = max((_made_as(each, runs) for each in runs[0].values()), key=_shared)
+    first = next(iter(one.values()))
     if not other:
         return f"not compared, the evaluations differ in {_differences(first, next(iter(runs[1].values())))}"
     apart = [_apart(name, run, used, first) for name, run, used in zip(names, runs, (one, other), strict=True)]
@@ -142,6 +142,17 @@ def compare_results(
         for i, task in enumerate(tasks)
     ]
     return Comparison(["", *names, "difference", "95% interval"], rows, " ".join(notes))
+
+
+def _made_as(reference: Result, runs: Sequence[Results]) -> list[dict[int, Result]]:
+    """Of each run the results that were made as one was."""
+    return [{seed: result for seed, result in run.items() if result.made == reference.made} for run in runs]
+
+
+def _shared(alike: Sequence[Results]) -> tuple[int, int]:
+    """How many seeds two runs have in common, and at least have each."""
+    one, other = alike
+    return len(one.keys() & other.keys()), min(len(one), len(other))
 
 
 def _apart(name: str, run: Results, used: Results, first: Result) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrl.protocols import MODERN
+from mtrl.protocols import LEGACY, MODERN
 from mtrl.report.measure import RETURN, Measure
 from mtrl.report.runs import differences, grouped
 from mtrl.report.success_runs import Evaluation, SuccessGroup, SuccessRun, read_measures
@@ -131,7 +131,7 @@ def _early(run: SuccessRun) -> str | None:
 
 
 def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> Iterator[Division]:
-    """The evaluations that were made alike, as those that come first."""
+    """The evaluations that were made alike, those of most runs first; `legacy` comes last."""
     made: list[tuple[SuccessRun, Evaluation, dict[str, dict[int, Evaluation]]]] = []
     evaluated = [(run, result) for group in groups for run in group.runs for result in run.outcome.results]
     for run, result in evaluated:
@@ -140,12 +140,13 @@ def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> 
             continue
         alike = next((each for each in made if not _different_protocol(each[1], result)), None)
         if alike is None:
-            if made:
-                apart = f"differs from that of {made[0][0].folder} in {_different_protocol(made[0][1], result)}"
-                warn(f"{run.folder}: its evaluation {apart}: in a table of its own")
             made.append(alike := (run, result, {}))
         alike[2].setdefault(run.name, {})[run.seed] = result
-    for _, reference, names in made:
+    made.sort(key=lambda each: (each[1].protocol["name"] == LEGACY, -sum(map(len, each[2].values()))))
+    for k, (run, reference, names) in enumerate(made):
+        if k:
+            apart = f"differs from that of {made[0][0].folder} in {_different_protocol(made[0][1], reference)}"
+            warn(f"{run.folder}: its evaluation {apart}: in a table of its own")
         scores = (Scores(name, tuple(seeds), tuple(seeds.values()), measure) for name, seeds in names.items())
         yield Division(reference, tuple(scores), measure)
 

@@ -171,6 +171,17 @@ def test_seeds_evaluated_otherwise_are_left_out_and_named(tmp_path: Path, capsys
     assert "Left out: seeds 1, 2 of one, evaluated with another protocol.episodes, protocol.horizon." in printed
 
 
+def test_most_pairs_decide_which_evaluations_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A quick one of the first seed is left out, and not all the others."""
+    for name in ("one", "two"):
+        for seed in range(3):
+            protocol = PROTOCOL | ({"episodes": 10} if (name, seed) == ("one", 0) else {})
+            write_run(tmp_path, name, seed, final=result(3000, seed, (1.0, 1.0), (1.0, 1.0), protocol=protocol))
+    printed = compared(capsys, tmp_path / "one", tmp_path / "two")
+    assert "Paired over seeds 1, 2; the second less the first." in printed
+    assert "Left out: seed 0 of one, evaluated with another protocol.episodes." in printed
+
+
 def test_seeds_without_an_evaluation_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = write_scores(tmp_path, "one", {2: (0.5, 0.5)})
     for seed in (0, 1):

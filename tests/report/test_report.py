@@ -351,6 +351,22 @@ def test_two_protocols_are_never_in_one_table(tmp_path: Path, change: dict, name
     assert "not comparable" in (tmp_path / "report" / "index.html").read_text()
 
 
+def test_evaluations_made_as_most_are_come_first(tmp_path: Path) -> None:
+    """A quick one of the first seed is the odd one out."""
+    quick = PROTOCOL | {"episodes": 10}
+    for name in ("a", "b"):
+        for seed in range(2):
+            protocol = quick if (name, seed) == ("a", 0) else PROTOCOL
+            write_run(tmp_path, name, seed, final=result(3000, seed, (0.5, 0.5), (0.5, 0.5), protocol=protocol))
+    _, rows, warnings = report([tmp_path / "a", tmp_path / "b"], tmp_path / "report")
+    assert {(row["run"], row["seeds"]) for row in rows} == {("a", "1"), ("b", "2")}
+    assert {row["run"] for row in read_csv(tmp_path / "report" / "success-modern2.csv")} == {"a"}
+    first, second = (tmp_path / "a" / f"seed_{seed}" for seed in range(2))
+    assert warnings == [
+        f"{first}: its evaluation differs from that of {second} in protocol.episodes: in a table of its own"
+    ]
+
+
 def test_a_run_under_both_protocols_is_in_both_tables(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "a", final=result(3000, 0, (0.5, 0.5), (0.5, 0.5)))
     legacy = result(2000, 0, (1.0, 1.0), (0.5, 0.5), protocol=PROTOCOL | {"name": "legacy", "episodes": 1})
