@@ -54,7 +54,7 @@ def run(words: list[str]) -> int:
             for seed, folder in run.items():
                 warn_of_seeds(folder, of_seeds[seed], of_run[seed], warn)
         for protocol in EVALUATION_FILES:
-            for measure, results in scores_by_seed(folders, protocol).items():
+            for measure, results in scores_by_seed(folders, protocol, warn).items():
                 tables.append((f"{measure.label.capitalize()}, protocol {protocol}", results, protocol))
     for table in tables:
         _show_results(console, names, folders, *table)

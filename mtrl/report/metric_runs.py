@@ -17,7 +17,7 @@ from mtrl.runs.reading import (
     Record,
     Warn,
     as_written,
-    read_evaluation_record,
+    read_own_evaluation_record,
     read_run_files,
 )
 
@@ -115,11 +115,12 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
             raise KeyError("name")
         tests = [record for record in files.evaluations if record["split"] == "test"]
         names = [*tests[0]["metrics"]] if tests else []
+        record = read_own_evaluation_record(evaluation, start["seed"], warn) if evaluation.exists() else None
         metrics = Metrics(
             source=str(start["data"]["source"]),
             evaluated=np.array([record["epoch"] for record in tests], dtype=np.int64),
             curves={name: np.array([record["metrics"][name] for record in tests], np.float64) for name in names},
-            result=parse_metric_result(read_evaluation_record(evaluation)) if evaluation.exists() else None,
+            result=None if record is None else parse_metric_result(record),
         )
         tasks = tuple(train[-1]["loss"]) if train else ()
         return read_seed(folder, files, metrics, made_with(files.starts).get("versions", {}), tasks, "epoch")

@@ -16,7 +16,7 @@ from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS, Measure
 from mtrl.report.metric_runs import read_metric_run
 from mtrl.report.power import detectable_difference, power_note
 from mtrl.report.runs import differences
-from mtrl.report.success_runs import Evaluation, read_evaluation
+from mtrl.report.success_runs import Evaluation, read_own_evaluation
 from mtrl.report.table import NOTHING
 from mtrl.runs.reading import Warn
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, compare_pairs
@@ -49,19 +49,22 @@ class Comparison:
     note: str
 
 
-def scores_by_seed(runs: Sequence[Mapping[int, Path]], protocol: str) -> dict[Measure, list[Results]]:
+def scores_by_seed(runs: Sequence[Mapping[int, Path]], protocol: str, warn: Warn) -> dict[Measure, list[Results]]:
     """Success and returns under one protocol, each of the tasks that have it.
 
     Args:
         runs: folders by seed.
         protocol: `modern` or `legacy`.
+        warn: is given a line for an evaluation of another seed, which is left out.
 
     Returns:
         For each measure the results of each run, of the seeds with such an evaluation; empty if a run has none. Returns
         are normalized if all are.
     """
     file = EVALUATION_FILES[protocol]
-    read = [{seed: read_evaluation(path) for seed, at in run.items() if (path := at / file).exists()} for run in runs]
+    there = [{seed: path for seed, at in run.items() if (path := at / file).exists()} for run in runs]
+    owned = [{seed: read_own_evaluation(path, seed, warn) for seed, path in run.items()} for run in there]
+    read = [{seed: evaluation for seed, evaluation in run.items() if evaluation is not None} for run in owned]
     if not all(read):
         return {}
     all_read = [evaluation for run in read for evaluation in run.values()]

@@ -14,7 +14,15 @@ from mtrl.protocols import EVALUATION_FILES
 from mtrl.report.made_with import made_with
 from mtrl.report.measure import NORMALIZED, RETURN, SUCCESS, Measure
 from mtrl.report.runs import Group, Run, read_seed
-from mtrl.runs.reading import Record, RunFiles, Warn, as_written, read_evaluation_record, read_run_files
+from mtrl.runs.reading import (
+    Record,
+    RunFiles,
+    Warn,
+    as_written,
+    read_evaluation_record,
+    read_own_evaluation_record,
+    read_run_files,
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,8 @@ def read_measures(folder: Path, warn: Warn) -> tuple[SuccessRun, ...]:
     files = read_run_files(folder, warn)
     with as_written(folder):
         start, made = files.start, made_with(files.starts)
-        results = tuple(read_evaluation(path) for path in evaluations_there)
+        read = [read_own_evaluation(path, start["seed"], warn) for path in evaluations_there]
+        results = tuple(evaluation for evaluation in read if evaluation is not None)
         versions = {**made["versions"], **made["simulator"]["versions"]}
         found = []
         for measure, tasks in _measures(files, results).items():
@@ -180,6 +189,17 @@ def read_evaluation(path: Path) -> Evaluation:
     record = read_evaluation_record(path)
     with as_written(path):
         return parse_evaluation(record)
+
+
+def read_own_evaluation(path: Path, seed: int, warn: Warn) -> Evaluation | None:
+    """Read the `evaluation.json` of a run with this seed; None, and a warning, if it is of another.
+
+    Raises:
+        UserError: it is missing or is not what a run writes.
+    """
+    record = read_own_evaluation_record(path, seed, warn)
+    with as_written(path):
+        return None if record is None else parse_evaluation(record)
 
 
 def parse_evaluation(record: Record) -> Evaluation:

@@ -151,6 +151,19 @@ def read_evaluation_record(path: Path) -> Record:
         return check_evaluation(record)
 
 
+def read_own_evaluation_record(path: Path, seed: int, warn: Warn) -> Record | None:
+    """The content of the `evaluation.json` of a run with this seed; None, and a warning, if it is of another.
+
+    Raises:
+        UserError: it cannot be read, or is none.
+    """
+    record = read_evaluation_record(path)
+    if (other := record.get("seed", seed)) == seed:
+        return record
+    warn(f"{path} is of seed {other}, and of a run of seed {seed}: left out")
+    return None
+
+
 def is_of_all_epochs(record: Record, epochs: int) -> bool:
     """Whether an evaluation is of the whole of a supervised run of so many epochs, or of one that its rule ended."""
     return bool(record["checkpoint"]["epoch"] == epochs or record["protocol"].get("epochs") == epochs)

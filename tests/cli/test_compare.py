@@ -227,6 +227,18 @@ def test_a_log_of_another_seed_is_pointed_out(tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().err == f"warning: {folder}: config.yaml is of seed 2, metrics.jsonl of seed 5\n"
 
 
+def test_an_evaluation_of_another_seed_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As one that was copied is."""
+    one = write_scores(tmp_path, "one", {0: (0.1, 0.1), 2: (0.5, 0.5)})
+    (one / "seed_0" / "evaluation.json").write_bytes((one / "seed_2" / "evaluation.json").read_bytes())
+    assert main(["compare", str(one), str(write_scores(tmp_path, "two", {0: (1.0, 1.0), 2: (1.0, 1.0)}))]) == 0
+    printed = capsys.readouterr()
+    path = one / "seed_0" / "evaluation.json"
+    assert printed.err == f"warning: {path} is of seed 2, and of a run of seed 0: left out\n"
+    assert "Paired over seed 2; the second less the first." in printed.out
+    assert "Left out: seed 0 of one, no evaluation." in printed.out
+
+
 def test_runs_of_two_kinds_are_refused(points: Path, toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(points / "mean"), str(toys / "toy")]) == 2
     assert capsys.readouterr().err == (

@@ -462,6 +462,12 @@ def test_one_seed_twice_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "report").exists()
 
 
+def test_an_evaluation_of_another_seed_is_left_out(tmp_path: Path) -> None:
+    folder, warnings = write_run(tmp_path, final=result(3000, 2, (1.0, 1.0), (1.0, 1.0))), list[str]()
+    assert not read_measures(folder, warnings.append)[0].outcome.results
+    assert warnings == [f"{folder / 'evaluation.json'} is of seed 2, and of a run of seed 0: left out"]
+
+
 def test_a_log_of_another_seed_is_pointed_out(tmp_path: Path) -> None:
     folder, warnings = write_run(tmp_path, seed=5, seeds=[2]), list[str]()
     read_measures(folder, warnings.append)
