@@ -4,7 +4,7 @@ Axes: `R` seeds, `T` tasks (or metrics).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from mtrl.report.power import detectable_difference, power_note
 from mtrl.report.runs import differences
 from mtrl.report.success_runs import Evaluation, read_own_evaluation
 from mtrl.report.table import NOTHING
+from mtrl.runs.metrics_file import read_events
 from mtrl.runs.reading import Warn
 from mtrl.statistics import MIN_RUNS_FOR_INTERVAL, bootstrap_interval, compare_pairs
 
 _RESAMPLING_SEED = 0  # the same runs give the same interval, always
+_LAST_LINES = 10  # of a log: one of them has its last step
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Result:
     """By task, or by metric."""
     step: int | None = None
     """Of the checkpoint; None for metrics."""
+    done: int = 0
+    """Steps that the run has trained; 0 if that is not known."""
 
 
 Results = Mapping[int, Result]
@@ -69,12 +73,22 @@ def scores_by_seed(runs: Sequence[Mapping[int, Path]], protocol: str, warn: Warn
         return {}
     all_read = [evaluation for run in read for evaluation in run.values()]
     are_normalized = all(np.isfinite(each.normalized_return[np.isnan(each.success_any)]).all() for each in all_read)
+    done = {at: _done(at) for run in runs for at in run.values()}
     found: dict[Measure, list[Results]] = {}
     for measure in (SUCCESS, NORMALIZED if are_normalized else RETURN):
-        results = [{seed: _result(evaluation, measure) for seed, evaluation in run.items()} for run in read]
+        results = [
+            {seed: replace(_result(evaluation, measure), done=done[at[seed]]) for seed, evaluation in run.items()}
+            for at, run in zip(runs, read, strict=True)
+        ]
         if any(result.scores for run in results for result in run.values()):
             found[measure] = [*results]
     return found
+
+
+def _done(folder: Path) -> int:
+    """The last step in a run's log; 0 without any."""
+    events = read_events(folder / "metrics.jsonl", last=_LAST_LINES)
+    return max((event.get("step", 0) for event in events), default=0)
 
 
 def _result(evaluation: Evaluation, measure: Measure) -> Result:
@@ -126,10 +140,9 @@ def compare_results(
     notes = [_pairing(seeds, a, b, with_test=protocol is not None), *filter(None, apart)]
     if only := sorted({name for scores in of_all for name in scores} - {*tasks}):
         notes.append(f"Left out, because not all have them: {', '.join(only)}.")
-    steps = sorted({result.step for run in (one, other) for result in run.values() if result.step is not None})
-    if len(steps) > 1 and protocol != LEGACY:
-        notes.append(f"Evaluations of different steps: {steps[0]:,} to {steps[-1]:,}.")
-    if protocol == LEGACY:
+    if protocol != LEGACY:
+        notes += _steps([result for run in (one, other) for result in run.values()])
+    else:
         notes.append(f"Protocol legacy is {BIAS}.")
     if protocol is not None and len(tasks) > 1:
         tasks = [*tasks, "mean"]
@@ -162,6 +175,24 @@ def _apart(name: str, run: Results, used: Results, first: Result) -> str:
     """What to say of the seeds whose evaluations were made otherwise; empty if there are none."""
     seeds = [seed for seed in run if seed not in used]
     return _left_out(name, seeds, f"evaluated with another {_differences(first, run[seeds[0]])}") if seeds else ""
+
+
+def _steps(results: Sequence[Result]) -> list[str]:
+    """What to say of evaluations of different steps, and of those that are not of their run's end."""
+    notes = []
+    steps = {result.step for result in results if result.step is not None}
+    if len(steps) > 1:
+        notes.append(f"Evaluations of different steps: {_span(steps)}.")
+    early = [(result.step, result.done) for result in results if result.step is not None and result.step < result.done]
+    if early:
+        of, at = map(set, zip(*early, strict=True))
+        notes.append(f"Evaluations of step {_span(of)} of runs that are at {_span(at)}.")
+    return notes
+
+
+def _span(steps: Collection[int]) -> str:
+    """From the first to the last."""
+    return " to ".join(f"{step:,}" for step in sorted({min(steps), max(steps)}))
 
 
 def _left_out(name: str, seeds: Iterable[int], why: str) -> str:
@@ -201,7 +232,7 @@ def _pairing(seeds: list[int], a: NDArray[np.float64], b: NDArray[np.float64], *
     if not with_test:
         return text
     pairs = compare_pairs(b, a, generator=np.random.default_rng(_RESAMPLING_SEED))
-    text += f" The second is better in {pairs.wins} of {pairs.runs} seeds, p = {pairs.p_value:.2g} (sign flips)."
+    text += f" The second is better in {pairs.wins} of {pairs.runs} seeds, p = {pairs.p_value:.3g} (sign flips)."
     detectable = detectable_difference(pairs.differences)
     if detectable is None:
         return text

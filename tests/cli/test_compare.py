@@ -76,7 +76,7 @@ def test_pairs_take_out_what_a_seed_decides(tmp_path: Path, capsys: pytest.Captu
     assert "Left out: seed 9 of one, alone. Left out: seed 7 of two, alone." in " ".join(printed.split())
     signs = np.array(list(itertools.product((1, -1), repeat=5)))
     p_value = (np.abs(signs.sum(axis=1)) >= 5).mean()
-    assert f"better in 5 of 5 seeds, p = {p_value:.2g} (sign flips)" in printed
+    assert f"better in 5 of 5 seeds, p = {p_value:.3g} (sign flips)" in printed
 
 
 def test_runs_that_tie_exactly_do_so_but_for_rounding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,7 +195,23 @@ def test_seeds_without_an_evaluation_are_named(tmp_path: Path, capsys: pytest.Ca
 def test_evaluations_of_different_steps_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = write_scores(tmp_path, "one", {0: (0.5, 0.5)})
     write_run(tmp_path, "two", final=result(1000, 0, (0.5, 0.5), (0.5, 0.5)))
-    assert "Evaluations of different steps: 1,000 to 3,000." in compared(capsys, one, tmp_path / "two")
+    printed = compared(capsys, one, tmp_path / "two")
+    assert "Evaluations of different steps: 1,000 to 3,000." in printed
+    assert "Evaluations of step 1,000 of runs that are at 3,000." in printed
+
+
+def test_evaluations_that_are_all_as_old_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "two"):
+        write_run(tmp_path, name, final=result(1000, 0, (0.5, 0.5), (0.5, 0.5)))
+    printed = compared(capsys, tmp_path / "one", tmp_path / "two")
+    assert "Evaluations of step 1,000 of runs that are at 3,000." in printed
+    assert "different steps" not in printed
+
+
+def test_p_has_the_digits_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", dict.fromkeys(range(4), (0.1, 0.1)))
+    printed = compared(capsys, one, write_scores(tmp_path, "two", dict.fromkeys(range(4), (0.2, 0.2))))
+    assert "p = 0.125 (sign flips)" in printed
 
 
 def test_success_and_returns_have_a_table_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
