@@ -12,7 +12,7 @@ from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report.made_with import made_with
 from mtrl.report.paired_results import Results, compare_results, metrics_by_seed, scores_by_seed
-from mtrl.report.table import NOTHING
+from mtrl.report.table import NOTHING, commit_text
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Start
 from mtrl.runs.metrics_file import read_events
@@ -95,6 +95,8 @@ def _starts(folder: Path) -> list[Start]:
 def _made_with(starts: Sequence[Start]) -> Tree:
     """What a run was made with, by all its start lines; empty before there is one."""
     made = made_with(starts)
+    if isinstance(commit := made.get("git_commit"), str):
+        made["git_commit"] = commit_text(commit)
     return {name: made[name] for name in _MADE_WITH if name in made}
 
 

@@ -115,13 +115,13 @@ def test_what_runs_were_made_with_otherwise_is_shown(tmp_path: Path, capsys: pyt
 
 
 def test_seeds_of_one_run_that_differ_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for seed, commit in enumerate(("a", "b", "b")):
+    for seed, commit in enumerate(("a" * 40, "b" * 40, "b" * 40)):
         write_run(tmp_path, "one", seed, lines=[start(seed, git_commit=commit)], steps=4000 if seed == 1 else 3000)
-    write_run(tmp_path, "two", lines=[start(0, git_commit="b")], steps=3000)
+    write_run(tmp_path, "two", lines=[start(0, git_commit="b" * 40)], steps=3000)
     of_configuration, made_with = compared(capsys, tmp_path / "one", tmp_path / "two").split("Made with")
     _, _, *different = rows(of_configuration).items()
     assert different == [("steps", ["3000 (seeds 0, 2); 4000 (seed 1)", "3000"])]
-    assert rows(made_with)["git_commit"] == ["a (seed 0); b (seeds 1, 2)", "b"]
+    assert rows(made_with)["git_commit"] == [f"{'a' * 10} (seed 0); {'b' * 10} (seeds 1, 2)", "b" * 10]
 
 
 def test_two_seeds_of_one_run(points: Path, capsys: pytest.CaptureFixture[str]) -> None:
