@@ -30,6 +30,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing, write_atomically
 from mtrl.runs.folder import disk_errors
 from mtrl.runs.lock import BusyError, locked
+from mtrl.runs.reading import is_seed
 from mtrl.runs.section import RunConfig
 from mtrl.runs.stop_signals import stop_signals
 from mtrl.runs.yaml_file import dump_yaml, read_yaml
@@ -270,7 +271,7 @@ def _reportable(trial: Trial) -> list[Path]:
         return []
     if not reach.is_finished(trial, "all") and reach.failure(trial) is None:
         return []
-    return [folder for folder in trial.folders.values() if (folder / "config.yaml").exists()]
+    return [folder for folder in trial.folders.values() if is_seed(folder)]
 
 
 def _changed(run: Path) -> int:

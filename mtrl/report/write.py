@@ -11,7 +11,7 @@ from mtrl.report.metric_report import metric_report
 from mtrl.report.success_report import success_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import disk_errors
-from mtrl.runs.reading import Warn, find_runs, is_supervised
+from mtrl.runs.reading import Warn, find_seeds, is_supervised
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
 
 def read_report(paths: Iterable[Path], out: Path, warn: Warn) -> tuple[Shown | None, Contents]:
     """What `write_report` shows on the screen, and what its files are made of; nothing is drawn or written."""
-    folders = find_runs(paths)
+    folders = find_seeds(paths)
     kinds = {folder: is_supervised(folder) for folder in folders}  # those of no kind are left out, whatever it is
     supervised, others = ([folder for folder in folders if kinds[folder] is kind] for kind in (True, False))
     if supervised and others:

@@ -1,11 +1,12 @@
 """Run folders and the files in them: found and parsed."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtrl.protocols import EVALUATION_FILES
 from mtrl.runs.errors import UserError
 from mtrl.runs.event_check import check_evaluation
 from mtrl.runs.events import Evaluation, Start, Train
@@ -18,8 +19,12 @@ Record = Mapping[str, Any]
 
 SINGLE_TASK = "single_task"
 """In place of a method in a supervised run: a model of its own for each task."""
+FAILURE = "failure.json"
+"""In the folders of a sweep's trial that failed: why."""
 _MOST_BYTES = 1 << 24
 """Of an evaluation."""
+_LEFT = (FAILURE, "metrics.jsonl", "checkpoints", *EVALUATION_FILES.values())
+"""What tells that there was a run; one that merely begins has none of it before its `config.yaml`."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,28 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     Raises:
         UserError: there is none behind a path.
     """
+    return _find(paths, _is_run)
+
+
+def find_seeds(paths: Iterable[Path]) -> list[Path]:
+    """As `find_runs`, and the seeds without a `config.yaml`, which cannot be read, so that none is missed unnamed.
+
+    Raises:
+        UserError: there is neither behind a path.
+    """
+    return _find(paths, is_seed)
+
+
+def is_seed(path: Path) -> bool:
+    """Whether a folder is a run's, or what is left of one without its `config.yaml`."""
+    return _is_run(path) or (path.name.startswith("seed_") and any((path / name).exists() for name in _LEFT))
+
+
+def _find(paths: Iterable[Path], is_one: Callable[[Path], bool]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in paths:
-        candidates = [path] if _is_run(path) else sorted(path.glob("seed_*"), key=_seed)
-        inside = [candidate for candidate in candidates if _is_run(candidate)]
+        candidates = [path] if is_one(path) else sorted(path.glob("seed_*"), key=_seed)
+        inside = [candidate for candidate in candidates if is_one(candidate)]
         if not inside:
             raise UserError(f"{path} {_no_run(path)}")
         found |= {run.resolve(): run for run in inside}
@@ -131,6 +154,8 @@ def read_config(folder: Path) -> Record:
         UserError: it cannot be read, or is no run's.
     """
     path = folder / "config.yaml"
+    if not path.exists() and (why := failure(folder)):
+        raise UserError(f"{folder} has no {path.name}; it failed: {why}")
     config = parse_file(path, lambda content: parse_yaml(content.decode("utf-8")), MOST_BYTES)
     sections = ("env", "agent", "training", "evaluation", "method", "benchmark")
     if not isinstance(config, dict) or not isinstance(config.get("name"), str):
@@ -138,6 +163,13 @@ def read_config(folder: Path) -> Record:
     if other := next((name for name in sections if not isinstance(config.get(name, {}), dict)), None):
         raise UserError(f"{path} is not as a run writes it: {other} must be a section of keys")
     return config
+
+
+def failure(folder: Path) -> str | None:
+    """Why the trial that a folder is of has failed, in one line; None if it has not."""
+    with suppress(UserError, KeyError, TypeError):
+        return str(parse_file(folder / FAILURE, parse_json)["reason"])
+    return None
 
 
 def read_evaluation_record(path: Path) -> Record:

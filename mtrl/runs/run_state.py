@@ -12,7 +12,7 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Train, score_texts
 from mtrl.runs.lock import is_locked
 from mtrl.runs.metrics_file import read_events
-from mtrl.runs.reading import Record, Warn, find_runs, is_of_all_epochs, read_config, read_evaluation_record
+from mtrl.runs.reading import Record, Warn, find_seeds, is_of_all_epochs, is_seed, read_config, read_evaluation_record
 
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
@@ -63,15 +63,15 @@ class RunState:
 
 
 def all_runs(paths: Iterable[Path]) -> list[Path]:
-    """The seeds' folders behind paths: as `find_runs`, and those in a folder of runs too.
+    """The seeds' folders behind paths: as `find_seeds`, and those in a folder of runs too.
 
     Raises:
         UserError: there is none behind a path.
     """
     found: dict[Path, None] = {}
     for path in paths:
-        names = sorted({config.parents[1] for config in path.glob("*/seed_*/config.yaml")})
-        found |= dict.fromkeys(find_runs(names or [path]))
+        names = sorted({seed.parent for seed in path.glob("*/seed_*") if is_seed(seed)})
+        found |= dict.fromkeys(find_seeds(names or [path]))
     return list(found)
 
 

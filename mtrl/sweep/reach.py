@@ -15,12 +15,12 @@ from mtrl.runs.events import SCORES
 from mtrl.runs.files import write_atomically
 from mtrl.runs.folder import check_same, load_config
 from mtrl.runs.policy_only import has_policy_only
-from mtrl.runs.reading import is_of_all_epochs, read_evaluation_record
+from mtrl.runs.reading import FAILURE, is_of_all_epochs, read_evaluation_record
+from mtrl.runs.reading import failure as failure_in
 from mtrl.runs.section import RunConfig
 from mtrl.supervised import SupervisedRunConfig
 from mtrl.sweep.trials import Trial
 
-_FAILURE = "failure.json"
 _TAIL_BYTES = 1 << 16  # of a log: more than a line of fifty tasks
 
 Keep = Literal["all", "policy"]
@@ -71,23 +71,20 @@ def reached(trial: Trial) -> Reached:
 
 def failure(trial: Trial) -> str | None:
     """Why it has failed, in one line; None if it has not."""
-    for folder in trial.folders.values():
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return str(json.loads((folder / _FAILURE).read_text())["reason"])
-    return None
+    return next((why for folder in trial.folders.values() if (why := failure_in(folder)) is not None), None)
 
 
 def record_failure(trial: Trial, line: str, trace: str) -> None:
     """Writes that it has failed, for `failure`."""
     for folder in trial.folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / _FAILURE, json.dumps({"reason": line, "trace": trace}, indent=2) + "\n")
+        write_atomically(folder / FAILURE, json.dumps({"reason": line, "trace": trace}, indent=2) + "\n")
 
 
 def forget_failure(trial: Trial) -> None:
     """Forget that a trial failed, so that it is tried again."""
     for folder in trial.folders.values():
-        (folder / _FAILURE).unlink(missing_ok=True)
+        (folder / FAILURE).unlink(missing_ok=True)
 
 
 def _is_evaluated(config: RunConfig, folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,27 @@ def test_a_damaged_run_is_left_out_in_one_line(tmp_path: Path, capsys: pytest.Ca
     assert rows(captured.out)["half/seed_0"][-1] == "evaluation.json cannot be read"
     with pytest.raises(UserError):
         read_state(bad)
+
+
+def test_a_seed_without_its_configuration_is_named_unless_it_merely_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path, "good", steps=10_000)
+    lost, begun = write_run(tmp_path, "good", 1), write_run(tmp_path, "good", 2)
+    (lost / "config.yaml").unlink()
+    shutil.rmtree(begun)
+    (tmp_path / "good" / "seed_2").mkdir()
+    (begun / "lock").touch()
+    failed = tmp_path / "other" / "seed_0"
+    failed.mkdir(parents=True)
+    (failed / "failure.json").write_text('{"reason": "out of memory", "trace": ""}')
+    assert main(["status", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        f"warning: left out: {lost / 'config.yaml'}: No such file or directory",
+        f"warning: left out: {failed} has no config.yaml; it failed: out of memory",
+    ]
+    assert [name for name in rows(captured.out) if "seed" in name] == ["good/seed_0"]
 
 
 @pytest.mark.parametrize("command", ["status", "compare"])

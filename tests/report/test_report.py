@@ -455,6 +455,19 @@ def test_seeds_are_sorted_as_numbers(tmp_path: Path) -> None:
     assert [folder.name for folder in find_runs([tmp_path / "a"])] == ["seed_1", "seed_2", "seed_10"]
 
 
+def test_a_seed_that_failed_before_it_had_a_configuration_is_left_out_by_name(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    failed = tmp_path / "a" / "seed_1"
+    failed.mkdir()
+    warnings: list[str] = []
+    (failed / "failure.json").write_text('{"reason": "out of memory", "trace": ""}')
+    _, contents = read_report([tmp_path / "a"], tmp_path / "report", warnings.append)
+    assert warnings[0] == f"left out: {failed} has no config.yaml; it failed: out of memory"
+    assert warnings[0] in contents.page.warnings
+    assert f"- {warnings[0]}" in contents.whole["success.md"].decode().splitlines()
+    assert find_runs([tmp_path / "a"]) == [tmp_path / "a" / "seed_0"]
+
+
 def test_one_seed_twice_is_an_error(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "x"), write_run(tmp_path / "y")
     with pytest.raises(UserError, match=f"seed 0 of a is there twice: {one} and {two}"):

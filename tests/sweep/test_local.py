@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import yaml
 from mtrl.cli.main import main
 from mtrl.runs.claim import attempts
 from mtrl.runs.policy_only import has_policy_only
+from mtrl.sweep.reach import record_failure
 from tests.cli.running import until
 from tests.sweep.conftest import Start
 from tests.sweep.small_sweeps import (
@@ -24,6 +26,7 @@ from tests.sweep.small_sweeps import (
     holder,
     log_lines,
     steps,
+    trials_of,
     write_sweep,
 )
 
@@ -195,6 +198,15 @@ def test_the_report_is_of_all_trials_and_as_new_as_they_are(tmp_path: Path, caps
     assert sweep(path, "--only", "mean") == 0
     assert "not in the report: " in capsys.readouterr().err
     assert "pcgrad" not in (report / "success.csv").read_text()
+
+    # One that failed before it wrote anything is named on the page.
+    shutil.rmtree(config.parent)
+    record_failure(trials_of(path, tmp_path / "runs")[1], "out of memory", "")
+    os.utime(report / "index.html", (0, 0))
+    assert sweep(path) == 1
+    named = f"left out: {config.parent} has no config.yaml; it failed: out of memory"
+    assert f"warning: {named}" in capsys.readouterr().err
+    assert named in (report / "success.md").read_text()
 
 
 def test_a_folder_of_other_runs_is_refused_before_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
