@@ -16,6 +16,7 @@ from mtrl.runs.reading import Record, Warn, find_seeds, is_of_all_epochs, is_see
 
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
+_DEPTHS = ("seed_*", "*/seed_*", "*/*/seed_*")  # of seeds in a run, in a folder of runs, and in one of sweeps
 _SHOWN_METRICS, _SHOWN_LENGTH = 3, 60
 _LAST_LINES, _RATE_LINES = 16, 5  # of a log that tell where a run stands, and of training that tell its rate
 
@@ -63,15 +64,15 @@ class RunState:
 
 
 def all_runs(paths: Iterable[Path]) -> list[Path]:
-    """The seeds' folders behind paths: as `find_seeds`, and those in a folder of runs too.
+    """The seeds' folders behind paths: as `find_seeds`, and those in a folder of runs, or of sweeps, too.
 
     Raises:
         UserError: there is none behind a path.
     """
     found: dict[Path, None] = {}
     for path in paths:
-        names = sorted({seed.parent for seed in path.glob("*/seed_*") if is_seed(seed)})
-        found |= dict.fromkeys(find_seeds(names or [path]))
+        seeds = [] if is_seed(path) else [seed for depth in _DEPTHS for seed in path.glob(depth) if is_seed(seed)]
+        found |= dict.fromkeys(find_seeds(sorted({seed.parent for seed in seeds}) or [path]))
     return list(found)
 
 

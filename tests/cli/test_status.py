@@ -17,7 +17,7 @@ from mtrl.runs import run_state
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import save_config
 from mtrl.runs.lock import locked
-from mtrl.runs.run_state import read_state
+from mtrl.runs.run_state import all_runs, read_state
 from tests.cli.conftest import POINTS
 from tests.existing import existing
 from tests.report.run_folders import evaluation, result, start, train, write_run
@@ -185,6 +185,13 @@ def test_a_damaged_run_is_left_out_in_one_line(tmp_path: Path, capsys: pytest.Ca
     assert rows(captured.out)["half/seed_0"][-1] == "evaluation.json cannot be read"
     with pytest.raises(UserError):
         read_state(bad)
+
+
+def test_runs_sweeps_and_copies_within_a_run_are_all_found(tmp_path: Path) -> None:
+    seeds = [write_run(tmp_path / place, name) for place, name in ((".", "a"), ("a", "old"), ("s", "b"), ("s", "c"))]
+    assert all_runs([tmp_path]) == seeds
+    assert all_runs([tmp_path / "a"]) == seeds[:2]
+    assert all_runs([seeds[0], tmp_path / "s"]) == [seeds[0], *seeds[2:]]
 
 
 def test_a_seed_without_its_configuration_is_named_unless_it_merely_begins(
