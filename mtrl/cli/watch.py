@@ -1,6 +1,7 @@
 """`mtrl watch RUN [RUN ...] --out FOLDER [--every S]`."""
 
 import argparse
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.cli.screen import Screen, print_plain, warn
+from mtrl.cli.streams import tell
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Warn
@@ -23,7 +25,10 @@ _DOES = (
 
 
 def run(words: list[str]) -> int:
-    """Refresh a report; 0 also when it is interrupted, which is how it ends."""
+    """Refresh a report; 0 also when it is interrupted, which is how it ends.
+
+    It is 1 if all is through but runs that cannot be read, or a report that cannot be made: waiting mends neither.
+    """
     parser = OneLineParser("mtrl watch", _DOES)
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="a seed's folder, a folder of seeds, or a folder of runs"
@@ -41,29 +46,39 @@ def run(words: list[str]) -> int:
     all_runs(arguments.runs)  # a path that holds none is a mistake now, and later a run that was moved
     try:
         while True:
-            states = _states(arguments.runs, warn_once)
-            _refresh(console, arguments.runs, arguments.out, states, warn_once)
-            if states and all(state.is_complete for state in states):
-                return 0
+            problems: list[str] = []
+            states = _states(arguments.runs, warn_once, problems)
+            is_through = bool(states or problems) and all(state.is_complete for state in states)
+            _refresh(console, arguments.runs, arguments.out, states, warn_once, problems)
+            if is_through:
+                for line in problems:
+                    tell(f"mtrl watch: error: {line}", sys.stderr)
+                return 1 if problems else 0
             time.sleep(arguments.every)
     except KeyboardInterrupt:
         return 0
 
 
-def _states(paths: Sequence[Path], warn_once: Warn) -> list[RunState]:
-    """Of the runs that can be read."""
+def _states(paths: Sequence[Path], warn_once: Warn, problems: list[str]) -> list[RunState]:
+    """Of the runs that can be read; a line for each other one is added to `problems`."""
     try:
-        return read_states(all_runs(paths), warn_once)
+        states = read_states(all_runs(paths), problems.append)
     except UserError as error:
         warn_once(str(error))
         return []
+    for line in problems:
+        warn_once(line)
+    return states
 
 
-def _refresh(console: Console, paths: Sequence[Path], out: Path, states: Sequence[RunState], warn_once: Warn) -> None:
-    """Write the report once and say so in a line."""
+def _refresh(
+    console: Console, paths: Sequence[Path], out: Path, states: Sequence[RunState], warn_once: Warn, problems: list[str]
+) -> None:
+    """Write the report once and say so in a line; why that could not be done is added to `problems`."""
     try:
         report = write_report(all_runs(paths), out, _unsaid)
     except UserError as error:
+        problems.append(f"no report: {error}")
         warn_once(f"no report yet: {error}")
         return
     counts = Counter(state.state for state in states)

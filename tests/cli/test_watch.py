@@ -84,10 +84,14 @@ def test_a_run_that_cannot_be_read_stops_nothing(tmp_path: Path, capsys: pytest.
     write_run(tmp_path, "a", final=result(3000, 0, (1.0, 0.5), (0.5, 0.0)), steps=3000)
     bad = write_run(tmp_path, "b", steps=3000)
     (bad / "config.yaml").write_text("steps: 3000")
-    assert main(["watch", str(tmp_path), "--out", str(tmp_path / "report"), "--every", "0.2"]) == 0
+    assert main(["watch", str(tmp_path), "--out", str(tmp_path / "report"), "--every", "0.2"]) == 1
     captured = capsys.readouterr()
-    assert captured.err == f"warning: left out: {bad / 'config.yaml'} is not as a run writes it: it needs a name\n"
+    line = f"left out: {bad / 'config.yaml'} is not as a run writes it: it needs a name"
+    assert captured.err == f"warning: {line}\nmtrl watch: error: {line}\n"
     assert " 1 finished: " in captured.out
+    assert main(["watch", str(bad), "--out", str(tmp_path / "report"), "--every", "0.2"]) == 1  # there is no other one
+    problems = [line, "no report: no run is left to report"]
+    assert capsys.readouterr().err.splitlines()[-2:] == [f"mtrl watch: error: {problem}" for problem in problems]
 
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:
