@@ -136,7 +136,8 @@ def _show(console: Console, file: SweepFile, chosen: Sequence[Trial]) -> None:
     rows = []
     for trial in chosen:
         failure, share = reach.failure(trial), reach.reached(trial).done / reach.budget(trial)
-        state = f"failed: {failure}" if failure else "finished" if reach.is_finished(trial, file.keep) else "to do"
+        is_finished = reach.is_finished(trial, file.keep)  # it may have failed before
+        state = "finished" if is_finished else f"failed: {failure}" if failure else "to do"
         rows.append([trial.key, state, f"{share:.0%}", " ".join(str(folder) for folder in trial.folders.values())])
     show_table(console, f"{file.name}: {len(rows)} trials", (["trial", "state", "share", "folder"], rows), "")
 

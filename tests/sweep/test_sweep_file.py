@@ -1,5 +1,6 @@
 """The file of a sweep: what it makes, and the one line for what is wrong in it."""
 
+import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ from mtrl.agents.config import Config
 from mtrl.benchmarks import SupervisedConfig
 from mtrl.cli.main import main
 from mtrl.cli.sweep import _engine, read
+from mtrl.envs import task_names
 from mtrl.runs.configs import find
 from mtrl.sweep import Resources, read_sweep
 from mtrl.sweep.local import gpu_slots
-from tests.sweep.small_sweeps import write_sweep
+from mtrl.sweep.reach import record_failure
+from tests.report.run_folders import PROTOCOL, result
+from tests.sweep.small_sweeps import folder, trials_of, write_sweep
 
 Output = pytest.CaptureFixture[str]
 
@@ -106,6 +110,19 @@ def test_a_base_that_comes_with_mtrl(tmp_path: Path, capsys: Output) -> None:
     assert dry(write_sweep(tmp_path, base="mt10/quick", seeds=1), capsys) == ["mean/seed_0", "pcgrad/seed_0"]
     path = write_sweep(tmp_path, base="supervised/toy", methods=["mgda"], seeds=1)
     assert dry(path, capsys) == ["mgda/seed_0"]
+
+
+def test_a_trial_that_failed_and_has_finished_since_is_shown_as_finished(tmp_path: Path, capsys: Output) -> None:
+    path = write_sweep(tmp_path, seeds=1)
+    for trial in trials_of(path, tmp_path / "runs"):
+        record_failure(trial, "out of memory", "")
+    tasks = task_names("Points")
+    rates, protocol = [0.5] * len(tasks), PROTOCOL | {"episodes": 2, "horizon": 10}
+    record = result(320, 0, rates, rates, tasks=tasks, protocol=protocol)
+    (folder(path, "mean", 0) / "evaluation.json").write_text(json.dumps(record))
+    assert main(["sweep", str(path), "--out", str(tmp_path / "runs"), "--dry-run"]) == 0
+    rows = [line.strip("| ").split("|") for line in capsys.readouterr().out.splitlines() if "seed_" in line]
+    assert [row[1].strip() for row in rows] == ["finished", "failed: out of memory"]
 
 
 @pytest.mark.parametrize(
