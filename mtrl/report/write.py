@@ -1,17 +1,21 @@
 """A report folder, made from run folders."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtrl.report.contents import LATEX, Contents, Shown
+from mtrl.report.contents import LATEX, PAGE, Contents, Shown
 from mtrl.report.metric_report import metric_report
 from mtrl.report.success_report import success_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.folder import disk_errors
 from mtrl.runs.reading import Warn, find_seeds, is_supervised
+
+_LISTED = b"<!-- files: %s -->\n"
+"""The end of the page: the names of all files that were written."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
 
     `index.html` has everything; each table is a file `.md` and `.csv`, each plot one `.png` and `.svg`, besides. All of
     reinforcement learning is in `success.md` and `success.csv`, all of supervised learning in `metrics.md` and
-    `metrics.csv`. Each file is replaced whole or not at all; nothing else in the folder is touched.
+    `metrics.csv`. Each file is replaced whole or not at all. Those that the report there before had besides are
+    removed, as the page lists them; nothing else in the folder is touched.
 
     Args:
         paths: run folders `seed_<k>`, or folders of some.
@@ -47,9 +52,14 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
     files = {name: content for name, content in contents.files().items() if with_latex or not name.endswith(LATEX)}
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
+        before = _written_before(out / PAGE)
+        files[PAGE] += _LISTED % json.dumps(sorted(files)).encode()
+        _replace(out / PAGE, files.pop(PAGE))
+        for name in before - {PAGE, *files}:
+            (out / name).unlink(missing_ok=True)
         for name, content in files.items():
             _replace(out / name, content)
-    return Report(out, tuple(out / name for name in files), table)
+    return Report(out, tuple(out / name for name in (PAGE, *files)), table)
 
 
 def read_report(paths: Iterable[Path], out: Path, warn: Warn) -> tuple[Shown | None, Contents]:
@@ -64,6 +74,16 @@ def read_report(paths: Iterable[Path], out: Path, warn: Warn) -> tuple[Shown | N
     make = metric_report if supervised else success_report
     warnings: list[str] = []
     return make(folders, out, warnings, _noting(warnings, warn))
+
+
+def _written_before(page: Path) -> set[str]:
+    """The files of the report that is there, by the list at the end of its page; none if there is no such list."""
+    start, end = _LISTED.split(b"%s")
+    try:
+        listed = json.loads(page.read_bytes().rpartition(start)[2].removesuffix(end))
+    except (OSError, ValueError):
+        return set()
+    return {name for name in listed if isinstance(name, str) and (page.parent / name).parent == page.parent}
 
 
 def _noting(warnings: list[str], warn: Warn) -> Warn:

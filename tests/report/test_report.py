@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mtrl.report import write_report
+from mtrl.report.contents import PAGE, Contents
 from mtrl.report.curves import learning_plots, line, on_one_grid
 from mtrl.report.parts import Part, read_parts
 from mtrl.report.success_plots import _profile
@@ -514,6 +515,25 @@ def test_report_needs_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a file"):
         write_report([tmp_path / "a"], tmp_path / "file", pytest.fail)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_files_that_a_report_no_longer_has_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Contents, "files", lambda contents: {PAGE: b"<html>\n", **contents.tables()})  # undrawn
+    for name in ("a", "b"):
+        write_run(tmp_path, name, final=result(3000, 0, (1.0, 0.5), (0.5, 0.0)), lr=name)
+    out = tmp_path / "report"
+    out.mkdir()
+    for name in ("pairs.txt", "success-old.tex"):
+        (out / name).write_text("mine")
+    both = write_report([tmp_path / "a", tmp_path / "b"], out, pytest.fail, with_latex=True)
+    assert {out / "pairs.csv", out / "success.tex"} <= set(both.files)
+    one = write_report([tmp_path / "a"], out, pytest.fail)
+    assert one.files[0] == out / PAGE
+    assert set(out.iterdir()) == {*one.files, out / "pairs.txt", out / "success-old.tex"}
+    assert set(one.files) < set(both.files)
+    (out / "pairs.csv").write_text("mine")  # by now a file of somebody else
+    write_report([tmp_path / "a"], out, pytest.fail)
+    assert (out / "pairs.csv").read_text() == "mine"
 
 
 def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
