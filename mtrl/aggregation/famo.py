@@ -74,8 +74,11 @@ class FAMO(LossMethod):
             losses: on the data of the last call, `[..., T]`, or `T` scalars.
 
         Raises:
+            TypeError: the losses are no tensors.
             ValueError: there was no call yet, or of other shape.
         """
+        if not isinstance(losses, Tensor) and not all(isinstance(loss, Tensor) for loss in losses):
+            raise TypeError(f"update needs losses as tensors, got {[*losses]}")
         losses = losses if isinstance(losses, Tensor) else torch.stack([loss.reshape(()) for loss in losses])
         logits, last_losses = self.moved("logits", losses), self.moved("last_losses", losses)
         if logits is None or last_losses is None:

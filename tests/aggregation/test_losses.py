@@ -566,3 +566,9 @@ def test_famo_reaches_equal_rates_of_descent() -> None:
         fall = start - losses(x).log()
         rates[learned] = (fall[0] / fall[1]).item()
     assert abs(math.log(rates[True])) < abs(math.log(rates[False]))
+
+
+def test_famo_needs_losses_that_are_tensors() -> None:
+    method = FAMO()
+    with pytest.raises(TypeError, match=r"update needs losses as tensors, got \[1.0, 2.0\]"):
+        method.update([1.0, 2.0])  # type: ignore[list-item]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.testing import assert_close
+from torch.utils.checkpoint import checkpoint
 
 from mtrl import backward
 from mtrl.aggregation import MGDA, GradNorm, LinearScalarization, MoCo, NashMTL, PCGrad, TrimmedMean
@@ -140,3 +141,13 @@ def test_on_two_ranks(tmp_path):
             for results in ranks:
                 for ours, theirs in zip(results[f"{name} {method}"], whole, strict=True):
                     assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("options", "passes"), [({}, 5), ({"chunk_size": 4}, 2), ({"features": True}, 2)])
+def test_batch_norm_under_checkpoint_counts_each_pass(options: dict[str, Any], passes: int) -> None:
+    """As the documentation says, and how that is to be had in one."""
+    trunk, heads = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8)), nn.ModuleList(nn.Linear(8, 1) for _ in range(4))
+    features = checkpoint(trunk, torch.randn(6, 4), use_reentrant=False)
+    given = options | ({"features": features} if "features" in options else {})
+    backward([head(features).square().mean() for head in heads], NashMTL(), trunk, **given)
+    assert trunk[1].num_batches_tracked == passes
