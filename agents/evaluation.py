@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mtrl import envs
-from mtrl.agents.finite_rewards import check_rewards
+from mtrl.agents.finite_steps import check_observation, check_step
 from mtrl.agents.interface import AnyLearner, act_alone
 from mtrl.agents.scores import normalized
 
@@ -64,7 +64,7 @@ def evaluate_policy(
         on_progress: told the share that is done.
 
     Raises:
-        UserError: a reward is not finite.
+        UserError: a reward or an observation is not finite.
     """
     rounds, rest = divmod(episodes, env.num_envs_per_task)
     if rest:
@@ -73,9 +73,10 @@ def evaluate_policy(
     any_step, final, returns = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape)
     finished = np.zeros(shape[:2], int)
     observation = env.reset()
+    check_observation(env.tasks, observation)
     while (finished < rounds).any():
         step = env.step(policy(observation))
-        check_rewards(env.tasks, step.reward)
+        check_step(env.tasks, step)
         observation = step.obs
         counted = step.done & (finished < rounds)
         where = (*counted.nonzero(), finished[counted])

@@ -16,7 +16,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.environments import evaluation_env, shown_horizon, training_env
 from mtrl.agents.evaluation import Policy, evaluate_policy
 from mtrl.agents.exploration import CorrelatedNoise
-from mtrl.agents.finite_rewards import check_rewards
+from mtrl.agents.finite_steps import check_observation, check_step
 from mtrl.agents.metrics import Metrics
 from mtrl.agents.ranks import ALONE, Ranks
 from mtrl.agents.recent_episodes import RecentEpisodes
@@ -65,6 +65,7 @@ class Replica:
         """Reset the environments, or bring everything where a checkpoint has it."""
         if state is None:
             self.observation = self.env.reset()
+            check_observation(self.env.tasks, self.observation)
         else:
             for name, part in self._parts.items():
                 part.load_state_dict(state[name])
@@ -83,10 +84,10 @@ class Replica:
         """Wait for the environments; what was seen before the step, and the step.
 
         Raises:
-            RewardError: a reward is not finite.
+            StepError: a reward or an observation is not finite.
         """
         before, step = self.observation, self.env.recv()
-        check_rewards(self.env.tasks, step.reward)
+        check_step(self.env.tasks, step)
         self.scale.add(step.reward, step.episode_length == 1, step.done)
         self.recent.add(step)
         self.observation = step.obs

@@ -11,7 +11,7 @@ import torch
 from mtrl import envs
 from mtrl.agents import preflight
 from mtrl.agents.config import Config
-from mtrl.agents.finite_rewards import RewardError
+from mtrl.agents.finite_steps import StepError
 from mtrl.agents.phases import LOADING, phase_event
 from mtrl.agents.precision import with_precision
 from mtrl.agents.ranks import ALONE, RankError, Ranks
@@ -184,7 +184,7 @@ def _train_group(
             for seed, folder in written.items():
                 save_config(folder, config, seed)
             training.run(config.steps, lambda: not stop)
-        except (envs.SimulatorError, RankError, RewardError) as error:
+        except (envs.SimulatorError, RankError, StepError) as error:
             raise UserError(f"{error} at step {training.step}: stopped; {training.kept}") from error
         training.save()
         complete = training.step >= config.steps

@@ -1,5 +1,6 @@
 """What runs inside a worker process of Meta-World: the simulators of some environments, task by task."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ def main(specification: str) -> None:
     serve(specification, _build)
 
 
-def _build(spec: dict[str, Any], table: np.ndarray) -> Obey:
+def _build(spec: dict[str, Any], table: np.ndarray, _: ExitStack) -> Obey:
     goals = benchmark_goals(spec["tasks"], spec["goal_seed"], spec["num_goals"])
     rows_of: dict[int, list[int]] = {}
     for row, task in zip(spec["rows"], spec["row_tasks"], strict=True):

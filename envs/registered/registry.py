@@ -106,8 +106,9 @@ def look(name: str) -> TaskInfo:
             when an episode ends.
     """
     spec = find(name)
-    if name not in _looked or _looked[name][0] != spec:
-        _looked[name] = spec, _look(name, spec)
+    registered = find(parsed(name)[0])  # itself, not a copy with arguments; arrays among these would not compare
+    if name not in _looked or _looked[name][0] is not registered:
+        _looked[name] = registered, _look(name, spec)
     return _looked[name][1]
 
 
@@ -116,17 +117,23 @@ def _look(name: str, spec: Any) -> TaskInfo:
 
     try:
         env = gymnasium.make(spec, disable_env_checker=True)
-    except TypeError as error:  # of the constructor: an argument that it has not
-        raise ValueError(f"tasks: {name} cannot be made: {error}") from error
+    except Exception as error:  # of the constructor: an argument that it has not, a package that is missing
+        raise ValueError(f"tasks: {name} cannot be made: {_one_line(error)}") from error
     try:
         actions = env.action_space
         if not isinstance(actions, gymnasium.spaces.Box) or len(actions.shape) != 1:
             raise ValueError(f"tasks must have one-dimensional Box actions, got {actions} for {name}")
         if not np.isfinite([actions.low, actions.high]).all():
-            raise ValueError(f"tasks must have bounded actions, got {actions} for {name}")
+            raise ValueError(f"tasks must have bounded actions, got {_one_line(actions)} for {name}")
+        if not np.issubdtype(actions.dtype, np.floating):
+            raise ValueError(f"tasks must have real-valued actions, got {actions} for {name}")
         size = _observation_size(name, env.observation_space)
         limit = env.spec.max_episode_steps or (_SUITE_STEPS if _is_of_suite(name) else None)
-        return TaskInfo(name, size, actions.shape[0], limit, _tells_success(env, actions))
+        try:
+            has_success = _tells_success(env, actions)
+        except Exception as error:
+            raise ValueError(f"tasks: {name} cannot be stepped: {_one_line(error)}") from error
+        return TaskInfo(name, size, actions.shape[0], limit, has_success)
     finally:
         env.close()
 
@@ -141,19 +148,60 @@ def _observation_size(name: str, space: Any) -> int:
     return int(flatdim(space))
 
 
+def _one_line(told: object) -> str:
+    return " ".join(str(told).split())
+
+
+def first_observation(env: Any, seed: int) -> np.ndarray:
+    """The observation that an episode begins with, as a vector.
+
+    Raises:
+        ValueError: the environment gives something else than its observation and an info.
+    """
+    told = env.reset(seed=seed)
+    if not isinstance(told, tuple) or len(told) != 2:
+        raise ValueError(f"reset must give (observation, info), got {type(told).__name__}")
+    return vector(env.observation_space, told[0])
+
+
+def vector(space: Any, obs: Any) -> np.ndarray:
+    """An observation as a vector: parts of a Dict one after the other, as `gymnasium.wrappers.FlattenObservation` does.
+
+    Raises:
+        ValueError: it is not of the shape that its space says.
+    """
+    from gymnasium.spaces import Box, flatdim, flatten
+
+    obs = np.asarray(obs) if isinstance(space, Box) else flatten(space, obs)
+    if obs.shape != (size := flatdim(space),):
+        raise ValueError(f"observations must have the shape ({size},) of their space, got {obs.shape}")
+    return obs
+
+
 def success_of(info: dict[str, Any]) -> bool | None:
-    """Whether a step succeeded, as its info tells; None if it does not."""
-    told = info.get("success", info.get("is_success"))
-    return None if told is None else bool(told)
+    """Whether a step succeeded, as its info tells; None if it does not.
+
+    Raises:
+        ValueError: what it tells is no truth value and no finite number.
+    """
+    told = info.get("success")
+    told = info.get("is_success") if told is None else told
+    if told is None or isinstance(told, bool):
+        return told
+    value = np.asarray(told)
+    if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
+        raise ValueError(f"info must tell success as a truth value or a finite number, got {told!r}")
+    return bool(value.item())
 
 
 def _tells_success(env: Any, actions: Any) -> bool:
     """Whether an episode of actions in the middle of their range tells of success at any step."""
     middle = ((actions.low.astype(float) + actions.high) / 2).astype(actions.dtype)
-    env.reset(seed=0)
+    first_observation(env, 0)
     until = time.monotonic() + _LOOK_S
     for _ in range(_LOOK_STEPS):
-        *_, terminated, truncated, info = env.step(middle)
+        obs, _, terminated, truncated, info = env.step(middle)
+        vector(env.observation_space, obs)
         if success_of(info) is not None:
             return True
         if terminated or truncated or time.monotonic() > until:

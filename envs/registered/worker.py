@@ -4,12 +4,13 @@ import base64
 import pickle
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, final
 
 import gymnasium
 import numpy as np
 
-from mtrl.envs.registered.registry import SUITE, import_suite, success_of
+from mtrl.envs.registered.registry import SUITE, first_observation, import_suite, success_of, vector
 from mtrl.envs.workers import protocol
 from mtrl.envs.workers.serving import Obey, serve
 
@@ -24,9 +25,8 @@ class Environment:
         if self._task.startswith(SUITE):
             import_suite()
         self._env = gymnasium.make(pickle.loads(base64.b64decode(task["spec"])), disable_env_checker=True)
-        self._is_vector = isinstance(self._env.observation_space, gymnasium.spaces.Box)
         space = self._env.action_space
-        self._low, self._range, self._dtype = space.low.astype(float), space.high.astype(float) - space.low, space.dtype
+        self._low, self._high, self._dtype = space.low.astype(float), space.high.astype(float), space.dtype
 
     def obey(self, command: bytes) -> None:
         """Carry out a command; what the environment raises is told with its task's name."""
@@ -38,15 +38,20 @@ class Environment:
         except Exception as error:
             raise RuntimeError(f"{self._task}: {type(error).__name__}: {error}") from error
 
+    def close(self) -> None:
+        """Let the environment end what it has begun: processes, threads, windows."""
+        self._env.close()
+
     def _reset(self) -> None:
-        self._row["obs"][self._observed] = self._vector(self._env.reset(seed=int(self._row["start"]))[0])
+        self._row["obs"][self._observed] = first_observation(self._env, int(self._row["start"]))
 
     def _step(self) -> None:
         row = self._row
         share = (np.clip(row["action"][self._acted].astype(float), -1.0, 1.0) + 1.0) / 2.0
-        action = (self._low + share * self._range).astype(self._dtype)
+        action = self._low + share * (self._high - self._low)
+        action = np.clip(action, self._low, self._high).astype(self._dtype)  # rounding may lead beyond
         obs, row["reward"], row["terminated"], row["truncated"], info = self._env.step(action)
-        row["next_obs"][self._observed] = self._vector(obs)
+        row["next_obs"][self._observed] = vector(self._env.observation_space, obs)
         success = success_of(info)
         row["success"] = self._has_success and bool(success)
         if success is not None and not self._has_success:
@@ -55,20 +60,17 @@ class Environment:
         if row["terminated"] or row["truncated"] or row["last"]:
             self._reset()
 
-    def _vector(self, obs: Any) -> np.ndarray:
-        """The parts of a Dict one after the other, as `gymnasium.wrappers.FlattenObservation` has them."""
-        return obs if self._is_vector else gymnasium.spaces.flatten(self._env.observation_space, obs)
-
 
 def main(specification: str) -> None:
     """Serve the parent that wrote this: JSON of `backend`'s share and what `process.Worker` adds."""
     serve(specification, _build)
 
 
-def _build(spec: dict[str, Any], table: np.ndarray) -> Obey:
-    environments = [
-        Environment(spec["specs"][task], table[row]) for row, task in zip(spec["rows"], spec["row_tasks"], strict=True)
-    ]
+def _build(spec: dict[str, Any], table: np.ndarray, closing: ExitStack) -> Obey:
+    environments = []
+    for row, task in zip(spec["rows"], spec["row_tasks"], strict=True):
+        environments.append(environment := Environment(spec["specs"][task], table[row]))
+        closing.callback(environment.close)
 
     def obey(command: bytes) -> None:
         for environment in environments:

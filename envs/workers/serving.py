@@ -12,6 +12,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, final
 
 import numpy as np
@@ -26,19 +27,20 @@ _AWAKE_S = 100e-6
 """Waking a process takes 50 to 200 us and may put it on a core on which another worker runs, which doubles a step."""
 
 
-def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray], Obey]) -> None:
+def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray, ExitStack], Obey]) -> None:
     """Serve the parent that wrote this specification.
 
     Args:
         specification: JSON, written by `process.Worker`.
-        build: makes the simulators of a specification on the table of rows.
+        build: makes the simulators of a specification on the table of rows; what the stack is given is called when all
+            is over.
     """
     spec = json.loads(specification)
-    with socket.socket(fileno=spec["channel"]) as channel:
+    with socket.socket(fileno=spec["channel"]) as channel, ExitStack() as closing:
         try:
             row = protocol.row(spec["observation_size"], spec["action_size"])
             table = protocol.attach(spec["memory"], spec["count"], row)
-            obey = build(spec, table)
+            obey = build(spec, table, closing)
             gc.freeze()  # what is there now stays: no collection needs to look at it
             line = _Line(channel, table["finished"], spec["rows"][0])
             while command := line.answer(protocol.DONE):

@@ -1,4 +1,4 @@
-"""A task that a user might register with a fault: from the twelfth step of an episode on its reward is no number."""
+"""Tasks that a user might register with a fault: from the twelfth step of an episode on something is no number."""
 
 from typing import Any
 
@@ -26,4 +26,14 @@ class InfiniteReward(gymnasium.Env[np.ndarray, np.ndarray]):
         return self.np_random.uniform(-1, 1, 2), reward, False, False, {}
 
 
+class LastObservation(InfiniteReward):
+    """The episode ends at the twelfth step, with a state that has left its range."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        obs, _, _, _, info = super().step(action)
+        diverged = self._steps == 12
+        return np.full(2, np.nan) if diverged else obs, 1.0, diverged, False, info
+
+
+gymnasium.register("LastObservation-v0", LastObservation, max_episode_steps=20)
 gymnasium.register("InfiniteReward-v0", InfiniteReward, max_episode_steps=20)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from mtrl.agents import Config, MultiTaskSAC, UserError, evaluate, train
-from mtrl.agents.finite_rewards import check_rewards
+from mtrl.agents.finite_steps import check_observation
 from mtrl.agents.learner import Learner
 from mtrl.agents.recent_episodes import RecentEpisodes
 from mtrl.runs import checkpoint
@@ -163,8 +163,18 @@ def test_a_reward_that_is_no_number_names_the_task(tmp_path):
     train(make(**changes), {0: tmp_path / "trained"})
     with pytest.raises(UserError, match=f"{re.escape(told)}$"):
         evaluate(tmp_path / "trained")
-    with pytest.raises(UserError, match="task b gave the reward nan, which is not finite"):
-        check_rewards(("a", "b"), np.array([[1.0, 2.0], [3.0, np.nan]]))
+
+
+def test_an_observation_that_is_not_finite_ends_a_run_before_it_is_learned_of(tmp_path: Path) -> None:
+    """Kept, it would be in every checkpoint from then on: here it is the last of an episode, which begins anew."""
+    task = "tests.agents.bad_rewards:LastObservation-v0"
+    env = {"tasks": ("tests.envs.registered_tasks:CustomReach-v0", task), "horizon": None}
+    told = f"task {task} gave the observation nan, which is not finite at step 44: stopped; no checkpoint was"
+    with pytest.raises(UserError, match=re.escape(told)):
+        train(make(env=env, training={"warmup_steps": 100, "log_every_steps": 4}), {0: tmp_path})
+    for bad in (np.nan, -np.inf, 1e39):  # the last is infinite as what is learned of
+        with pytest.raises(UserError, match=re.escape(f"task b gave the observation {bad}, which is not finite")):
+            check_observation(("a", "b"), np.array([[[1.0], [2.0]], [[3.0], [bad]]]))
 
 
 def test_full_disk_is_one_line_and_leaves_no_torn_checkpoint(tmp_path):

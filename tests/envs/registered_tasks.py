@@ -63,3 +63,18 @@ class CustomDict(CustomReach):
 
 gymnasium.register("CustomDict-v0", CustomDict, max_episode_steps=9)
 gymnasium.register("CustomEndless-v0", CustomReach)
+
+
+class Leaving(CustomReach):
+    """Says on a file that it was closed."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def close(self) -> None:
+        with open(self._path, "a") as file:
+            file.write("closed\n")
+
+
+gymnasium.register("Leaving-v0", Leaving, max_episode_steps=5)

@@ -13,6 +13,7 @@ import pytest
 from mtrl import envs
 from mtrl.envs.registered.backend import reset_seed
 from mtrl.envs.registered.point_goal import GOALS
+from mtrl.envs.registered.registry import success_of
 from tests.envs.options_of import options_of
 from tests.envs.points import optimal_return
 from tests.envs.registered_tasks import CustomReach
@@ -127,6 +128,94 @@ def test_what_does_not_fit_is_one_line() -> None:
         with pytest.raises(ValueError, match=message) as error:
             envs.make(tasks, **change)
         assert "\n" not in str(error.value)
+
+
+class OldReset(CustomReach):
+    def reset(self, **given: Any) -> Any:
+        return super().reset(**given)[0]
+
+
+class Short(CustomReach):
+    def reset(self, **given: Any) -> Any:
+        return super().reset(**given)[0][:1], {}
+
+
+class ShortLater(CustomReach):
+    def step(self, action: np.ndarray) -> Any:
+        return super().step(action)[0][:1], 0.0, False, False, {}
+
+
+class OldStep(CustomReach):
+    def step(self, action: np.ndarray) -> Any:
+        return super().step(action)[1:]
+
+
+class Unsure(CustomReach):
+    def step(self, action: np.ndarray) -> Any:
+        return *super().step(action)[:4], {"success": np.nan}
+
+
+class Spelled(CustomReach):
+    def step(self, action: np.ndarray) -> Any:
+        return *super().step(action)[:4], {"success": "False"}
+
+
+class Whole(CustomReach):
+    action_space = gymnasium.spaces.Box(0, 3, (2,), np.int64)
+
+
+class Lacking(CustomReach):
+    def __init__(self) -> None:
+        raise ModuleNotFoundError("no\nbox")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (OldReset, r"tasks: Own-v0 cannot be stepped: reset must give \(observation, info\), got ndarray"),
+        (Short, r"cannot be stepped: observations must have the shape \(3,\) of their space, got \(1,\)"),
+        (ShortLater, r"cannot be stepped: observations must have the shape \(3,\) of their space, got \(1,\)"),
+        (OldStep, "tasks: Own-v0 cannot be stepped: not enough values to unpack"),
+        (Unsure, "cannot be stepped: info must tell success as a truth value or a finite number, got nan"),
+        (Spelled, "info must tell success as a truth value or a finite number, got 'False'"),
+        (Whole, r"tasks must have real-valued actions, got Box\(0, 3, \(2,\), int64\) for Own-v0"),
+        (Lacking, "tasks: Own-v0 cannot be made: no box$"),
+    ],
+)
+def test_an_environment_that_breaks_the_rules_is_one_line(
+    kind: type[CustomReach], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gymnasium.registry, "Own-v0", None)  # which takes it out again
+    del gymnasium.registry["Own-v0"]
+    gymnasium.register("Own-v0", kind, max_episode_steps=5)
+    with pytest.raises(ValueError, match=message) as error:
+        envs.make(["Own-v0"])
+    assert "\n" not in str(error.value)
+
+
+def test_success_may_be_told_by_either_name_and_as_a_number() -> None:
+    told: list[dict[str, Any]] = [
+        {},
+        {"success": None, "is_success": True},
+        {"success": np.float32(0)},
+        {"success": np.array([1])},
+    ]
+    assert [success_of(info) for info in told] == [None, True, False, True]
+
+
+def test_every_environment_is_closed(tmp_path: Path) -> None:
+    with envs.make([{"id": "Leaving-v0", "kwargs": {"path": str(tmp_path / "log")}}], num_envs_per_task=3) as env:
+        env.reset()
+        before = (tmp_path / "log").read_text().count("closed")
+    assert (tmp_path / "log").read_text().count("closed") == before + 3
+
+
+def test_arguments_beside_those_registered_as_arrays() -> None:
+    gymnasium.register("Pulled-v0", CustomReach, max_episode_steps=5, kwargs={"pull": np.array([0.1, 0.2, 0.3])})
+    for pull in (0.1, 0.2):
+        with envs.make([{"id": "Pulled-v0", "kwargs": {"pull": pull}}]) as env:
+            assert env.reset().shape == (1, 1, 3)
+    del gymnasium.registry["Pulled-v0"]
 
 
 @pytest.mark.parametrize(
