@@ -129,7 +129,10 @@ def read_measures(folder: Path, warn: Warn) -> tuple[SuccessRun, ...]:
         versions = {**made["versions"], **made["simulator"]["versions"]}
         found = []
         for measure, tasks in _measures(files, results).items():
-            success = _success(files, measure, tasks, results, tuple(sorted(folder.glob("videos/**/*.mp4"))))
+            told = tuple(result for result in results if _tells(result, measure, tasks))
+            if len(told) < len(results):
+                warn(f"{folder}: its evaluation has no success of tasks that told of it in training: left out")
+            success = _success(files, measure, tasks, told, tuple(sorted(folder.glob("videos/**/*.mp4"))))
             found.append(read_seed(folder, files, success, versions, tuple(start["tasks"]), "step"))
         return tuple(found)
 
@@ -145,6 +148,11 @@ def _measures(files: RunFiles, results: Sequence[Evaluation]) -> dict[Measure, t
     measure = NORMALIZED if (shares or played) and are_normalized else RETURN
     tasks = {SUCCESS: tuple(task for task in start["tasks"] if task not in others), measure: others}
     return {measure: own for measure, own in tasks.items() if own}
+
+
+def _tells(result: Evaluation, measure: Measure, tasks: tuple[str, ...]) -> bool:
+    """Whether an evaluation has the measure of all these tasks."""
+    return measure != SUCCESS or not bool(np.isnan(result.only(tasks).success_any).any())
 
 
 def _success(

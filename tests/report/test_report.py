@@ -111,6 +111,20 @@ def test_who_learned_faster(tmp_path: Path) -> None:
     assert (b["steps_to_0.5"], b["reached_0.5"]) == ("", "0 of 3")
 
 
+def test_an_evaluation_without_the_success_that_training_had_is_left_out(tmp_path: Path) -> None:
+    """Of an environment that tells of it late: whether it does was found otherwise that time."""
+    for seed in range(2):
+        run = write_run(tmp_path, seed=seed, final=result(3000, seed, (0.5, 1.0), (0.5, 1.0)))
+    record = json.loads((run / "evaluation.json").read_text())
+    for name in ("success_any", "success_final"):
+        del record["tasks"][0][name]
+        record["mean"].pop(name, None)
+    (run / "evaluation.json").write_text(json.dumps(record))
+    _, rows, warnings = report([tmp_path / "a"], tmp_path / "report")
+    assert f"{run}: its evaluation has no success of tasks that told of it in training: left out" in warnings
+    assert {row["seeds"] for row in rows} == {"1"}
+
+
 def test_half_of_the_seeds_is_no_median(tmp_path: Path) -> None:
     for seed, rate in enumerate((0.9, 0.9, 0.7, 0.7)):
         lines = [start(seed), train(1000, 0.2, 0.2), train(2000, rate, rate)]
