@@ -16,7 +16,7 @@ from mtrl.report.table import NOTHING, commit_text
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Start
 from mtrl.runs.metrics_file import read_events
-from mtrl.runs.reading import find_runs, is_supervised, read_config, warn_of_seeds
+from mtrl.runs.reading import find_seeds, is_supervised, read_config, warn_of_seeds
 
 _PLACE = ("name", "out", "seeds", "device", "track", "data")  # of a configuration
 _MADE_WITH = ("git_commit", "hardware", "device", "threads", "versions", "simulator", "data")
@@ -70,8 +70,14 @@ def _by_seed(path: Path) -> dict[int, Path]:
         UserError: a configuration has no seed, or two have the same.
     """
     folders: dict[int, Path] = {}
-    for folder in find_runs([path]):
-        config = read_config(folder)
+    for folder in find_seeds([path]):
+        try:
+            config = read_config(folder)
+        except UserError as error:
+            if (folder / "config.yaml").exists():
+                raise
+            warn(f"left out: {error}")
+            continue
         try:
             seed = int(config["seeds"][0])
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -79,6 +85,8 @@ def _by_seed(path: Path) -> dict[int, Path]:
         if seed in folders:
             raise UserError(f"seed {seed} of {config['name']} is there twice: {folders[seed]} and {folder}")
         folders[seed] = folder
+    if not folders:
+        raise UserError(f"{path} has no seed with a config.yaml")
     return folders
 
 

@@ -124,6 +124,19 @@ def test_seeds_of_one_run_that_differ_are_told_apart(tmp_path: Path, capsys: pyt
     assert rows(made_with)["git_commit"] == [f"{'a' * 10} (seed 0); {'b' * 10} (seeds 1, 2)", "b" * 10]
 
 
+def test_a_seed_without_its_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write_scores(tmp_path, "one", dict.fromkeys(range(3), (0.1, 0.1)))
+    two = write_scores(tmp_path, "two", dict.fromkeys(range(3), (0.2, 0.2)))
+    (one / "seed_1" / "config.yaml").unlink()
+    (one / "seed_1" / "failure.json").write_text(json.dumps({"reason": "out of memory", "trace": ""}))
+    assert main(["compare", str(one), str(two)]) == 0
+    assert f"left out: {one / 'seed_1'} has no config.yaml; it failed: out of memory" in capsys.readouterr().err
+    for seed in (0, 2):
+        (one / f"seed_{seed}" / "config.yaml").unlink()
+    assert main(["compare", str(one), str(two)]) == 2
+    assert f"{one} has no seed with a config.yaml" in capsys.readouterr().err
+
+
 def test_two_seeds_of_one_run(points: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = (points / "mean" / f"seed_{seed}" for seed in (0, 1))
     printed = compared(capsys, one, other)
