@@ -173,8 +173,8 @@ def _of_centre(centre: Tensor, along: Tensor, deltas: Tensor) -> Tensor:
         along: inner products with it of the inputs apart from it, `[N]`.
         deltas: `[T, N, O]`.
     """
-    sums = deltas.sum(1, dtype=torch.float64)
-    cross = (along @ deltas).double() @ sums.mT
+    weighted, sums = (torch.stack([along, torch.ones_like(along)]) @ deltas).double().unbind(1)  # read once
+    cross = weighted @ sums.mT
     square = torch.linalg.vector_norm(centre, dtype=torch.float64).square()
     return (cross + cross.mT + square * (sums @ sums.mT)).to(deltas.dtype)
 
