@@ -105,10 +105,9 @@ def look(name: str) -> TaskInfo:
         ValueError: it cannot be made, its observations are no vectors, its actions none with bounds, or nothing says
             when an episode ends.
     """
-    spec = find(name)
     registered = find(parsed(name)[0])  # itself, not a copy with arguments; arrays among these would not compare
     if name not in _looked or _looked[name][0] is not registered:
-        _looked[name] = registered, _look(name, spec)
+        _looked[name] = registered, _look(name, find(name))
     return _looked[name][1]
 
 
@@ -186,8 +185,10 @@ def success_of(info: dict[str, Any]) -> bool | None:
     """
     told = info.get("success")
     told = info.get("is_success") if told is None else told
-    if told is None or isinstance(told, bool):
-        return told
+    if told is None:
+        return None
+    if isinstance(told, bool | np.bool_):  # as at nearly every step
+        return bool(told)
     value = np.asarray(told)
     if value.size != 1 or value.dtype.kind not in "biuf" or not np.isfinite(value).all():
         raise ValueError(f"info must tell success as a truth value or a finite number, got {told!r}")

@@ -11,7 +11,7 @@ from mtrl.cli.screen import Screen, print_plain, show_table, warn
 from mtrl.nested import flat
 from mtrl.protocols import EVALUATION_FILES
 from mtrl.report.made_with import made_with
-from mtrl.report.paired_results import Results, compare_results, metrics_by_seed, scores_by_seed
+from mtrl.report.paired_results import Results, compare_results, listed, metrics_by_seed, scores_by_seed
 from mtrl.report.table import NOTHING, commit_text
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Start
@@ -31,8 +31,9 @@ def run(words: list[str]) -> int:
     parser.add_argument("other", type=Path, metavar="OTHER", help="what it is compared with, likewise")
     arguments = parser.parse_args(words)
     paths = [arguments.one, arguments.other]
-    folders = [_by_seed(path) for path in paths]
-    configs = [{seed: read_config(folder) for seed, folder in seeds.items()} for seeds in folders]
+    found = [_by_seed(path) for path in paths]
+    folders = [{seed: folder for seed, (folder, _) in seeds.items()} for seeds in found]
+    configs = [{seed: config for seed, (_, config) in seeds.items()} for seeds in found]
     kinds = [is_supervised(next(iter(seeds.values()))) for seeds in folders]
     if kinds[0] != kinds[1]:
         raise UserError(f"{paths[kinds.index(True)]} is a supervised run and {paths[kinds.index(False)]} is none")
@@ -63,13 +64,13 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _by_seed(path: Path) -> dict[int, Path]:
-    """The folders of a run by seed.
+def _by_seed(path: Path) -> dict[int, tuple[Path, Tree]]:
+    """The folders of a run and their configurations, by seed.
 
     Raises:
         UserError: a configuration has no seed, or two have the same.
     """
-    folders: dict[int, Path] = {}
+    found: dict[int, tuple[Path, Tree]] = {}
     for folder in find_seeds([path]):
         try:
             config = read_config(folder)
@@ -82,12 +83,12 @@ def _by_seed(path: Path) -> dict[int, Path]:
             seed = int(config["seeds"][0])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"{path} is not as a run writes it: a config.yaml has no seeds") from error
-        if seed in folders:
-            raise UserError(f"seed {seed} of {config['name']} is there twice: {folders[seed]} and {folder}")
-        folders[seed] = folder
-    if not folders:
+        if seed in found:
+            raise UserError(f"seed {seed} of {config['name']} is there twice: {found[seed][0]} and {folder}")
+        found[seed] = folder, config
+    if not found:
         raise UserError(f"{path} has no seed with a config.yaml")
-    return folders
+    return found
 
 
 def _settings(config: Tree) -> Tree:
@@ -145,7 +146,7 @@ def _of_seeds(texts: Mapping[int, str]) -> str:
         seeds.setdefault(text, []).append(seed)
     if len(seeds) == 1:
         return next(iter(seeds))
-    return "; ".join(f"{text} (seed{'s' * (len(of) > 1)} {', '.join(map(str, of))})" for text, of in seeds.items())
+    return "; ".join(f"{text} ({listed(of)})" for text, of in seeds.items())
 
 
 def _text(values: Tree, key: str) -> str:

@@ -197,8 +197,12 @@ def _span(steps: Collection[int]) -> str:
 
 def _left_out(name: str, seeds: Iterable[int], why: str) -> str:
     """What to say of seeds of a run; empty if there are none."""
-    texts = [str(seed) for seed in sorted(seeds)]
-    return f"Left out: seed{'s' * (len(texts) > 1)} {', '.join(texts)} of {name}, {why}." if texts else ""
+    return f"Left out: {listed(out)} of {name}, {why}." if (out := sorted(seeds)) else ""
+
+
+def listed(seeds: Sequence[int]) -> str:
+    """`seed 0`, or `seeds 0, 1`."""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def _differences(one: Result, other: Result) -> str:
@@ -225,7 +229,7 @@ def _signed(difference: float) -> str:
 def _pairing(seeds: list[int], a: NDArray[np.float64], b: NDArray[np.float64], *, with_test: bool) -> str:
     if not seeds:
         return f"No seed in common: means of {len(a)} and of {len(b)} seeds, not paired, and no interval."
-    text = f"Paired over seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; the second less the first."
+    text = f"Paired over {listed(seeds)}; the second less the first."
     if len(seeds) < MIN_RUNS_FOR_INTERVAL:
         return f"{text} No interval: at least {MIN_RUNS_FOR_INTERVAL} seeds in common are needed."
     text += " Interval: percentile bootstrap over seeds."
