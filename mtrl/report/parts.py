@@ -103,8 +103,8 @@ def _parts(runs: Sequence[tuple[SuccessRun, ...]], warn: Warn) -> Iterator[Part]
         for run in own:
             if not run.outcome.results:
                 tell(f"{run.folder} has no evaluation{_progress(run)}: it is in the curves, not in the table")
-            elif early := _early(run):
-                tell(early)
+            elif gap := _gap(run):
+                tell(gap)
         measure, measured = _of_one_measure(own, warn)
         groups = grouped(measured, tell)
         divisions = tuple(_divisions(groups, measure, tell))
@@ -122,12 +122,17 @@ def _of_one_measure(runs: list[SuccessRun], warn: Warn) -> tuple[Measure, list[S
     return RETURN, [replace(run, outcome=run.outcome.as_returns()) for run in runs]
 
 
-def _early(run: SuccessRun) -> str | None:
-    """What to say of a run whose evaluation is not of its end; `legacy` is of all checkpoints."""
+def _gap(run: SuccessRun) -> str | None:
+    """What to say of a run whose evaluation is not of its end, or whose log is not; `legacy` is of all checkpoints."""
     last = next((result for result in run.outcome.results if result.protocol["name"] == MODERN), None)
-    if last is None or last.step >= (end := max(run.done, _planned(run))):
+    if last is None:
         return None
-    return f"{run.folder}: its evaluation is of step {last.step:,} of {end:,}"
+    if last.step < (end := max(run.done, _planned(run))):
+        return f"{run.folder}: its evaluation is of step {last.step:,} of {end:,}"
+    if last.step > run.done:
+        ends = f"its log ends at step {run.done:,}, before its evaluation of step {last.step:,}"
+        return f"{run.folder}: {ends}: areas under the curve are of the steps before, for all runs"
+    return None
 
 
 def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> Iterator[Division]:

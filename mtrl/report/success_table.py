@@ -50,6 +50,8 @@ class SuccessColumn:
     """Of success alone."""
     unseen: Summary | None
     """Any-step success on goals that training never saw, where every seed was played on such."""
+    seeds_unseen: int
+    """That were played on such."""
     mean_return: NDArray[np.float64]
     """`[T]`."""
 
@@ -68,9 +70,11 @@ class SuccessTable:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What unseen goals are, and why a group has no interval."""
+        """What unseen goals are, and why a group has none of them or no interval."""
         unseen = [_UNSEEN] if any(column.unseen for column in self.columns) else []
-        return (*unseen, *no_interval({column.name: column.seeds for column in self.columns}))
+        partly = [column for column in self.columns if 0 < column.seeds_unseen < column.seeds]
+        lacking = (f"{c.name}: only {c.seeds_unseen} of {c.seeds} seeds were played on unseen goals." for c in partly)
+        return (*unseen, *lacking, *no_interval({column.name: column.seeds for column in self.columns}))
 
 
 def no_interval(seeds: Mapping[str, int]) -> Iterator[str]:
@@ -175,12 +179,14 @@ def evaluation_rows(result: Evaluation) -> tuple[list[str], list[list[str]]]:
 
 def _column(scores: Scores) -> SuccessColumn:
     generator = np.random.default_rng(BOOTSTRAP_SEED)
+    was_played = ~np.isnan(scores.unseen).any(axis=1)
     return SuccessColumn(
         name=scores.name,
         seeds=len(scores.seeds),
         score=summarize(scores.score, generator=generator),
         final_step=summarize(scores.final_step, generator=generator) if scores.measure == SUCCESS else None,
-        unseen=None if np.isnan(scores.unseen).any() else summarize(scores.unseen, generator=generator),
+        unseen=summarize(scores.unseen, generator=generator) if was_played.all() else None,
+        seeds_unseen=int(was_played.sum()),
         mean_return=np.mean([result.mean_return for result in scores.results], axis=0),
     )
 

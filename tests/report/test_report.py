@@ -178,6 +178,7 @@ def test_unseen_goals_have_a_column_where_every_seed_was_played_on_them(tmp_path
     assert ["push-v3", "0.50", "0.50", "0.30", "0.50", "0.50"] in cells
     assert ["mean", "0.75", "0.75", "0.60", "0.75", "0.75"] in cells
     assert "Unseen goals: as many episodes, on goals that training never saw." in text
+    assert "b: only 2 of 3 seeds were played on unseen goals." in text
     unseen = {(row["run"], row["task"]): row["success_any_unseen"] for row in rows}
     assert float(unseen["a", "(mean)"]) == pytest.approx(0.6)
     assert unseen["b", "(mean)"] == ""
@@ -419,6 +420,15 @@ def test_an_evaluation_that_is_not_of_the_runs_end_is_pointed_out(tmp_path: Path
         f"{folder}: its evaluation is of step 1,000 of 9,000",
         f"{trained_on}: its evaluation is of step 1,000 of 3,000",
     ]
+
+
+def test_a_log_that_ends_before_the_evaluation_is_pointed_out(tmp_path: Path) -> None:
+    """Lost lines shorten the areas of every run."""
+    folder = write_run(tmp_path, final=result(9000, 0, (0.5, 0.5), (0.5, 0.5)), steps=9000)
+    warnings: list[str] = []
+    parts([folder], warnings)
+    ends = f"{folder}: its log ends at step 3,000, before its evaluation of step 9,000"
+    assert warnings == [f"{ends}: areas under the curve are of the steps before, for all runs"]
 
 
 def test_the_filled_circle_is_of_the_first_table(tmp_path: Path) -> None:
