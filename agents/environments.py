@@ -74,12 +74,12 @@ def simulating() -> Iterator[None]:
     """Turns the death of a simulator within into a user's error.
 
     Raises:
-        UserError: one of their processes was killed.
+        UserError: one of their processes was killed, or an environment raised.
     """
     try:
         yield
     except envs.SimulatorError as error:
-        raise UserError(str(error)) from error
+        raise UserError.of(error) from error
 
 
 def _make(section: EnvConfig, **others: Any) -> envs.VectorEnv:

@@ -185,7 +185,7 @@ def _train_group(
                 save_config(folder, config, seed)
             training.run(config.steps, lambda: not stop)
         except (envs.SimulatorError, RankError, StepError) as error:
-            raise UserError(f"{error} at step {training.step}: stopped; {training.kept}") from error
+            raise UserError.of(error, f" at step {training.step}: stopped; {training.kept}") from error
         training.save()
         complete = training.step >= config.steps
         return TrainResult(training.step, training.learner.num_updates, complete, interrupted=not complete)

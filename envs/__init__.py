@@ -22,6 +22,7 @@ from mtrl.envs.interface import (
     SimulatorInfo,
     Sizes,
     Step,
+    TaskError,
     TaskInfo,
     VectorEnv,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "SimulatorInfo",
     "Sizes",
     "Step",
+    "TaskError",
     "TaskInfo",
     "VectorEnv",
     "are_metaworld",

@@ -28,7 +28,7 @@ class Episodes:
         """Begin the episodes with these numbers, `[T, E]`: the first is 0, and -1 means that there was none yet."""
         self.number = np.full(self._shape, number, dtype=np.int64)
         self.length = np.zeros(self._shape, dtype=np.int64)
-        self._return = np.zeros(self._shape)
+        self.returned = np.zeros(self._shape)  # rewards so far
         self._success = np.zeros(self._shape, dtype=bool)
 
     @property
@@ -62,7 +62,7 @@ class Episodes:
         terminated = ~everyone if terminated is None else terminated & active
         truncated = (self.next_step_is_last if truncated is None else self.next_step_is_last | truncated) & active
         self.length = self.length + active
-        self._return = self._return + np.where(active, reward, 0.0)
+        self.returned = self.returned + np.where(active, reward, 0.0)
         self._success = self._success | (success & active)
         step = Step(
             obs=obs,
@@ -72,12 +72,12 @@ class Episodes:
             truncated=truncated,
             success=success,
             episode_success=self._success.copy(),
-            episode_return=self._return.copy(),
+            episode_return=self.returned.copy(),
             episode_length=self.length.copy(),
         )
         done = step.done
         self.number = self.number + done
         self.length[done] = 0
-        self._return[done] = 0.0
+        self.returned[done] = 0.0
         self._success[done] = False
         return step

@@ -43,6 +43,10 @@ class SimulatorError(RuntimeError):
     """A simulator process ended that nobody asked to: it was killed, say, for want of memory."""
 
 
+class TaskError(SimulatorError):
+    """An environment raised an exception, which would come again. A note has the traceback, of its own code alone."""
+
+
 class Peers(Protocol):
     """Processes that step the same environments together, each those of some tasks."""
 
@@ -162,7 +166,7 @@ class VectorEnv(Protocol):
 
         Raises:
             RuntimeError: without a `send`, after `close`, or if a simulator process failed (with its tasks);
-                `SimulatorError` if it was killed.
+                `SimulatorError` if it was killed, `TaskError` if an environment raised.
         """
 
     def step(self, actions: np.ndarray) -> Step:

@@ -1,7 +1,9 @@
 """What runs inside a worker process of registered environments."""
 
 import base64
+import os
 import pickle
+import traceback
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -10,9 +12,13 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
+from mtrl.envs.interface import TaskError
 from mtrl.envs.registered.registry import SUITE, first_observation, import_suite, success_of, vector
 from mtrl.envs.workers import protocol
 from mtrl.envs.workers.serving import Obey, serve
+
+_LEADING = ("mtrl.envs.", "gymnasium.")
+"""Modules through which a step comes to an environment of somebody's own."""
 
 
 @final
@@ -29,14 +35,14 @@ class Environment:
         self._low, self._high, self._dtype = space.low.astype(float), space.high.astype(float), space.dtype
 
     def obey(self, command: bytes) -> None:
-        """Carry out a command; what the environment raises is told with its task's name."""
+        """Carry out a command. Raises TaskError if the environment raises."""
         try:
             if command == protocol.RESET:
                 self._reset()
             elif self._row["active"]:
                 self._step()
         except Exception as error:
-            raise RuntimeError(f"{self._task}: {type(error).__name__}: {error}") from error
+            raise _told(self._task, error) from error
 
     def close(self) -> None:
         """Let the environment end what it has begun: processes, threads, windows."""
@@ -59,6 +65,21 @@ class Environment:
             warnings.warn(f"{self._task} tells of success only late: it is taken as a task without it", stacklevel=1)
         if row["terminated"] or row["truncated"] or row["last"]:
             self._reset()
+
+
+def _told(task: str, error: Exception) -> TaskError:
+    """What an environment raised, in one line, and its traceback without the frames that lead to its code."""
+    own = error.__traceback__
+    while own and own.tb_frame.f_globals.get("__name__", "").startswith(_LEADING):
+        own = own.tb_next
+    message = " ".join(str(error).split())
+    if own:
+        file = own.tb_frame.f_code.co_filename
+        line = [line for frame, line in traceback.walk_tb(own) if frame.f_code.co_filename == file][-1]
+        message = f"raised {type(error).__name__}: {message} ({os.path.basename(file)}, line {line})"
+    told = TaskError(f"{task} {message}")
+    told.add_note("".join(traceback.format_exception(type(error), error, own or error.__traceback__)).rstrip())
+    return told
 
 
 def main(specification: str) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from mtrl.envs.interface import SimulatorError
+from mtrl.envs.interface import SimulatorError, TaskError
 from mtrl.envs.workers import protocol
 from mtrl.envs.workers.lifeline import Lifeline
 from mtrl.envs.workers.plan import Plan, Share
@@ -77,10 +77,15 @@ class Worker:
             return b""
 
     def _death(self, answer: bytes) -> RuntimeError:
-        if answer == protocol.FAILED:
+        if answer in (protocol.FAILED, protocol.RAISED):
             with self._channel.makefile("rb") as rest:
-                trace = rest.read().decode()
-            error = RuntimeError(f"the simulator of {self._names} failed: {trace.splitlines()[-1]}")
+                told = rest.read().decode()
+            if answer == protocol.RAISED:
+                line, trace = json.loads(told)
+                error: RuntimeError = TaskError(line)
+            else:
+                trace = told
+                error = RuntimeError(f"the simulator of {self._names} failed: {trace.splitlines()[-1]}")
             error.add_note(trace)
             return error
         status = self._process.wait(_EXIT_TIMEOUT_S)

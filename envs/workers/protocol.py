@@ -17,6 +17,8 @@ DONE = b"d"
 """Answer: ready for the next command."""
 FAILED = b"f"
 """Answer: a traceback follows, then the end."""
+RAISED = b"e"
+"""Answer: an environment raised; JSON of the line that says so and the traceback follows, then the end."""
 
 
 def row(observation_size: int, action_size: int) -> np.dtype:

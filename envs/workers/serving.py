@@ -17,6 +17,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mtrl.envs.interface import TaskError
 from mtrl.envs.workers import protocol
 
 Obey = Callable[[bytes], None]
@@ -47,6 +48,8 @@ def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray, ExitS
                 obey(command)
         except (BrokenPipeError, ConnectionResetError):
             pass  # nobody is left to serve
+        except TaskError as error:
+            channel.sendall(protocol.RAISED + json.dumps([str(error), *error.__notes__]).encode())
         except Exception:
             channel.sendall(protocol.FAILED + traceback.format_exc().encode())
 

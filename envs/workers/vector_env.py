@@ -117,16 +117,19 @@ class WorkerEnv(Closing):
             "length": length.copy(),
             "actions": self._actions[: length.max()].copy(),
             "obs": np.where((length == 0)[..., None], self._rows["obs"], self._rows["next_obs"]),
+            "return": self._episodes.returned.copy(),
         }
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
         """Replay the saved episodes; everything that follows is bit-equal. See `VectorEnv.load_state_dict`.
 
-        Warns if the replay does not arrive where the saved episodes were: the task is not deterministic, or the
-        simulator is another version or runs on another processor.
+        Warns if the replay does not arrive where the saved episodes were, or on another return: the task is not
+        deterministic, it keeps something between episodes (a curriculum, a wrapper's running mean), or the simulator
+        is another version or runs on another processor.
         """
         self._phase.require("load_state_dict()", Phase.NEW, Phase.READY)
-        check_state(state, {"make", "episode", "length", "actions", "obs"}, self._options)
+        older = {"make", "episode", "length", "actions", "obs"}
+        check_state(state, older | (state.keys() & {"return"}), self._options)
         self._reset(state["episode"])
         for number, actions in enumerate(state["actions"]):
             self._send(actions, active=number < state["length"])
@@ -134,9 +137,15 @@ class WorkerEnv(Closing):
         self._actions[: len(state["actions"])] = state["actions"]
         obs = np.where((state["length"] == 0)[..., None], self._rows["obs"], self._rows["next_obs"])
         different = (obs != state["obs"]).any(axis=(1, 2)) | (self._episodes.number != state["episode"]).any(axis=1)
+        if "return" in state:
+            different |= (self._episodes.returned != state["return"]).any(axis=1)
         if different.any():
             names = ", ".join(task for task, differs in zip(self.tasks, different, strict=True) if differs)
-            warnings.warn(f"the replayed episodes of {names} differ from the saved ones", stacklevel=2)
+            warnings.warn(
+                f"the replayed episodes of {names} differ from the saved ones: they are not deterministic, keep "
+                "something between episodes, or the simulator is another",
+                stacklevel=2,
+            )
         return self._observations.show(obs)
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Which failures are the user's to mend: those are told in one line, all others keep their traceback."""
 
 import errno
+import traceback
 
 from mtrl.extras import install_package
 
@@ -30,6 +31,13 @@ def reason(error: BaseException, command: str = "") -> str | None:
     from mtrl.runs.errors import UserError
 
     return str(error) if isinstance(error, UserError) else None
+
+
+def trace_of(error: BaseException, line: str | None) -> str:
+    """What to show before that line: of a user's error its notes, of a defect of ours its traceback."""
+    if line is None:
+        return "".join(traceback.format_exception(error))
+    return "\n".join(getattr(error, "__notes__", ()))
 
 
 def _missing(error: ModuleNotFoundError, command: str) -> str | None:

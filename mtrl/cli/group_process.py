@@ -1,7 +1,6 @@
 """Groups of seeds in processes of their own: events come over pipes, a stop goes to all, and none is left behind."""
 
 import multiprocessing
-import traceback
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from mtrl.agents.config import Config
 from mtrl.agents.groups import Grouping, Seeds, train_and_evaluate
 from mtrl.cli.audience import Audience, End
-from mtrl.cli.failures import reason
+from mtrl.cli.failures import reason, trace_of
 from mtrl.runs import devices
 from mtrl.runs.child_process import end, follow_parent, how_it_ended, start_child
 from mtrl.runs.errors import UserError
@@ -125,5 +124,5 @@ def _run_group(connection: Connection, config: Config, folders: Mapping[int, Pat
         connection.send(End(train_and_evaluate(config, folders, resume, cores, tell)))
     except Exception as error:
         line = reason(error)
-        trace = "" if line else traceback.format_exc()
-        connection.send(End(finished=False, failure=line or f"{type(error).__name__}: {error}", trace=trace))
+        failure = line or f"{type(error).__name__}: {error}"
+        connection.send(End(finished=False, failure=failure, trace=trace_of(error, line)))

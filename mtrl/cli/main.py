@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from mtrl import __version__
-from mtrl.cli.failures import reason
+from mtrl.cli.failures import reason, trace_of
 from mtrl.cli.streams import is_read, silence, tell
 
 COMMANDS = {
@@ -86,6 +86,8 @@ def main(argv: list[str] | None = None) -> int:
         line = reason(error, name)
         if line is None:
             raise
+        if trace := trace_of(error, line):
+            tell(trace, sys.stderr)
         return _fail(line, name)
 
 

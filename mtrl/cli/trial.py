@@ -5,7 +5,6 @@ import errno
 import os
 import socket
 import time
-import traceback
 import warnings
 from contextlib import ExitStack
 from datetime import datetime
@@ -16,7 +15,7 @@ from mtrl.agents.config import Config
 from mtrl.agents.groups import train_and_evaluate
 from mtrl.agents.ranks import RankError
 from mtrl.agents.run_precision import settle_precision
-from mtrl.cli.failures import reason
+from mtrl.cli.failures import reason, trace_of
 from mtrl.cli.rank_processes import started
 from mtrl.cli.tracking import Tracker
 from mtrl.runs import devices
@@ -137,13 +136,14 @@ def _failure(error: Exception) -> Ended:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _DISK:
             return Ended(How.HALTED, line or str(error))
-        if isinstance(cause, envs.SimulatorError | RankError):
+        if isinstance(cause, envs.SimulatorError | RankError) and not isinstance(cause, envs.TaskError):
             return Ended(How.DIED, str(error))
+    trace = trace_of(error, line)
     if line is None:
-        return Ended(How.FAILED, f"{type(error).__name__}: {error}"[:500], traceback.format_exc())
+        return Ended(How.FAILED, f"{type(error).__name__}: {error}"[:500], trace)
     if not isinstance(error, UserError) and any(words in line for words in _MEMORY):
         return Ended(How.DIED, line)
-    return Ended(How.FAILED, line)
+    return Ended(How.FAILED, line, trace)
 
 
 class _Log:

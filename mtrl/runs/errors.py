@@ -15,6 +15,14 @@ class UserError(Exception):
         text = re.sub(rf"\S{{{_LONG_WORD},}}", lambda word: f"{word[0][:56]} ...", text)
         super().__init__(text if len(text) <= _LONG_LINE else f"{text[:_LONG_LINE]} ...")
 
+    @classmethod
+    def of(cls, error: BaseException, more: str = "") -> "UserError":
+        """What another exception says, and more behind it; its notes are shown before that line."""
+        ours = cls(f"{error}{more}")
+        for note in getattr(error, "__notes__", ()):
+            ours.add_note(note)
+        return ours
+
 
 @contextmanager
 def in_section(section: str) -> Iterator[None]:

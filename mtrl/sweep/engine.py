@@ -32,7 +32,7 @@ class Ended(NamedTuple):
     line: str = ""
     """Why, in one line."""
     trace: str = ""
-    """Of a defect of ours."""
+    """Of a defect of ours, or of an environment that raised."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The command: exit status, one line for each failure, tables on the screen."""
 
 import errno
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import mtrl
 from mtrl.cli.failures import reason
 from mtrl.cli.main import main
 from mtrl.runs.errors import UserError
+from tests.cli.conftest import POINTS
 from tests.report.run_folders import result, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -177,6 +179,20 @@ def test_unknown_task_is_one_line(
         "mtrl train: error: env.tasks: unknown task 'psuh-v3'; the closest is 'push-v3'\n"
     )
     assert not Path("runs").exists()
+
+
+def test_an_environment_that_raises_shows_its_own_code_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = "tests.agents.bad_rewards:Raising-v0"
+    (tmp_path / "x.yaml").write_text(POINTS.replace("tasks: Points", f"tasks: [{task}]"))
+    assert main(["train", str(tmp_path / "x.yaml"), "--name", "a", "--out", str(tmp_path)]) == 2
+    trace, line = capsys.readouterr().err[:-1].rsplit("\n", 1)
+    raised = rf"{task} raised KeyError: 'a wheel' \(bad_rewards.py, line \d+\)"
+    assert re.fullmatch(rf"mtrl train: error: {raised} at step 40: stopped; no checkpoint was written yet", line)
+    assert trace.startswith("Traceback (most recent call last):\n")
+    assert trace.endswith("raise KeyError(\"a wheel\")\nKeyError: 'a wheel'")
+    assert trace.count("File") == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,14 @@ def test_resume_is_exact(random_actions: Actions, steps: int) -> None:
                 np.testing.assert_array_equal(a, b, err_msg=name)
 
 
-def test_replay_that_does_not_arrive_is_told(env: envs.VectorEnv, random_actions: Actions) -> None:
+@pytest.mark.parametrize("entry", ["obs", "return"])
+def test_replay_that_does_not_arrive_is_told(entry: str, env: envs.VectorEnv, random_actions: Actions) -> None:
     env.reset()
     _run(env, random_actions(env, 5))
     state = env.state_dict()
-    state["obs"][1, 0, 0] += 1e-9
+    with warnings.catch_warnings(action="error"):
+        env.load_state_dict(state)
+    state[entry][1, 0] += 1e-9
     with pytest.warns(UserWarning, match="the replayed episodes of CustomPush-v0 differ from the saved ones"):
         env.load_state_dict(state)
 
@@ -241,8 +245,13 @@ def test_failure_names_its_task(env: envs.VectorEnv) -> None:
     env.reset()
     actions = np.zeros((*SHAPE, 2))
     actions[0, 1] = 1.0
-    with pytest.raises(RuntimeError, match="CustomReach-v0: ZeroDivisionError: asked for the corner"):
+    line = r"^CustomReach-v0 raised ZeroDivisionError: asked for the corner \(registered_tasks.py, line \d+\)"
+    with pytest.raises(envs.TaskError, match=line) as error:
         env.step(actions)
+    first, *frames, last = error.value.__notes__[0].splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert last == "ZeroDivisionError: asked for the corner"
+    assert next(line.rsplit("/", 1)[-1] for line in frames if "File" in line).startswith('registered_tasks.py"')
     with pytest.raises(RuntimeError, match="after close"):
         env.reset()
 
