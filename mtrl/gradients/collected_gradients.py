@@ -240,7 +240,7 @@ def collect(
     values, factor, check = begun(graph, scaler, check)
     found = graph.collect(chunk_size, factor, graph.heads, retain_graph, factored=True, watch=check)
     if check:
-        check_gradients(found.sizes, graph.losses.numbers)
+        check_gradients(found.sizes, graph.losses.numbers, graph.losses.vector)
     accumulate(graph.heads, found.of_heads)
     parameters = {str(i): x for i, x in enumerate(graph.shared)}
     return CollectedGradients(

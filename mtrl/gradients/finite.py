@@ -15,20 +15,34 @@ from torch.autograd.graph import GradientEdge, Node
 from torch.utils.hooks import RemovableHandle
 
 
-def check_gradients(sizes: Tensor, numbers: Sequence[int]) -> None:
+def check_gradients(sizes: Tensor, numbers: Sequence[int], vector: Tensor | None = None) -> None:
     """Names the first task whose gradient is not finite.
 
     Args:
         sizes: `[..., T]`, not finite where a gradient of the task is not.
         numbers: `[T]`, of the tasks, for the message.
+        vector: see `Losses`.
 
     Raises:
         ValueError: there is one.
     """
     finite = sizes.isfinite()
-    if not bool(finite.all()):
-        where = tuple((~finite).nonzero()[0].tolist())
-        raise ValueError(f"the gradient of task {numbers[where[-1]]} is not finite: {sizes[where].item()}")
+    if bool(finite.all()):
+        return
+    where = tuple((~finite).nonzero()[0].tolist())
+    size = f"{sizes[where].item()}{of_absent(vector)}"
+    raise ValueError(f"the gradient of task {numbers[where[-1]]} is not finite: {size}")
+
+
+def of_absent(vector: Tensor | None) -> str:
+    """What to say of an absent entry that is not finite: 0 times it is NaN, in the gradients of the others."""
+    if vector is None or bool(vector.isfinite().all()):
+        return ""
+    entry = int((~vector.isfinite()).nonzero()[0])
+    return (
+        f"; the loss of task {entry}, which is absent, is {vector[entry].item()}, and reaches the others since all are "
+        "one vector: keep it finite (sum / count.clamp(min=1), say)"
+    )
 
 
 class Watch:

@@ -34,6 +34,8 @@ class Losses:
     """That the losses were computed in."""
     numbers: Sequence[int]
     """Of the tasks among all losses that the user gave, for what is said of one."""
+    vector: Tensor | None = None
+    """`[all]`, what the user gave, without its graph, if some entries are absent but in the others' passes."""
 
     @property
     def present(self) -> list[bool]:
@@ -44,7 +46,7 @@ class Losses:
         """The losses of some of the tasks."""
         places = torch.tensor(tasks, device=self.values.device, dtype=torch.long)
         numbers = [self.numbers[task] for task in tasks]
-        return Losses(self.values[places], [self.roots[task] for task in tasks], self.dtype, numbers)
+        return Losses(self.values[places], [self.roots[task] for task in tasks], self.dtype, numbers, self.vector)
 
 
 def read_losses(
@@ -62,8 +64,10 @@ def read_losses(
 
     Raises:
         TypeError: these are no losses.
-        ValueError: a loss is not a scalar or has no graph, or `present` is not one for each.
+        ValueError: a loss is not a scalar or has no graph, or `present` is not one for each; under inference mode.
     """
+    if torch.is_inference_mode_enabled():
+        raise ValueError("losses have no gradients under torch.inference_mode(): call outside of it")
     kept = given_losses(losses, present)
     edges = _edges(losses, kept)
     for task, (loss, edge) in enumerate(zip(kept, edges, strict=True)):
@@ -80,7 +84,11 @@ def read_losses(
     zero = tensors[0].new_zeros(())
     values = torch.stack([(zero if loss is None else loss).detach().reshape(()) for loss in kept])
     dtype = values.dtype
-    return Losses(values.float() if dtype.itemsize < 4 else values, edges, dtype, range(len(kept)))
+    values = values.float() if dtype.itemsize < 4 else values
+    nodes: list[Any] = [edge.node for edge in edges if edge is not None]
+    is_whole = any(TAKEN_APART in node.metadata for node in nodes)
+    vector = losses.detach() if isinstance(losses, Tensor) and is_whole and len(tensors) < len(kept) else None
+    return Losses(values, edges, dtype, range(len(kept)), vector)
 
 
 def given_losses(

@@ -15,7 +15,7 @@ from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, LossMethod, Method
 from mtrl.aggregation.method import check_finite, check_positive
-from mtrl.gradients.finite import Watch, check_gradients
+from mtrl.gradients.finite import Watch, check_gradients, of_absent
 from mtrl.gradients.loss_graph import Gradients, LossGraph
 from mtrl.gradients.size import largest_entry, length
 from mtrl.gradients.update_length import Scale, length_factor
@@ -131,10 +131,10 @@ def _aggregated(
     parted, later_or_features = not isinstance(method, GradientMethod), later or bool(graph.features)
     collected = graph.collect(options.chunk_size, factor, heads, later_or_features, parted, options.check)
     if options.check:
-        check_gradients(collected.sizes, graph.losses.numbers)
+        check_gradients(collected.sizes, graph.losses.numbers, graph.losses.vector)
     compared = graph.compared(collected, parted)
     if options.check:
-        check_gradients(compared.gram.diagonal(), graph.losses.numbers)
+        check_gradients(compared.gram.diagonal(), graph.losses.numbers, graph.losses.vector)
     mean = None
     if options.scale == "mean":
         plain = compared.combine(torch.full_like(values, 1 / len(values)) * factor)
@@ -194,5 +194,6 @@ def _check(graph: LossGraph, made: Made) -> None:
         return
     sums = torch.stack([like.expand(len(made.weights)), *(watched.sums(like) for watched in made.watched)])
     graph.mean([sums])
-    check_gradients(sums, graph.losses.numbers)
-    raise ValueError(f"the gradient of the weighted sum of the losses is not finite: {size.item()}")
+    check_gradients(sums, graph.losses.numbers, graph.losses.vector)
+    cause = of_absent(graph.losses.vector)
+    raise ValueError(f"the gradient of the weighted sum of the losses is not finite: {size.item()}{cause}")

@@ -19,6 +19,7 @@ from mtrl.aggregation import (
     LinearScalarization,
     Method,
     NashMTL,
+    PCGrad,
     UPGrad,
     make,
 )
@@ -206,6 +207,20 @@ def test_a_call_that_is_refused_teaches_no_names():
     with pytest.raises(ValueError, match="positive losses"):
         collect([*losses[:2], -losses[2]], model.trunk).apply(method, tasks=[*NAMES[:2], "typo"])
     assert method.task_names == tuple(NAMES)
+
+
+@pytest.mark.parametrize("method", [PCGrad(), NashMTL(), UPGrad(), LinearScalarization()])
+def test_an_absent_entry_of_a_vector_that_is_nan_is_named(method):
+    """The mean of no labels is 0 / 0, whose derivative comes to the trunk as 0 * nan in every other task's pass."""
+    model, counts = Model(), torch.tensor([0.0, 1.0, 1.0])
+    sums = torch.stack(model.losses()) * counts
+    of = "the weighted sum of the losses" if isinstance(method, LinearScalarization) else "task 1"
+    line = f"the gradient of {of} is not finite: nan; the loss of task 0, which is absent, is nan, and reaches"
+    with pytest.raises(ValueError, match=line):
+        backward(sums / counts, method, model.trunk, present=[False, True, True])
+    sums = torch.stack(model.losses()) * counts
+    weights = backward(sums / counts.clamp(min=1), method, model.trunk, present=[False, True, True])
+    assert weights[0] == 0
 
 
 def test_a_call_that_is_refused_leaves_the_state_of_all_tasks():

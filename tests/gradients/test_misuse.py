@@ -65,6 +65,9 @@ def test_losses_without_a_graph(model):
     fails("the loss of task 0 needs a graph, got one that", losses, MGDA(), model.trunk)
     here = [*model.losses()[:2], torch.zeros(())]
     fails("under torch.no_grad(); None stands for a task that is absent", here, MGDA(), model.trunk)
+    there = model.losses()
+    with torch.inference_mode():
+        fails("no gradients under torch.inference_mode(): call outside of it", there, MGDA(), model.trunk)
     losses = model.losses()
     fails(
         "the loss of task 2 needs to be a scalar tensor, got float",
