@@ -8,12 +8,12 @@ from typing import NamedTuple, TypeVar
 
 from rich.console import Console
 
+from mtrl import report
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.progress import Progress
 from mtrl.cli.screen import Screen, print_plain, show_report, warn
 from mtrl.cli.streams import tell
 from mtrl.cli.train_help import train_help
-from mtrl.report import write_report
 from mtrl.runs.section import RunConfig
 from mtrl.runs.yaml_file import dump_yaml
 
@@ -56,6 +56,7 @@ def train_seeds(
     if arguments.print_config:
         print(dump_yaml(config.model_dump(mode="json")), end="")
         return 0
+    report.check_drawing()
     root, folders = config.folder, config.folders
     try:
         outcome = train(config, folders, arguments.resume, console)
@@ -70,7 +71,7 @@ def train_seeds(
     if len(outcome.failures) < len(folders):
         with Progress(console, config.name) as progress:
             progress.update({"kind": "phase", "phase": "writing the report"})
-            report = write_report([root], root / "report", warn)
-        show_report(console, report)
+            written = report.write_report([root], root / "report", warn)
+        show_report(console, written)
     print_plain(console, f"Runs:   {root}")
     return _FAILED if outcome.failures else 0

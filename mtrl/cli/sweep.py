@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mtrl import report
 from mtrl.agents.config import Config
 from mtrl.agents.groups import needed_memory
 from mtrl.benchmarks import SupervisedConfig
@@ -23,7 +24,6 @@ from mtrl.cli.streams import tell
 from mtrl.cli.sweep_table import SweepTable
 from mtrl.cli.trial import MARK, carry_out
 from mtrl.cores import available_cores
-from mtrl.report import write_report
 from mtrl.runs import devices
 from mtrl.runs.configs import find
 from mtrl.runs.errors import UserError
@@ -59,6 +59,7 @@ def run(words: list[str]) -> int:
     if options.dry_run:
         _show(console, file, chosen)
         return _DONE
+    report.check_drawing()
     with _alone(options.out / file.name):
         return _carried_out(console, file, options, found, chosen, words)
 
@@ -255,7 +256,7 @@ def _reported(console: Console, root: Path, found: Sequence[Trial], is_new: bool
     page = root / "report" / "index.html"
     try:
         if runs and (is_new or not page.exists() or max(map(_changed, runs)) > page.stat().st_mtime_ns):
-            show_report(console, write_report(runs, page.parent, warn))
+            show_report(console, report.write_report(runs, page.parent, warn))
         elif page.exists():
             print_plain(console, f"Report: {page}")
     except (UserError, OSError) as error:

@@ -1,5 +1,6 @@
 """Runs in; one page, with its tables and plots as files, out."""
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from mtrl.report.success_runs import Evaluation, parse_evaluation, read_evaluation
@@ -15,12 +16,23 @@ __all__ = [
     "Report",
     "Shown",
     "caption",
+    "check_drawing",
     "evaluation_rows",
     "markdown",
     "parse_evaluation",
     "read_evaluation",
     "write_report",
 ]
+
+
+def check_drawing() -> None:
+    """Asks for what draws a report, without loading it: who trains first learns now that it is not there.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
 
 
 def __getattr__(name: str) -> Any:

@@ -195,6 +195,20 @@ def test_an_environment_that_raises_shows_its_own_code_and_one_line(
     assert trace.count("File") == 1
 
 
+def test_a_report_that_could_not_be_drawn_is_told_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    (tmp_path / "x.yaml").write_text(POINTS)
+    (tmp_path / "y.yaml").write_text("{name: b, base: x.yaml, seeds: 2}")
+    for command in ("train x.yaml", "sweep y.yaml"):
+        name, file = command.split()
+        assert main([name, str(tmp_path / file), "--out", str(tmp_path / "runs")]) == 2
+        hint = "the package matplotlib is missing: pip install 'mtrl-torch[rl]'"
+        assert capsys.readouterr().err == f"mtrl {name}: error: {hint}\n"
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "config"), [("train", "name: a"), ("supervised", "{name: a, benchmark: {name: toy}}")]
 )
