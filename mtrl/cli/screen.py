@@ -63,11 +63,10 @@ def show_evaluation(console: Console, folder: Path, record: Record) -> None:
 
 
 def show_report(console: Console, report: "Report") -> None:
-    """The table of a report, and where it is."""
-    if report.table is None:
+    """The tables of a report, and where it is."""
+    if not report.tables:
         print_plain(console, "No run has an evaluation yet.")
-    else:
-        table = report.table
+    for table in report.tables:
         show_table(console, table.title, (table.header, table.rows), table.caption)
     page, *others = report.files
     print_plain(console, f"\nReport: {page}, and its tables and plots as {len(others)} files beside it")

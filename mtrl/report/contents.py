@@ -16,7 +16,7 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Shown:
-    """The table as text, for the screen."""
+    """A table as text, for the screen."""
 
     title: str
     header: list[str]

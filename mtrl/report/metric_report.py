@@ -22,7 +22,7 @@ from mtrl.runs.reading import Warn
 
 def metric_report(
     folders: Sequence[Path], out: Path, warnings: Sequence[str], warn: Warn
-) -> tuple[Shown | None, Contents]:
+) -> tuple[list[Shown], Contents]:
     """What is shown on the screen, and what the files are made of; arguments as for `success_report`."""
     groups = read_metric_groups(folders, warn)
     table = metric_table(groups, warn)
@@ -45,6 +45,6 @@ def metric_report(
         whole[f"metrics{LATEX}"] = metrics_latex(table).encode()
     contents = Contents(Page(title, [each for each in chapters if each.blocks], warnings), whole)
     if table is None:
-        return None, contents
+        return [], contents
     shown = f"Metrics, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in table.columns)})"
-    return Shown(shown, *metric_rows(table), f"{table.caption}\n{table.baseline.note}"), contents
+    return [Shown(shown, *metric_rows(table), f"{table.caption}\n{table.baseline.note}")], contents

@@ -32,8 +32,8 @@ _APART = "Numbers under different protocols or simulators are not comparable: ea
 
 def success_report(
     folders: Sequence[Path], out: Path, warnings: Sequence[str], warn: Warn
-) -> tuple[Shown | None, Contents]:
-    """What is shown on the screen, and what the files are made of.
+) -> tuple[list[Shown], Contents]:
+    """What is shown on the screen, a table for each measure and set of tasks, and what the files are made of.
 
     Args:
         folders: of the seeds.
@@ -46,10 +46,13 @@ def success_report(
     whole: dict[str, bytes] = {}
     beside: list[Plot] = []
     tables: list[SuccessTable] = []
+    shown: list[Shown] = []
     for p, part in enumerate(parts):
         suffix = f"-tasks{p + 1}" if p else ""
         title = part.measure.title
-        where = f" ({len(part.tasks)} tasks, the first {part.tasks[0]})" if len(parts) > 1 else ""
+        first, count = part.tasks[0], len(part.tasks)
+        which = first if count == 1 else f"{count} tasks, the first {first}"
+        where = f" ({which})" if len(parts) > 1 else ""
         for s, division in enumerate(part.divisions):
             own = f"{suffix}-{division.reference.protocol['name']}{s + 1}" if s else suffix
             protocol = f", protocol {division.reference.protocol['name']}" if len(part.divisions) > 1 else ""
@@ -59,6 +62,10 @@ def success_report(
             whole[f"{part.measure.file}{own}.csv"] = success_csv(table).encode()
             whole[f"{part.measure.file}{own}{LATEX}"] = success_latex(f"{part.measure.file}{own}", table).encode()
             tables.append(table)
+            if not s:
+                seeds = ", ".join(f"{column.name}: {column.seeds}" for column in table.columns)
+                notes = "\n".join([table.caption, *table.notes])
+                shown.append(Shown(f"{title}{where}, mean over seeds ({seeds})", *header_and_rows(table), notes))
         if not part.divisions:
             chapters.append(chapter(f"{title}{where}", ["No run has an evaluation yet."]))
         chapters += _training(part, where, suffix)
@@ -71,12 +78,7 @@ def success_report(
     runs = runs_table([group for part in parts if part.is_first for group in part.groups])
     first_file = parts[0].measure.file
     whole[f"{first_file}.md"] = success_markdown(tables, runs, warnings).encode()
-    contents = Contents(Page(title_of(names), chapters, warnings), whole, beside)
-    if not tables:
-        return None, contents
-    first = tables[0]
-    shown = f"{first.measure.title}, mean over seeds ({', '.join(f'{c.name}: {c.seeds}' for c in first.columns)})"
-    return Shown(shown, *header_and_rows(first), "\n".join([first.caption, *first.notes])), contents
+    return shown, Contents(Page(title_of(names), chapters, warnings), whole, beside)
 
 
 def _success(division: Division, part: Part, table: SuccessTable, shaded: Sequence[Table]) -> Iterator[Block]:

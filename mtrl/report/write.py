@@ -20,13 +20,13 @@ _LISTED = b"<!-- files: %s -->\n"
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was written: its folder and files, and the table for the screen."""
+    """A report that was written: its folder and files, and the tables for the screen."""
 
     folder: Path
     files: tuple[Path, ...]
     """The page first."""
-    table: Shown | None
-    """None if no run has an evaluation."""
+    tables: tuple[Shown, ...]
+    """One for each measure and set of tasks; none if no run has an evaluation."""
 
 
 def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bool = False) -> Report:
@@ -48,7 +48,7 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"the report needs a folder, {out} is a file")
-    table, contents = read_report(paths, out, warn)
+    shown, contents = read_report(paths, out, warn)
     files = {name: content for name, content in contents.files().items() if with_latex or not name.endswith(LATEX)}
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -59,10 +59,10 @@ def write_report(paths: Iterable[Path], out: Path, warn: Warn, *, with_latex: bo
             (out / name).unlink(missing_ok=True)
         for name, content in files.items():
             _replace(out / name, content)
-    return Report(out, tuple(out / name for name in (PAGE, *files)), table)
+    return Report(out, tuple(out / name for name in (PAGE, *files)), tuple(shown))
 
 
-def read_report(paths: Iterable[Path], out: Path, warn: Warn) -> tuple[Shown | None, Contents]:
+def read_report(paths: Iterable[Path], out: Path, warn: Warn) -> tuple[list[Shown], Contents]:
     """What `write_report` shows on the screen, and what its files are made of; nothing is drawn or written."""
     folders = find_seeds(paths)
     kinds = {folder: is_supervised(folder) for folder in folders}  # those of no kind are left out, whatever it is

@@ -67,8 +67,7 @@ def test_a_report_without_success(tmp_path: Path, with_references: bool) -> None
         assert "success" not in path.name
         if path.suffix in (".md", ".csv", ".html", ".svg"):
             assert "success" not in path.read_text().lower(), path
-    table = report.table
-    assert table is not None
+    (table,) = report.tables
     assert table.title.startswith("Returns, mean over seeds")
     rows = {row["task"]: row for row in csv.DictReader(io.StringIO((tmp_path / "report/returns.csv").read_text()))}
     key, value = ("normalized_return", 0.6) if with_references else ("mean_return", 2010.5)
@@ -100,6 +99,8 @@ def test_a_mixed_run_has_both(tmp_path: Path) -> None:
     assert "# Success and returns" in text
     assert len([line for line in text.splitlines() if line.startswith("| a ") and "2 cores" in line]) == 1
     assert [line.split("|")[2].strip() for line in text.splitlines() if line.startswith("| Hopper-v5")] == ["0.25"]
+    titles = [table.title for table in report.tables]
+    assert titles == [f"{one}, mean over seeds (a: 1)" for one in ("Success (reach-v3)", "Returns (Hopper-v5)")]
     header, rows = evaluation_rows(parse_evaluation(record))
     assert header == ["task", "any-step", "final-step", "normalized return", "return", "episodes"]
     assert rows[0] == ["reach-v3", "0.75", "0.50", "–", "7.5", "50"]
@@ -130,8 +131,7 @@ def test_an_evaluation_of_shorter_episodes_takes_its_run_off_the_scale(tmp_path:
     logged = lines(0, TASKS, with_references=True)
     write_run(tmp_path, lines=logged, final=final(0, TASKS, with_references=False), steps=2000)
     report = write_report([tmp_path / "a"], tmp_path / "report", pytest.fail)
-    assert report.table is not None
-    assert report.table.header == ["task", "a return"]
+    assert [table.header for table in report.tables] == [["task", "a return"]]
     assert "training return" in (tmp_path / "report" / "learning.md").read_text()
 
 
