@@ -25,7 +25,7 @@ from mtrl.gradients.shared_forward import task_passes, vector_jacobian
 from mtrl.gradients.size import power_of_two
 from mtrl.gradients.tensor_hooks import without_hooks
 from mtrl.gradients.torch_nodes import check_node
-from mtrl.gradients.walk import check_groups, has_sparse, leaves, reached
+from mtrl.gradients.walk import are_apart, check_groups, has_sparse, leaves, reached
 
 Gradients = Sequence[Tensor | None]
 """Gradients by a list of tensors; None where no loss depends on one."""
@@ -85,7 +85,7 @@ class LossGraph:
             chunk_size: see `loss_gradients`.
             factor: on every loss; the per-task gradients are without it.
             heads: of single tasks.
-            retain_graph: whether the graph is needed again.
+            retain_graph: whether the graph is needed again; behind the features it is.
             factored: whether the gradients may stay factors of products.
             watch: whether to see of which task a gradient is that is not finite.
         """
@@ -103,7 +103,8 @@ class LossGraph:
                 ahead,
                 factor=factor,
                 chunk_size=1 if chunk_size > 1 and has_sparse(self.losses.roots) else chunk_size,
-                retain_graph=retain_graph,
+                retain_graph=retain_graph or bool(self.features),
+                own_graphs=not retain_graph and len(self.features) == 1 and are_apart(self.losses.roots, self.features),
                 factored=factored,
                 average=self.average if factored else None,
                 watch=watch,

@@ -87,6 +87,7 @@ def task_passes(
     factor: Tensor | None = None,
     chunk_size: int = 1,
     retain_graph: bool = False,
+    own_graphs: bool = False,
     factored: bool = False,
     average: Average | None = None,
     watch: bool = False,
@@ -100,6 +101,8 @@ def task_passes(
         factor: on every loss, scalar, as a `GradScaler` asks for; it is in the gradients that come back.
         chunk_size: see `loss_gradients`.
         retain_graph: whether the graph is needed again.
+        own_graphs: whether each task's pass goes through nodes that no other goes through and that are not needed
+            again: they are freed with it. With a chunk size of 1.
         factored: leave out gradients that follow from those at a layer's outputs, see `layer_plan`; with a chunk size
             of 1, since a batched pass does not tell what a tensor's hooks make of them.
         average: over ranks that agree on what is left out, and then all have to be here; None: one rank, or nothing is.
@@ -125,6 +128,7 @@ def task_passes(
         for chunk in chunks:
             keep, rows = retain_graph or chunk != chunks[-1], slice(chunk.start, chunk.stop)
             if chunk_size == 1:
+                keep = keep and not own_graphs
                 # The heads on the way: the pass through a task's own head gives its gradient as well.
                 places = [*common, *own[chunk.start]]
                 inputs = [*stores.inputs, *(heads[place] for place in places)]

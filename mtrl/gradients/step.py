@@ -128,8 +128,8 @@ def _aggregated(
     """The gradients of weights that the method makes of per-task gradients, which are collected first."""
     later = options.retain_graph or method.weighs_heads
     heads = [] if method.weighs_heads else graph.heads
-    parted, later_or_features = not isinstance(method, GradientMethod), later or bool(graph.features)
-    collected = graph.collect(options.chunk_size, factor, heads, later_or_features, parted, options.check)
+    parted = not isinstance(method, GradientMethod)
+    collected = graph.collect(options.chunk_size, factor, heads, later, parted, options.check)
     if options.check:
         check_gradients(collected.sizes, graph.losses.numbers, graph.losses.vector)
     compared = graph.compared(collected, parted)

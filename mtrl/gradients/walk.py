@@ -28,6 +28,17 @@ def reached(starts: Iterable[GradientEdge], stop: Iterable[Tensor]) -> dict[Node
     return met
 
 
+def are_apart(roots: Sequence[GradientEdge | None], stop: Iterable[Tensor]) -> bool:
+    """Whether no node but leaves is reached from two roots without passing a feature."""
+    stop, met = list(stop), set[Node]()
+    for root in roots:
+        own = {node for node in reached([root] if root is not None else [], stop) if node.next_functions}
+        if own & met:
+            return False
+        met |= own
+    return True
+
+
 def leaves(nodes: Iterable[Node]) -> list[Tensor]:
     """The parameters among the nodes, without those that were frozen after the forward pass."""
     return [leaf for leaf in map(leaf_at, nodes) if leaf is not None and leaf.requires_grad]
