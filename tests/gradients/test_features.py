@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from mtrl import backward
-from mtrl.aggregation import MGDA, LinearScalarization, NashMTL
+from mtrl.aggregation import MGDA, GradNorm, LinearScalarization, NashMTL, PCGrad
 from tests.gradients.supervised import Model
 from tests.oracles.jacobian import flat, jacobian
 
@@ -32,6 +32,37 @@ class Pyramid(nn.Module):
     def losses(self, levels=None):
         z = torch.cat(self.levels() if levels is None else levels, 1)
         return [((head(z) - y) ** 2).mean() for head, y in zip(self.heads, self.y, strict=True)]
+
+
+@pytest.mark.parametrize("method", [MGDA(), PCGrad(), LinearScalarization(), GradNorm()])
+def test_the_graph_of_every_head_is_freed_unless_it_is_needed_again(method):
+    """While the losses are held; the last method's second backward pass weighs the heads."""
+    model = Model()
+    z = model.features()
+    losses = model.losses(z)
+    backward(losses, method, model.trunk, features=z, retain_graph=True)
+    once = model.gradients()
+    model.zero_grad()
+    backward(losses, type(method)(), model.trunk, features=z)
+    assert all(map(torch.equal, once, model.gradients()))
+    for loss, head in zip(losses, model.heads, strict=True):
+        with pytest.raises(RuntimeError, match="a second time"):
+            torch.autograd.grad(loss, list(head.parameters()))
+
+
+def test_what_two_losses_go_through_before_the_features_serves_both():
+    """A node, not only a parameter, that the second loss's pass needs after the first's."""
+    model = Model()
+    plain = model.jacobian(representation=True)
+    plain[1] += plain[0]
+    z = model.features()
+    first, second, third = model.losses(z)
+    backward([first, first + second, third], method := MGDA(), model.trunk, features=z)
+    expected = method(plain @ plain.T, torch.ones(3))
+    z = model.features()
+    first, second, third = model.losses(z)
+    weights = backward([first, first + second, third], MGDA(), model.trunk, features=z)
+    assert_close(weights, expected, check_dtype=False)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2])
