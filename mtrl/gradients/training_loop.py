@@ -81,7 +81,8 @@ def backward(
         max_norm: greatest length of that update, after `scale` (Navon et al. 2022 train with 1).
         chunk_size: see `loss_gradients`.
         scaler: for float16: gradients are left multiplied by its scale, as `scaler.step` expects, and aggregated
-            without; give the losses as they are. A step with an overflow, which the scaler skips, gives NaN weights.
+            without; give the losses as they are. A step with an overflow, which the scaler skips, gives NaN weights;
+            those of a method that reads the losses alone are its own.
         average: of per-task gradients over ranks that each hold a part of the batch, before the Gram matrix is taken;
             a module that a trainer has wrapped in `DistributedDataParallel` may stay so, and without an average is
             refused. See `mtrl.distributed.RankAverage`.
