@@ -168,15 +168,14 @@ def training(check: Check) -> None:
     check.run("configs/mt10/gpu.yaml", words, "train.txt", check.left() - WRITING_S)
     if (run / "seed_0" / "metrics.jsonl").exists():
         shutil.copy(run / "seed_0" / "metrics.jsonl", check.out)
-        check.run(
-            "report", [*MTRL, "report", run, "--out", check.out / "report"], "train.txt", check.left() + WRITING_S
-        )
+        report = run / "report"
+        if not report.exists():  # the training was cut off
+            check.run("report", [*MTRL, "report", run, "--out", report], "train.txt", check.left() + WRITING_S)
         for name in ("curve.png", "success.csv"):
-            if (check.out / "report" / name).exists():
-                shutil.copy(check.out / "report" / name, check.out)
+            if (report / name).exists():
+                shutil.copy(report / name, check.out)
         check.say("\n```\n" + "\n".join((check.out / "train.txt").read_text().splitlines()[-20:]) + "\n```")
-    for folder in ("report", "runs"):
-        shutil.rmtree(check.out / folder, ignore_errors=True)
+    shutil.rmtree(check.out / "runs", ignore_errors=True)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
