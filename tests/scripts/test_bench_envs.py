@@ -37,7 +37,7 @@ def test_rows_and_ratios(tmp_path: Path) -> None:
 def test_envpool(row: str, tmp_path: Path) -> None:
     pytest.importorskip("envpool")
     out = tmp_path / "table.md"
-    done = process("bench_envs", *QUICK, "--rows", row, "--no-one-core", "--out", str(out))
+    done = script("bench_envs", *QUICK, "--rows", row, "--no-one-core", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "EnvPool" in done.stdout
     assert out.read_text() == done.stdout
@@ -59,7 +59,7 @@ def test_what_cannot_be_measured_is_left_out() -> None:
 
 def test_the_reference_is_one(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
-    done = process("bench_envs", *QUICK, "--rows", "async", "--no-one-core", "--out", str(out))
+    done = script("bench_envs", *QUICK, "--rows", "async", "--no-one-core", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "| 1.00 | - |" in unpadded(done.stdout)
     (cell,) = json.loads(out.read_text())["cells"]
