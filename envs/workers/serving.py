@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import select
+import signal
 import socket
 import time
 import traceback
@@ -36,6 +37,7 @@ def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray, ExitS
         build: makes the simulators of a specification on the table of rows; what the stack is given is called when all
             is over.
     """
+    signal.signal(signal.SIGTERM, _leave_to_parent)
     spec = json.loads(specification)
     with socket.socket(fileno=spec["channel"]) as channel, ExitStack() as closing:
         try:
@@ -52,6 +54,13 @@ def serve(specification: str, build: Callable[[dict[str, Any], np.ndarray, ExitS
             channel.sendall(protocol.RAISED + json.dumps([str(error), *error.__notes__]).encode())
         except Exception:
             channel.sendall(protocol.FAILED + traceback.format_exc().encode())
+
+
+def _leave_to_parent(number: int, frame: object) -> None:
+    """Clusters stop a job by telling all its processes; the parent finishes its step first, and needs this one for it.
+
+    Unlike a signal that is ignored, one with a handler is not handed on to what a simulator starts.
+    """
 
 
 @final

@@ -63,6 +63,17 @@ def _killed(env: WorkerEnv, number: int) -> str:
     return f"the simulator process of {name} was killed by signal 9"
 
 
+def test_worker_finishes_its_step_when_all_processes_are_told_to_end(env: WorkerEnv) -> None:
+    """As a cluster does with those of a job: what they compute is needed for the last checkpoint."""
+    env.reset()
+    for stop in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+        for pid in env.worker_pids():
+            os.kill(pid, stop)
+        if stop == signal.SIGSTOP:
+            env.send(_zeros(env))
+    env.recv()
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_worker_killed_while_it_steps(env: WorkerEnv, number: int) -> None:
     env.reset()
