@@ -65,7 +65,7 @@ class GroupProcesses:
                         running.process.terminate()  # SIGTERM
                 for connection in wait([*self._running], timeout=_ASKED_EVERY_S):
                     assert isinstance(connection, Connection)
-                    self._receive(connection, asked)
+                    self._receive(connection, bool(stop))  # it may have come to all processes at once
         finally:
             for running in self._running.values():
                 end(running.process, 0)

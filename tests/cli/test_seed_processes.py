@@ -207,3 +207,21 @@ def test_a_seed_whose_tracked_run_cannot_begin_fails_alone(tmp_path: Path) -> No
     running.process.terminate.assert_called_once_with()  # type: ignore[attr-defined]
     audience.ended.assert_called_once_with((0,), End(finished=False, failure="--track mlflow: no route"))
     assert not processes._running
+
+
+def test_a_process_that_a_signal_to_all_ends_as_it_begins_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster tells all processes of a job to end, and a seed's may go before this one has told it so."""
+    stop: list[int] = []
+
+    def wait(connections: list[Any], timeout: float) -> list[Any]:
+        stop.append(signal.SIGTERM)
+        return connections
+
+    begun = Mock(return_value=Mock(exitcode=-signal.SIGTERM))
+    monkeypatch.setattr("mtrl.cli.group_process.start_child", begun)
+    monkeypatch.setattr("mtrl.cli.group_process.wait", wait)
+    audience = Mock()
+    GroupProcesses(Config(), {0: tmp_path}, False, Grouping(((0,),), 1, 1), audience).run(stop)
+    audience.ended.assert_called_once_with((0,), End(finished=False))
