@@ -97,11 +97,13 @@ class _Driver:
         again = not (is_over or self._ends)
         if not is_over and self._ends:
             result.waiting += 1
+            if ended.how is not How.HALTED:  # killed before it could write a checkpoint: it goes on as others do
+                ended = ended._replace(how=How.INTERRUPTED)
         elif again:
             self.lost[trial.key] += 1
             again = self.lost[trial.key] <= self.retries
             if not again:
-                ended = ended._replace(line=f"{ended.line}, {self.lost[trial.key]} times")
+                ended = ended._replace(line=f"{ended.line or ended.how.value}, {self.lost[trial.key]} times")
                 self._failed(trial, ended)
             elif ended.how is How.BUSY:
                 self.later.append((time.monotonic() + _BUSY_S, order))

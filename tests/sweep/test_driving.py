@@ -101,6 +101,12 @@ def test_a_killed_one_goes_on_before_others_and_at_most_so_often(found: list[Tri
     assert reach.failure(found[0]) is None
 
 
+def test_one_that_is_interrupted_too_often_says_so(found: list[Trial]) -> None:
+    engine = Scripted({"mean/seed_0": iter([Ended(How.INTERRUPTED)] * 9)})
+    result, _ = driven(found, engine, retries=1)
+    assert keys(result) == [("mean/seed_0", "interrupted, 2 times")]
+
+
 def test_one_that_fails_by_itself_is_not_tried_again_and_the_others_go_on(found: list[Trial]) -> None:
     engine = Scripted({"pcgrad/seed_0": iter([Ended(How.FAILED, "the loss is not finite")])})
     result, _ = driven(found, engine)
@@ -139,7 +145,8 @@ def test_asked_to_stop_none_is_begun_and_what_runs_may_end(found: list[Trial]) -
         yield Ended(How.INTERRUPTED)
 
     engine = Scripted({"mean/seed_0": stopping(), "pcgrad/seed_0": iter([DIED])})
-    result, _ = driven(found, engine, stop)
+    result, heard = driven(found, engine, stop)
     assert engine.stopped == 1
+    assert {how for _, how, _ in heard.said} == {How.INTERRUPTED}  # one killed as it began has not failed
     assert engine.begun == ["mean/seed_0", "pcgrad/seed_0"]
     assert (result.finished, result.failed, result.waiting) == (0, [], 4)
