@@ -133,7 +133,8 @@ def _check_as_before(config: Config, folders: Mapping[int, Path], resume: bool, 
 
 def _jumps(config: Config, folders: Mapping[int, Path], step: int) -> list[str]:
     """Notes on a step size that falls over other steps than those of the run that goes on from here."""
-    known = [load_config(folder, Config).steps for folder in folders.values() if was_trained(folder)]
+    saved = [folder for folder in folders.values() if (folder / "config.yaml").exists() and was_trained(folder)]
+    known = [load_config(folder, Config).steps for folder in saved]
     told = []
     for before in sorted({*known} - {config.steps}):
         old, new = (config.agent.learning_rate_at(min(1.0, step / steps)) for steps in (before, config.steps))

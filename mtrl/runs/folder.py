@@ -62,8 +62,6 @@ def check_same(folder: Path, config: RunConfig, seed: int) -> None:
 
 def was_trained(folder: Path) -> bool:
     """Whether a folder holds something that was trained: a checkpoint, a result, or more of a log than its start."""
-    if not (folder / "config.yaml").exists():
-        return False
     if checkpoint.exists(folder / "checkpoints") or _is_evaluated(folder):
         return True
     return any(event["kind"] != "start" for event in read_events(folder / "metrics.jsonl"))
@@ -73,8 +71,8 @@ def check_may_train(folder: Path, config: RunConfig, seed: int, resume: bool) ->
     """Refuses to write over a run, or to continue one that was made otherwise; a folder where none was trained is fine.
 
     Raises:
-        UserError: it holds a run and `resume` is false, or one that is evaluated and has no checkpoint to go on from;
-            or see `check_same`.
+        UserError: it holds a run and `resume` is false, or one without a checkpoint to go on from that is evaluated or
+            has lost its `config.yaml`; or see `check_same`.
     """
     if not was_trained(folder):
         return
@@ -82,8 +80,12 @@ def check_may_train(folder: Path, config: RunConfig, seed: int, resume: bool) ->
         raise UserError(
             f"run {folder} exists and is never overwritten: add --resume, or choose another --name or --out"
         )
-    check_same(folder, config, seed)
-    if _is_evaluated(folder) and not checkpoint.exists(folder / "checkpoints"):
+    has_checkpoint = checkpoint.exists(folder / "checkpoints")
+    if (folder / "config.yaml").exists():
+        check_same(folder, config, seed)
+    elif not has_checkpoint:  # which carries the configuration, and is asked for it when it is read
+        raise UserError(f"run {folder} has lost its config.yaml: put it back, or choose another --name or --out")
+    if _is_evaluated(folder) and not has_checkpoint:
         raise UserError(
             f"run {folder} is evaluated but has no checkpoint to go on from; anew it needs another --name or --out"
         )

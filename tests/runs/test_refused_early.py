@@ -19,7 +19,7 @@ from mtrl.runs.events import Event
 from mtrl.runs.folder import load_config, save_config, was_trained
 from mtrl.runs.identity import identity
 from mtrl.supervised import train as train_supervised
-from tests.runs.small_runs import rewritten, small, toy, trained
+from tests.runs.small_runs import rewritten, small, toy, trained, trained_toy
 
 TERABYTES: dict[str, dict[str, Any]] = {
     "training.replay_capacity_per_task": {"training": {"replay_capacity_per_task": 10**12}},
@@ -112,6 +112,36 @@ def test_a_result_is_not_trained_over(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"run is evaluated but has no checkpoint to go on from; anew it needs"):
         train(config, {0: tmp_path / "run"}, resume=True)
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("supervised", [False, True])
+def test_a_run_without_its_configuration_is_not_trained_over(supervised: bool, tmp_path: Path) -> None:
+    """As where not all of it was copied: with a checkpoint it goes on, and the rest is never written over."""
+    folder, place = tmp_path / "run", tmp_path / "place"
+    (trained_toy if supervised else trained)(folder)
+
+    def go_on(resume: bool) -> None:
+        if supervised:
+            train_supervised(toy(epochs=3), 0, folder, resume=resume)
+        else:
+            train(small(steps=480), {0: folder}, resume=resume)
+
+    def content() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    (folder / "config.yaml").unlink()
+    (folder / "checkpoints").rename(place)
+    before = content()
+    with pytest.raises(UserError, match=r"run has lost its config.yaml: put it back, or choose another"):
+        go_on(resume=True)
+    with pytest.raises(UserError, match="never overwritten"):
+        go_on(resume=False)
+    place.rename(folder / "checkpoints")
+    with pytest.raises(UserError, match="never overwritten"):
+        go_on(resume=False)
+    assert {path: text for path, text in content().items() if path.parent == folder} == before
+    go_on(resume=True)
+    assert load_config(folder, type(toy() if supervised else small())).method.name
 
 
 def test_a_killed_simulator_is_one_line_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
