@@ -277,6 +277,6 @@ def _reportable(trial: Trial) -> list[Path]:
 
 
 def _changed(run: Path) -> int:
-    """When what a report reads of a run was last written, in nanoseconds."""
-    written = [*run.glob("*.yaml"), *run.glob("*.json*"), *run.glob("videos/**/*.mp4")]
-    return max(path.stat().st_mtime_ns for path in written)
+    """When what a report reads of a run was last written, or was put here from elsewhere, in nanoseconds."""
+    read = [run.parent, run, *run.glob("*.yaml"), *run.glob("*.json*"), *run.glob("videos/**/*.mp4")]
+    return max(path.stat().st_ctime_ns for path in read)  # copies and archives keep the other time

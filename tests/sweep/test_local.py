@@ -183,6 +183,18 @@ def test_the_report_is_of_all_trials_and_as_new_as_they_are(tmp_path: Path, caps
     assert sweep(path) == 0
     assert (report / "success.csv").read_text() == both
 
+    # A trial was put there that had finished elsewhere before the page was written.
+    run = folder(path, "pcgrad", 0).parent
+    run.rename(tmp_path / "pcgrad")
+    os.utime(report / "index.html", (0, 0))
+    assert sweep(path, "--only", "mean") == 0
+    assert "pcgrad" not in (report / "success.csv").read_text()
+    shutil.copytree(tmp_path / "pcgrad", run)
+    for copied in run.rglob("*"):
+        os.utime(copied, (0, 0))
+    assert sweep(path, "--only", "mean") == 0
+    assert (report / "success.csv").read_text() == both
+
     # What is to go on, or has other settings by now, is not compared.
     evaluation, config = (folder(path, "pcgrad", 0) / name for name in ("evaluation.json", "config.yaml"))
     evaluation.rename(tmp_path / "evaluation.json")
