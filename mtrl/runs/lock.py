@@ -3,12 +3,15 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from mtrl.runs.errors import UserError
 
 _FILE = "lock"
+_ASKING_S = 0.3
 
 
 class BusyError(UserError):
@@ -26,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with (folder / _FILE).open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
         except BlockingIOError as error:
             file.seek(0)
             raise BusyError(f"run {folder} is being trained, by process {file.read().strip()}") from error
@@ -39,6 +42,18 @@ def locked(folder: Path) -> Iterator[None]:
         for left in [*folder.glob("*.partial"), *folder.glob("checkpoints/*.partial")]:
             left.unlink(missing_ok=True)
         yield
+
+
+def _take(file: IO[str]) -> None:
+    """Takes the lock; for a moment it may be held by who only asks, see `is_locked`."""
+    limit = time.monotonic() + _ASKING_S
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= limit:
+                raise
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager

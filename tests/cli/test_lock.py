@@ -1,9 +1,11 @@
 """One process trains in a run folder at a time, and whoever asks is told."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,19 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     with locked(tmp_path):
         assert is_locked(tmp_path) is True
     assert is_locked(tmp_path) is False
+
+
+def test_who_only_asks_keeps_nobody_from_training(tmp_path: Path) -> None:
+    """`mtrl status` holds the lock for the moment that asking takes; on a disk of a network, some milliseconds."""
+    with locked(tmp_path):
+        pass
+    asks = (tmp_path / "lock").open()
+    fcntl.flock(asks, fcntl.LOCK_SH)
+    answered = threading.Timer(0.05, asks.close)
+    answered.start()
+    with locked(tmp_path):
+        assert asks.closed
+    answered.join()
 
 
 def test_training_refuses_a_folder_that_another_trains_in(tmp_path: Path) -> None:
