@@ -16,7 +16,7 @@ from mtrl.cli.streams import tell
 from mtrl.report import write_report
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Warn
-from mtrl.runs.run_state import FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_states
+from mtrl.runs.run_state import FAILED, FINISHED, INTERRUPTED, RUNNING, RunState, all_runs, read_states
 
 _DOES = (
     "Write the report of runs again and again while they train, until all are trained and evaluated, or until Ctrl-C. "
@@ -27,7 +27,8 @@ _DOES = (
 def run(words: list[str]) -> int:
     """Refresh a report; 0 also when it is interrupted, which is how it ends.
 
-    It is 1 if all is through but runs that cannot be read, or a report that cannot be made: waiting mends neither.
+    It is 1 if all is through but runs that have failed or cannot be read, or a report that cannot be made: waiting
+    mends none of them.
     """
     parser = OneLineParser("mtrl watch", _DOES)
     parser.add_argument(
@@ -48,7 +49,7 @@ def run(words: list[str]) -> int:
         while True:
             problems: list[str] = []
             states = _states(arguments.runs, warn_once, problems)
-            is_through = bool(states or problems) and all(state.is_complete for state in states)
+            is_through = bool(states or problems) and all(state.is_complete or state.failure for state in states)
             _refresh(console, arguments.runs, arguments.out, states, warn_once, problems)
             if is_through:
                 for line in problems:
@@ -60,12 +61,13 @@ def run(words: list[str]) -> int:
 
 
 def _states(paths: Sequence[Path], warn_once: Warn, problems: list[str]) -> list[RunState]:
-    """Of the runs that can be read; a line for each other one is added to `problems`."""
+    """Of the runs that can be read; a line for each other one, and each that has failed, is added to `problems`."""
     try:
         states = read_states(all_runs(paths), problems.append)
     except UserError as error:
         warn_once(str(error))
         return []
+    problems += [f"{state.name} has failed: {state.failure}" for state in states if state.failure]
     for line in problems:
         warn_once(line)
     return states
@@ -82,7 +84,7 @@ def _refresh(
         warn_once(f"no report yet: {error}")
         return
     counts = Counter(state.state for state in states)
-    text = ", ".join(f"{counts[name]} {name}" for name in (RUNNING, FINISHED, INTERRUPTED) if counts[name])
+    text = ", ".join(f"{counts[name]} {name}" for name in (RUNNING, FINISHED, INTERRUPTED, FAILED) if counts[name])
     page = next((path for path in report.files if path.suffix == ".html"), report.files[0])
     print_plain(console, f"{datetime.now():%H:%M:%S} {text}: {page}")
 

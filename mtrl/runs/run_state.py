@@ -1,8 +1,9 @@
 """Where a run stands, read off its folder while it goes on or later."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,18 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.events import Logged, Train, score_texts
 from mtrl.runs.lock import is_locked
 from mtrl.runs.metrics_file import read_events
-from mtrl.runs.reading import Record, Warn, find_seeds, is_of_all_epochs, is_seed, read_config, read_evaluation_record
+from mtrl.runs.reading import (
+    Record,
+    Warn,
+    failure,
+    find_seeds,
+    is_of_all_epochs,
+    is_seed,
+    read_config,
+    read_evaluation_record,
+)
 
-RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 _FRESH_S, _FRESH_LINES = 60.0, 3  # without a lock: a run that was written to so lately goes on
 _DEPTHS = ("seed_*", "*/seed_*", "*/*/seed_*")  # of seeds in a run, in a folder of runs, and in one of sweeps
 _SHOWN_METRICS, _SHOWN_LENGTH = 3, 60
@@ -26,9 +36,9 @@ class RunState:
     """Where one seed of a run stands."""
 
     name: str
-    """With the seed, `mt10/seed_0`."""
+    """With the seed, `mt10/seed_0`; the folder where several of those read have that name."""
     state: str
-    """`RUNNING`, `FINISHED` or `INTERRUPTED`."""
+    """`RUNNING`, `FINISHED`, `INTERRUPTED` or, as a trial of a sweep that is not tried again by itself, `FAILED`."""
     done: int
     """Steps, or epochs of a supervised run, as last logged."""
     budget: int
@@ -44,6 +54,8 @@ class RunState:
     """What its evaluations say, with the protocol; empty without one."""
     is_evaluated: bool
     """There is an evaluation of the whole run."""
+    failure: str = ""
+    """Why it has failed, in one line; empty if it has not."""
 
     @property
     def share(self) -> float:
@@ -84,13 +96,19 @@ def read_states(folders: Iterable[Path], left_out: Warn, warn: Warn = lambda lin
         left_out: is given a line for a run that cannot be read, which is left out.
         warn: see `read_state`.
     """
-    states = []
+    states, places = [], []
     for folder in folders:
         try:
             states.append(read_state(folder, warn))
         except UserError as error:
             left_out(f"left out: {error}")
-    return states
+            continue
+        places.append(folder)
+    named = Counter(state.name for state in states)
+    return [
+        replace(state, name=str(folder)) if named[state.name] > 1 else state
+        for state, folder in zip(states, places, strict=True)
+    ]
 
 
 def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
@@ -115,9 +133,11 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
         evaluations = [text for text, _ in found if text]
         is_evaluated = any(is_whole for _, is_whole in found)
         age_s = max(0.0, time.time() - metrics.stat().st_mtime) if events else None
+        state = _state(folder, done >= budget or is_evaluated, age_s)
+        why = None if state == RUNNING or is_evaluated else failure(folder)
         return RunState(
             name=f"{name}/seed_{seed}",
-            state=_state(folder, done >= budget or is_evaluated, age_s),
+            state=state if why is None else FAILED,
             done=done,
             budget=budget,
             unit="epochs" if is_supervised else "steps",
@@ -126,6 +146,7 @@ def read_state(folder: Path, warn: Warn = lambda line: None) -> RunState:
             age_s=age_s,
             evaluation=", ".join(evaluations),
             is_evaluated=is_evaluated,
+            failure=why or "",
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise UserError(f"{folder} is not as a run writes it: {error!r}"[:200]) from error

@@ -236,3 +236,24 @@ def test_no_run_is_one_line(
     )
     assert main(["status", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"mtrl status: error: {tmp_path} holds no run: no config.yaml, no seed_<k>\n"
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    """As methods of two sweeps have it, and a copy, or a run whose folder was renamed."""
+    one, other = (write_run(tmp_path / sweep, "mean", steps=10_000) for sweep in ("s", "t"))
+    alone = write_run(tmp_path / "t", "pcgrad", steps=10_000)
+    states = run_state.read_states([one, other, alone], pytest.fail)
+    assert [state.name for state in states] == [str(one), str(other), "pcgrad/seed_0"]
+
+
+def test_a_trial_that_failed_is_no_interrupted_run(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, steps=10_000)
+    (folder / "failure.json").write_text('{"reason": "the loss is not finite", "trace": ""}')
+    (folder / "lock").touch()
+    state = read_state(folder)
+    assert (state.state, state.failure) == ("failed", "the loss is not finite")
+    with locked(folder):  # it is tried again
+        assert read_state(folder).state == "running"
+    (folder / "evaluation.json").write_text(json.dumps(result(10_000, 0, (0.5, 1.0), (0.5, 1.0))))
+    state = read_state(folder)
+    assert (state.state, state.failure) == ("finished", "")

@@ -94,6 +94,17 @@ def test_a_run_that_cannot_be_read_stops_nothing(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().err.splitlines()[-2:] == [f"mtrl watch: error: {problem}" for problem in problems]
 
 
+def test_a_trial_that_has_failed_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path, "a", final=result(3000, 0, (1.0, 0.5), (0.5, 0.0)), steps=3000)
+    failed = write_run(tmp_path, "b", steps=10_000)
+    (failed / "failure.json").write_text('{"reason": "the loss is not finite", "trace": ""}')
+    (failed / "lock").touch()
+    assert main(["watch", str(tmp_path), "--out", str(tmp_path / "report"), "--every", "0.2"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1] == "mtrl watch: error: b/seed_0 has failed: the loss is not finite"
+    assert " 1 finished, 1 failed: " in captured.out
+
+
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     write_run(tmp_path, steps=10_000)
     words = ["watch", tmp_path / "a", "--out", tmp_path / "report", "--every", "600"]
