@@ -38,6 +38,8 @@ class SupervisedConfig(SupervisedRunConfig):
     benchmark: AnyBenchmark = MultiMNIST()
     """Data, model, losses and metrics."""
 
+    may_differ = SupervisedRunConfig.may_differ | {"benchmark.cache_gib"}
+
     def job(self, seed: int, device: torch.device) -> Job:
         if isinstance(self.benchmark, Toy):
             return ToyJob(self, self.benchmark, seed)

@@ -34,7 +34,8 @@ def find_baseline(groups: Sequence[MetricGroup], warn: Warn) -> Baseline:
         warn(f"{other.name} is a second single-task baseline: delta_m is against {own[0].name}")
     if own:
         seeds = len(results(own[0]))
-        note = f"delta_m is against the single-task models of {own[0].name} (mean of {seeds} seed{'s' * (seeds > 1)})."
+        of = f"mean of {seeds} seed{'s' * (seeds > 1)}{_other_network(own[0], groups)}"
+        note = f"delta_m is against the single-task models of {own[0].name} ({of})."
         return _usable(Baseline(metric_values(own[0]).mean(axis=0), own[0].name, note))
     first = results(groups[0])[0]
     make = "`--method.name single_task` trains single-task models of one's own, to be reported together with this run."
@@ -46,6 +47,12 @@ def find_baseline(groups: Sequence[MetricGroup], warn: Warn) -> Baseline:
         reason = f"the papers' single-task metrics hold for their full data alone, not for {first.data['source']}"
         return Baseline(None, "", f"No delta_m: {reason}; {make}")
     return _usable(Baseline(first.published, "published single task", "delta_m is against the papers' single task."))
+
+
+def _other_network(own: MetricGroup, groups: Sequence[MetricGroup]) -> str:
+    """What to add of the single-task models' network where others have another one."""
+    name, *others = (group.runs[0].config["benchmark"].get("network") for group in (own, *groups))
+    return f"; benchmark.network {name}" if any(other != name for other in others) else ""
 
 
 def _usable(baseline: Baseline) -> Baseline:

@@ -60,6 +60,8 @@ class Metrics:
 
 MetricRun = Run[Metrics]
 MetricGroup = Group[Metrics]
+_MEMORY = "cache_gib"
+"""Of a benchmark: on it no number depends."""
 
 
 def results(group: MetricGroup) -> tuple[MetricResult, ...]:
@@ -76,7 +78,8 @@ def read_metric_groups(folders: Iterable[Path], warn: Warn) -> tuple[MetricGroup
     """Read supervised runs, in the order given.
 
     The first run decides the benchmark, the first evaluation the data and the protocol: a run of another benchmark is
-    left out, an evaluation of other data or under another protocol is not counted.
+    left out, an evaluation of other data or under another protocol is not counted. Single-task models may have another
+    network than the others, as the papers' have.
 
     Args:
         folders: of the seeds.
@@ -92,8 +95,11 @@ def read_metric_groups(folders: Iterable[Path], warn: Warn) -> tuple[MetricGroup
         except UserError as error:
             warn(f"left out: {error}")
             continue
-        if runs and (different := differences(runs[0].config["benchmark"], run.config["benchmark"])):
-            warn(f"left out: {folder} differs from {runs[0].folder} in benchmark.{', benchmark.'.join(different)}")
+        like = next((one for one in runs if one.is_single_task == run.is_single_task), next(iter(runs), run))
+        may_differ = {_MEMORY} | ({"network"} if like.is_single_task != run.is_single_task else set())
+        different = differences(like.config["benchmark"], run.config["benchmark"])
+        if different := [name for name in different if name not in may_differ]:
+            warn(f"left out: {folder} differs from {like.folder} in benchmark.{', benchmark.'.join(different)}")
         else:
             runs.append(run)
     if not runs:

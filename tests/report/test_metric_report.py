@@ -156,6 +156,23 @@ def test_another_benchmark_a_damaged_run_and_one_still_going(tmp_path: Path) -> 
     assert all(warning in text for warning in warnings)
 
 
+def test_single_task_models_may_have_a_network_of_their_own(tmp_path: Path) -> None:
+    """As the papers' of NYUv2, in whatever order runs are named; and memory decides no number."""
+    shared, alone = {"name": "rooms", "network": "mtan", "cache_gib": 4.0}, {"name": "rooms", "network": "segnet"}
+    runs = [
+        write_run(tmp_path, "mean", (88, 2.0, 6.0), benchmark=shared),
+        write_run(tmp_path, "own", (80, 2.0, 5.0), benchmark=alone, method="single_task"),
+        write_run(tmp_path, "nash", (80, 1.0, 5.0), benchmark=shared | {"cache_gib": 0.0}),
+    ]
+    other = write_run(tmp_path, "other", (88, 2.0, 6.0), benchmark=alone)
+    for order in (runs, [runs[1], runs[0], runs[2]]):
+        text, rows, warnings = report([*order, other], tmp_path / "report")
+        assert float(rows["mean", "(delta_m)"]["value"]) == pytest.approx(10 / 3)
+        assert float(rows["nash", "(delta_m)"]["value"]) == pytest.approx(-50 / 3)
+        assert "the single-task models of own (mean of 1 seed; benchmark.network segnet)." in text
+        assert warnings == [f"left out: {other} differs from {runs[0]} in benchmark.network"]
+
+
 def test_a_configuration_that_cannot_be_read_is_of_no_kind(tmp_path: Path) -> None:
     first, bad = write_run(tmp_path, "a", (1, 1, 1)), write_run(tmp_path, "b", (1, 1, 1))
     (bad / "config.yaml").write_text("name: [")

@@ -139,3 +139,9 @@ def test_published_baselines_hold_for_the_papers_settings_alone() -> None:
     famo = CelebA(network="plain_cnn", score="f1").published_single_task
     assert famo is not None
     assert famo.keys() == {f"f1_{task}" for task in CelebA().tasks}
+
+
+def test_a_run_goes_on_with_less_memory(stand_ins: Path, tmp_path: Path) -> None:
+    train(short("nyuv2", stand_ins).model_copy(update={"epochs": 1}), 0, tmp_path / "run")
+    less = short("nyuv2", stand_ins, benchmark={"cache_gib": 0.0})
+    assert train(less, 0, tmp_path / "run", resume=True).step == 4
