@@ -99,7 +99,8 @@ class EvaluationConfig(Section):
     """Examples in a batch, on which no metric depends; null for the training's."""
     select: Literal["last", "best_validation"] = "last"
     """Which model counts: that of the last epoch, or of the epoch with the best validation delta_m (against the
-    published single-task metrics where they hold, else against those of the first evaluation)."""
+    published single-task metrics where they hold, else against those of the first evaluation; what is zero there is
+    compared by the mean of the others of its unit, or by 1)."""
     mean_last_epochs: Positive = 1
     """With `last`: the mean of the test metrics of so many last epochs counts (the papers' dense benchmarks: 10)."""
     patience_epochs: NonNegative = 0

@@ -25,11 +25,14 @@ class Selection:
         self._test: dict[int, dict[str, float]] = {}
 
     def validate(self, epoch: int, values: Values) -> float:
-        """The score of an epoch: delta_m of its validation metrics. A metric whose reference is zero is left out."""
-        self._reference = self._reference or dict(values)
-        counted = [metric for metric in self._metrics if self._reference[metric.name] != 0]
-        columns = [(values[m.name], self._reference[m.name], m.higher_is_better) for m in counted]
-        score = float(delta_m(*zip(*columns, strict=True))) if columns else 0.0
+        """The score of an epoch: delta_m of its validation metrics, one whose reference is zero relative to `_size`."""
+        reference = self._reference = self._reference or dict(values)
+        shifts = [0.0 if reference[m.name] else self._size(m, reference) for m in self._metrics]
+        columns = [
+            (values[m.name] + shift, reference[m.name] + shift, m.higher_is_better)
+            for m, shift in zip(self._metrics, shifts, strict=True)
+        ]
+        score = float(delta_m(*zip(*columns, strict=True)))
         if self._best is None or score < self._best[0]:
             self._best = (score, epoch)
         return score
@@ -62,6 +65,12 @@ class Selection:
     def epochs(self) -> list[int]:
         """The epochs whose metrics count."""
         return [*self._test]
+
+    def _size(self, metric: Metric, reference: Values) -> float:
+        """The mean size of the references of one kind with a metric; 1 if all are zero."""
+        alike = [m for m in self._metrics if (m.unit, m.higher_is_better) == (metric.unit, metric.higher_is_better)]
+        sizes = [abs(reference[m.name]) for m in alike if reference[m.name]]
+        return sum(sizes) / len(sizes) if sizes else 1.0
 
     def state_dict(self) -> dict[str, Any]:
         return {"reference": self._reference, "best": self._best, "test": self._test}

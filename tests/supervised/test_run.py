@@ -237,9 +237,16 @@ def test_the_best_validation_epoch_counts_and_patience_ends() -> None:
     assert selection.epochs == [2]
 
 
-def test_a_reference_of_zero_is_left_out_of_the_score() -> None:
-    selection = Selection(EvaluationConfig(), METRICS, values(0, 50))
-    assert selection.validate(1, values(3, 25)) == pytest.approx(50)
+def test_what_is_zero_at_first_counts_too() -> None:
+    """Else the first epoch of a task that nothing is right in would be its best for ever."""
+    selection = Selection(EvaluationConfig(select="best_validation"), METRICS[1:], None)
+    for epoch, accuracy in ((1, 0), (2, 0.5), (3, 0.25)):
+        assert selection.validate(epoch, {"accuracy": accuracy}) == -100 * accuracy
+        assert selection.is_best(epoch) == (epoch < 3)
+    alike = [Metric(f"{i}", f"{i}", higher_is_better=True, unit="%") for i in range(3)]
+    selection = Selection(EvaluationConfig(), [*alike, METRICS[0]], {"0": 0, "1": 60, "2": 20, "error": 0})
+    # Of 40, the mean of its like, a quarter gained; half lost; nothing; an error of 3 where there was none.
+    assert selection.validate(1, {"0": 10, "1": 30, "2": 20, "error": 3}) == pytest.approx((-25 + 50 + 300) / 4)
 
 
 def test_early_stopping_ends_the_run(data: str, tmp_path: Path) -> None:
