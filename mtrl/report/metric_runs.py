@@ -128,6 +128,9 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
             curves={name: np.array([record["metrics"][name] for record in tests], np.float64) for name in names},
             result=None if record is None else parse_metric_result(record),
         )
+        of, done = (record or {}).get("checkpoint", {}).get("epoch", 0), train[-1]["epoch"] if train else 0
+        if of and of != done:
+            warn(f"{folder}: its evaluation is of epoch {of:,}, and its log ends at epoch {done:,}")
         tasks = tuple(train[-1]["loss"]) if train else ()
         return read_seed(folder, files, metrics, made_with(files.starts).get("versions", {}), tasks, "epoch")
 

@@ -34,6 +34,7 @@ def write_run(
     protocol: Mapping[str, Any] = PROTOCOL,
     benchmark: Mapping[str, Any] = {"name": "rooms", "width": 8},
     published: Sequence[float] | None = None,
+    evaluated: int = 2,
 ) -> Path:
     folder = out / name / f"seed_{seed}"
     folder.mkdir(parents=True)
@@ -51,6 +52,7 @@ def write_run(
         evaluation = {
             "protocol": dict(protocol),
             "data": dict(data),
+            "checkpoint": {"step": evaluated, "epoch": evaluated},
             "metrics": [kind | {"value": value} for kind, value in zip(KINDS, values, strict=True)],
             "published_single_task": None if published is None else dict(zip(names, published, strict=True)),
         }
@@ -179,6 +181,16 @@ def test_a_configuration_that_cannot_be_read_is_of_no_kind(tmp_path: Path) -> No
     _, rows, warnings = report([bad, first], tmp_path / "report")
     assert {run for run, _ in rows} == {"a"}
     assert warnings[0].startswith(f"left out: {bad / 'config.yaml'} cannot be read: ")
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_evaluation_of_another_epoch_is_pointed_out(tmp_path: Path, epoch: int) -> None:
+    """As of a run that is gone on with."""
+    run = write_run(tmp_path, "a", (1, 1, 1), evaluated=epoch)
+    text, rows, warnings = report([run], tmp_path / "report")
+    assert float(rows["a", "accuracy"]["value"]) == 1
+    assert warnings == [f"{run}: its evaluation is of epoch {epoch}, and its log ends at epoch 2"]
+    assert warnings[0] in text
 
 
 def test_no_run_is_left(tmp_path: Path) -> None:
