@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -125,7 +126,11 @@ def test_what_the_data_are_called(tmp_path: Path) -> None:
     assert bundled.source == f"pairs of {BUNDLED}"
     assert [len(existing(split)) for split in (bundled.train, bundled.validation, bundled.test)] == [14_270, 100, 3_600]
     own = MultiMNIST().data(write_idx_folder(tmp_path), 0)
-    assert own.source == f"pairs of idx files in {tmp_path} that are not the published MNIST"
+    assert re.fullmatch(
+        r"pairs of idx files \(MD5 [0-9a-f]{8}\) that are not the published \.gz files of MNIST", own.source
+    )
+    assert MultiMNIST().data(write_idx_folder(tmp_path / "again"), 0).source == own.source
+    assert MultiMNIST().data(write_idx_folder(tmp_path / "other", test=49), 0).source != own.source
     assert not bundled.is_full
     assert not own.is_full
 
@@ -145,7 +150,7 @@ def test_the_mixed_pair_takes_both_folders(tmp_path: Path) -> None:
     write_idx_folder(tmp_path / "mnist", train=30)
     data = MultiMNIST(images="mixed").data(tmp_path, 0)
     assert len(data.train) == 60
-    assert "not the published Fashion-MNIST over idx files" in data.source
+    assert "not the published .gz files of Fashion-MNIST over idx files" in data.source
 
 
 def test_published_metrics_are_for_the_papers_network_alone() -> None:

@@ -1,14 +1,18 @@
 """What a supervised run goes on with: its own data wherever they lie, and no fewer epochs than it has."""
 
+import gzip
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mtrl.benchmarks import SupervisedConfig
+from mtrl.benchmarks.multimnist.idx import FILES
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
 from mtrl.runs.events import Event
@@ -16,7 +20,7 @@ from mtrl.runs.folder import load_config
 from mtrl.supervised import train
 from mtrl.supervised.run_config import EvaluationConfig, SupervisedMethodConfig
 from mtrl.sweep import Trial, reach
-from tests.benchmarks.idx_files import write_idx_folder
+from tests.benchmarks.idx_files import idx, write_idx_folder
 from tests.existing import existing
 from tests.runs.small_runs import newest, rewritten
 
@@ -39,14 +43,14 @@ def evaluation(settings: SupervisedConfig) -> dict[str, Any]:
 
 def test_a_run_goes_on_with_its_own_data_alone(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs"
-    others = write_idx_folder(tmp_path / "others", train=60, test=10)
     first = evaluation(config(data, out))
-    told = "the run was trained on pairs of idx files that are not the published MNIST"
-    for epochs in (1, 2):  # finished, and to be gone on with
-        with pytest.raises(UserError) as caught:
-            train(config(others, out, epochs), 0, config(data, out).folders[0], resume=True)
-        got = "got pairs of idx files that are not the published MNIST (60/-/10 examples)"
-        assert str(caught.value) == f"data: {told} (40/-/10 examples), {got}"
+    told = f"the run was trained on {first['data']['source']} (40/-/10 examples), got "
+    for name, size in (("more", 60), ("others", 40)):  # of as many, too
+        others = write_idx_folder(tmp_path / name, train=size, test=10)
+        (others / f"{FILES['train'][1]}.gz").write_bytes(gzip.compress(idx(torch.arange(size) % 10)))
+        for epochs in (1, 2):  # finished, and to be gone on with
+            with pytest.raises(UserError, match=rf"^data: {re.escape(told)}.* \({size}/-/10 examples\)$"):
+                train(config(others, out, epochs), 0, config(data, out).folders[0], resume=True)
     assert load_config(config(data, out).folders[0], SupervisedConfig).data == str(data)
     assert evaluation(config(data, out)) == first
 
@@ -57,7 +61,7 @@ def test_the_same_data_may_lie_elsewhere(data: Path, tmp_path: Path) -> None:
     evaluation(config(data, tmp_path / "left"))
     found = evaluation(config(moved, tmp_path / "moved", 2)), evaluation(config(data, tmp_path / "left", 2))
     assert found[0]["metrics"] == found[1]["metrics"]
-    assert found[0]["data"]["source"].startswith(f"pairs of idx files in {moved}/mnist that")
+    assert found[0]["data"] == found[1]["data"]
 
 
 def test_a_checkpoint_that_does_not_tell_of_its_data_is_gone_on_with(data: Path, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_what_a_run_writes(data: str, tmp_path: Path) -> None:
     train(config(data), 0, tmp_path / "run")
     events = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [event["kind"] for event in events] == ["start"] + ["train", "evaluation"] * 3
-    assert events[0]["data"]["source"].startswith("pairs of idx files in")
+    assert events[0]["data"]["source"].startswith("pairs of idx files (MD5 ")
     assert [event["step"] for event in events] == [0, 4, 4, 8, 8, 12, 12]
     for event in events[1::2]:
         for key in ("loss", "weights", "gradient_norm"):
