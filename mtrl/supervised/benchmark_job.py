@@ -25,6 +25,9 @@ from mtrl.supervised.run_config import SupervisedRunConfig
 from mtrl.supervised.selection import Selection
 from mtrl.supervised.streams import AUGMENTATION, DROPOUT, ORDER, generator, seed_of
 
+_SAME = 1e-4
+"""Sums that differ by less, relatively, differ by the machine."""
+
 
 class BenchmarkJob:
     """A `Job`.
@@ -39,6 +42,7 @@ class BenchmarkJob:
         self.folder = None if config.data is None else Path(config.data).expanduser()
         self.data: Data = benchmark.data(self.folder, seed)
         self._check()
+        self._sums = self._sampled()
         everything = range(len(benchmark.tasks))
         groups = [[task] for task in everything] if config.method.name == SINGLE_TASK else [[*everything]]
         if config.method.name != SINGLE_TASK:
@@ -116,6 +120,7 @@ class BenchmarkJob:
     def state_dict(self) -> Mapping[str, Any]:
         return {
             "data": self._data_anywhere(),
+            "sums": self._sums,
             "learners": [learner.state_dict() for learner in self.learners],
             "selections": [selection.state_dict() for selection in self.selections],
             "stopped": self.stopped,
@@ -128,6 +133,9 @@ class BenchmarkJob:
         saved_data, data = state.get("data"), self._data_anywhere()  # checkpoints of 0.2.0 do not tell
         if saved_data is not None and saved_data != data:
             raise UserError(f"data: the run was trained on {_shown(saved_data)}, got {_shown(data)}")
+        pairs = zip(state.get("sums", self._sums), self._sums, strict=True)
+        if not all(math.isclose(one, other, rel_tol=_SAME) for one, other in pairs):
+            raise UserError(f"data: the run was trained on other examples than those of {_shown(data)}")
         for learner, saved in zip(self.learners, state["learners"], strict=True):
             learner.load_state_dict(saved)
         for selection, saved in zip(self.selections, state["selections"], strict=True):
@@ -150,6 +158,14 @@ class BenchmarkJob:
         if rule.select == "best_validation":
             return any(selection.is_best(epoch) for selection in self.selections)
         return epoch > self.config.epochs - rule.mean_last_epochs
+
+    def _sampled(self) -> list[float]:
+        """Sums over a few examples of each split, by which other data of the same sizes are noticed."""
+        sums: list[float] = []
+        for split in filter(None, (self.data.train, self.data.validation, self.data.test)):
+            batch = split.batch(torch.tensor(sorted({0, len(split) // 2, len(split) - 1})), None)
+            map_leaves(lambda x: sums.append(float(x.double().abs().nan_to_num().sum())), batch)
+        return sums
 
     def _check(self) -> None:
         for name, split in (("training", self.data.train), ("test", self.data.test)):

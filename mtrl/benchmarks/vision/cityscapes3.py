@@ -23,7 +23,7 @@ from mtrl.benchmarks.vision import cityscapes_files
 from mtrl.benchmarks.vision.augmentation import draw_angles, draw_flips, flip, flip_vectors, turn, turn_offsets
 from mtrl.benchmarks.vision.files import is_full, picture_size, read_map, read_picture, require_folder, source
 from mtrl.benchmarks.vision.losses import IGNORED, absolute_loss, segmentation_loss
-from mtrl.benchmarks.vision.meters import AbsoluteError, Segmentation
+from mtrl.benchmarks.vision.meters import AbsoluteError, Segmentation, require_labels
 from mtrl.benchmarks.vision.models import (
     DenseNetwork,
     DilatedResNet50,
@@ -206,9 +206,11 @@ class _Meter:
         self.disparity.update(outputs[2], targets.disparity, targets.measured)
 
     def result(self) -> dict[str, float]:
+        values = int(self.segmentation.counts.sum()), self.offsets.values, self.disparity.values
+        require_labels(dict(zip(("segmentation", "instance", "disparity"), values, strict=True)))
         scale = DISPARITY_DEVIATION / UNITS_PER_PIXEL
-        values = self.segmentation.mean_iou(), self.offsets.mean(), scale * self.disparity.mean()
-        return dict(zip((metric.name for metric in METRICS), values, strict=True))
+        errors = self.segmentation.mean_iou(), self.offsets.mean(), scale * self.disparity.mean()
+        return dict(zip((metric.name for metric in METRICS), errors, strict=True))
 
 
 def _augmented(maps: Tensor, angles: Tensor, mirrored: Tensor) -> Tensor:

@@ -4,10 +4,13 @@ The published code averages depth and normal errors over batches, the last and s
 the mean of the batches' medians. Axes: `B` batch, `K` classes, `T` tasks, `H` rows and `W` columns of pixels.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from mtrl.benchmarks.vision.losses import IGNORED, has_value
+from mtrl.runs.errors import UserError
 
 THRESHOLDS = (11.25, 22.5, 30.0)
 """Degrees."""
@@ -127,6 +130,20 @@ class Attributes:
         wrong = self.false_positive + self.false_negative
         twice = 2 * self.true_positive
         return torch.where(twice + wrong > 0, 100 * twice.double() / (twice + wrong).clamp(min=1), 100.0).tolist()
+
+
+def require_labels(pixels: Mapping[str, int]) -> None:
+    """Refuses metrics of nothing, which would say that all is right.
+
+    Args:
+        pixels: with a label, by task.
+
+    Raises:
+        UserError: a task has none.
+    """
+    for task, number in pixels.items():
+        if number == 0:
+            raise UserError(f"metrics of {task} need a pixel with a label in the split that is measured, got none")
 
 
 def _ratio(total: float, count: float) -> float:

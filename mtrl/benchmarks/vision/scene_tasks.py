@@ -18,7 +18,7 @@ from mtrl.benchmarks.vision import mtan_files
 from mtrl.benchmarks.vision.augmentation import draw_crops, draw_flips, flip, flip_vectors
 from mtrl.benchmarks.vision.files import is_full, require_folder, source
 from mtrl.benchmarks.vision.losses import absolute_loss, has_value, normal_loss, segmentation_loss
-from mtrl.benchmarks.vision.meters import AbsoluteError, Angles, Segmentation
+from mtrl.benchmarks.vision.meters import AbsoluteError, Angles, Segmentation, require_labels
 from mtrl.benchmarks.vision.models import (
     LEVELS,
     DenseNetwork,
@@ -119,9 +119,11 @@ class SceneMeter:
 
     def result(self) -> dict[str, float]:
         """See `Meter`."""
+        require_labels({"segmentation": int(self.segmentation.counts.sum()), "depth": self.depth.values})
         values = [self.segmentation.mean_iou(), self.segmentation.pixel_accuracy()]
         values += [self.depth.mean(), self.depth.mean_relative()]
         if self.angles.batches:
+            require_labels({"normal": sum(map(len, self.angles.batches))})
             mean, median, shares = self.angles.result()
             values += [mean, median, *shares]
         return dict(zip(self.names, values, strict=True))

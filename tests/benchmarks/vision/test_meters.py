@@ -13,6 +13,7 @@ from mtrl.benchmarks.vision import CelebA, Cityscapes2, NYUv2, cityscapes3
 from mtrl.benchmarks.vision.losses import has_value
 from mtrl.benchmarks.vision.meters import AbsoluteError, Angles, Attributes, Segmentation
 from mtrl.benchmarks.vision.scene_tasks import SceneMeter, Targets
+from mtrl.runs.errors import UserError
 from mtrl.supervised.benchmark import Batch
 
 CLASSES = 5
@@ -173,6 +174,27 @@ def test_an_attribute_that_is_always_wrong_is_one_among_perfect_ones(benchmark: 
     assert [*meter.result()] == [metric.name for metric in benchmark.metrics]
     assert [*meter.result().values()] == [worst if task == 3 else best for task in range(40)]
     assert [float(loss) > 1 for loss in benchmark.losses(outputs, batch)] == wrong.tolist()
+
+
+@pytest.mark.parametrize("task", ["segmentation", "depth", "normal"])
+def test_a_task_without_labels_has_no_metrics(task: str) -> None:
+    """Its errors would be zero, as if all were right."""
+    truth, place = targets(normals=True), ("segmentation", "depth", "normal").index(task)
+    meter: SceneMeter = NYUv2().meter(None)  # type: ignore[arg-type]
+    none = truth[place] * 0 - int(task == "segmentation")
+    outputs = [torch.zeros(3, 13, 4, 5), truth.depth, truth.normal]
+    meter.update(outputs, Batch(None, Targets(*(none if i == place else part for i, part in enumerate(truth)))))
+    with pytest.raises(UserError, match=rf"^metrics of {task} need a pixel with a label"):
+        meter.result()
+
+
+def test_streets_without_instances_have_no_error_of_them() -> None:
+    zero, here = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2, dtype=torch.bool)
+    truth = cityscapes3.Targets(zero[0].long(), zero.expand(1, 2, 2, 2), ~here, zero, here)
+    meter = cityscapes3.Cityscapes3().meter(None)  # type: ignore[arg-type]
+    meter.update([torch.zeros(1, 19, 2, 2), zero.expand(1, 2, 2, 2), zero], Batch(None, truth))
+    with pytest.raises(UserError, match=r"^metrics of instance need a pixel with a label"):
+        meter.result()
 
 
 def test_every_evaluation_begins_with_empty_counts() -> None:

@@ -16,6 +16,7 @@ from mtrl.runs.errors import UserError
 from mtrl.supervised import train
 from mtrl.supervised.streams import FIRST_PARAMETERS, seed_of
 from tests.benchmarks.benchmark_of import benchmark_of
+from tests.benchmarks.vision.conftest import SIZES
 from tests.benchmarks.vision.small import SMALL, load
 
 LARGER = {"width": 8, "image_size": 64}
@@ -139,6 +140,17 @@ def test_published_baselines_hold_for_the_papers_settings_alone() -> None:
     famo = CelebA(network="plain_cnn", score="f1").published_single_task
     assert famo is not None
     assert famo.keys() == {f"f1_{task}" for task in CelebA().tasks}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_run_does_not_go_on_with_other_pictures(name: str, stand_ins: Path, tmp_path: Path) -> None:
+    """Of the same number and size."""
+    config, kind = short(name, stand_ins).model_copy(update={"epochs": 1}), name.partition("-")[0]
+    train(config, 0, tmp_path / "run")
+    standin.generate(kind, tmp_path / "others", seed=1, count=8, size=SIZES[kind])
+    others = config.model_copy(update={"data": str(tmp_path / "others")})
+    with pytest.raises(UserError, match=r"^data: the run was trained on other examples than those of stand-in for "):
+        train(others, 0, tmp_path / "run", resume=True)
 
 
 def test_a_run_goes_on_with_less_memory(stand_ins: Path, tmp_path: Path) -> None:
