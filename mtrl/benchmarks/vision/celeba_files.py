@@ -1,5 +1,6 @@
 """CelebA's text files and where its pictures are. Axes: `T` attributes."""
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,7 +103,15 @@ def _attributes(path: Path) -> dict[str, list[bool]]:
         raise UserError(f"{path}: expected the number of pictures, then the names of CelebA's 40 attributes")
     if number != str(len(rows)):
         raise UserError(f"{path}: expected {number} rows, as its first line says, got {len(rows)}")
-    return dict(_attribute_row(path, row) for row in rows)
+    found = dict(_attribute_row(path, row) for row in rows)
+    _refuse_repeated(path, [row.split()[0] for row in rows])
+    return found
+
+
+def _refuse_repeated(path: Path, names: list[str]) -> None:
+    """A picture that is there twice may be in two splits, or have two truths."""
+    if repeated := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise UserError(f"{path}: expected a row for every picture, got more than one for {repeated}")
 
 
 def _attribute_row(path: Path, row: str) -> tuple[str, list[bool]]:
@@ -113,12 +122,13 @@ def _attribute_row(path: Path, row: str) -> tuple[str, list[bool]]:
 
 
 def _splits(path: Path) -> dict[str, int]:
-    splits = {}
-    for row in _lines(path):
+    splits, rows = {}, _lines(path)
+    for row in rows:
         name, *values = row.split()
         if values not in (["0"], ["1"], ["2"]):
             raise UserError(f"{path}: expected 0, 1 or 2 for {name}, got {row[len(name) :].strip()!r}")
         splits[name] = int(values[0])
+    _refuse_repeated(path, [row.split()[0] for row in rows])
     return splits
 
 

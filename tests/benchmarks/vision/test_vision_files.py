@@ -169,6 +169,9 @@ def test_bad_celeba(copies: Path) -> None:
     assert "names of CelebA's 40 attributes" in said(listed, "")
     assert "expected 0, 1 or 2 for 000001.jpg" in said(partition, splits.replace(".jpg 0", ".jpg 3", 1))
     assert "has no row for 000012.jpg" in said(partition, splits[: splits.rindex("000012")])
+    twice = "expected a row for every picture, got more than one for 000001.jpg"
+    assert twice in said(partition, splits + "000001.jpg 2\n")
+    assert twice in said(listed, whole.replace("000002.jpg", "000001.jpg"))
     assert "names no image of split 2" in said(partition, splits.replace(" 2", " 1"))
     image = root / "Img" / "img_align_celeba" / "000002.jpg"
     content = image.read_bytes()
