@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mtrl.agents.replica import Replica
+
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def following(callback: "Callback", model: Any, total_timesteps: int) -> Iterator[Callable[[], bool]]:
+def following(callback: "Callback", model: Any, total_timesteps: int, replica: Replica) -> Iterator[Callable[[], bool]]:
     """Yields what is to be called after every step of all environments; it says whether to go on.
 
     Args:
@@ -20,6 +22,7 @@ def following(callback: "Callback", model: Any, total_timesteps: int) -> Iterato
             False; or their `BaseCallback`, or several.
         model: that learns.
         total_timesteps: of this call.
+        replica: of the training.
     """
     names = {"self": model, "total_timesteps": total_timesteps}
     if callback is None:
@@ -32,5 +35,10 @@ def following(callback: "Callback", model: Any, total_timesteps: int) -> Iterato
         theirs = CallbackList(list(callback) if isinstance(callback, Sequence) else [callback])
         theirs.init_callback(model)
         theirs.on_training_start(names, {})
-        yield theirs.on_step
+
+        def on_step() -> bool:
+            theirs.update_locals({"dones": replica.ended.flatten()})  # which `StopTrainingOnMaxEpisodes` counts
+            return theirs.on_step()
+
+        yield on_step
         theirs.on_training_end()

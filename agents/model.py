@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from pydantic import BaseModel
 
 from mtrl import envs
@@ -19,6 +20,7 @@ from mtrl.agents import shipped
 from mtrl.agents.callbacks import following
 from mtrl.agents.config import Config
 from mtrl.agents.factory import check_installed, make_learner
+from mtrl.agents.finite_steps import check_observation
 from mtrl.agents.interface import act_alone
 from mtrl.agents.precision import choose, with_precision
 from mtrl.agents.preflight import check
@@ -73,9 +75,10 @@ class MultiTaskSAC(Closing):
         """What `save` wrote, the newest checkpoint of a run, or a policy that comes with mtrl or is in the Hub.
 
         Args:
-            path: the file; or the folder of one seed of a run, e.g. `runs/mt10-quick/seed_0`; or the name of an agent
-                that comes with mtrl (`mtrl agents` lists them), or of one of its seeds: `mt10/laptop/seed_0`; or
-                `hub:owner/name`, a repository of the Hugging Face Hub that `mtrl push` filled.
+            path: the file; or the folder of a run, whose first seed is taken, or of one seed, e.g.
+                `runs/mt10-quick/seed_1`; or the name of an agent that comes with mtrl (`mtrl agents` lists them), or of
+                one of its seeds: `mt10/laptop/seed_1`; or `hub:owner/name`, a repository of the Hugging Face Hub that
+                `mtrl push` filled.
             device: that the agent is put on.
 
         Raises:
@@ -132,16 +135,19 @@ class MultiTaskSAC(Closing):
             on_event: told of metrics and progress, see `mtrl.agents.train`.
 
         Raises:
+            ValueError: `total_timesteps` is less than 0, or no number.
             UserError: a reward or a loss is not finite, or an error ended an earlier call within a step.
             SimulatorError: a simulator was killed.
         """
+        if total_timesteps is not None and not total_timesteps >= 0:
+            raise ValueError(f"total_timesteps must be at least 0, got {total_timesteps}")
         self._on_event = on_event
         training = self._started()
         left = max(0, self.config.steps - training.step)
         until = training.step + (left if total_timesteps is None else total_timesteps)
         with (
             devices.threads(_num_threads(self.config)),
-            following(callback, self, until - training.step) as goes_on,
+            following(callback, self, until - training.step, training.replicas[0]) as goes_on,
             stop_signals() as stop,
         ):
             training.run(until, lambda: goes_on() and not stop)
@@ -151,7 +157,7 @@ class MultiTaskSAC(Closing):
 
     def predict(
         self,
-        observation: np.ndarray,
+        observation: ArrayLike,
         state: None = None,
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,
@@ -159,26 +165,31 @@ class MultiTaskSAC(Closing):
         """Actions.
 
         Args:
-            observation: `[T, E, O]`; or `[T * E, O]`, task by task, as `mtrl.envs.views.as_stable_baselines3` has it;
-                or, of one task, `[O]`. Any `E`.
+            observation: `[T, E, O]`; or `[T * E, O]`, task by task, as the views of `mtrl.envs.views` have it;
+                or, of one task, `[O]`. Any `E`, of any type of real number.
             state: there is none.
             episode_start: not needed.
             deterministic: the mean action; otherwise one is drawn.
 
         Returns:
-            Actions in (-1, 1), float32, with the leading axes of `observation`; None.
+            Actions in (-1, 1), float32, with the leading axes of `observation`; None. They stand for each task's own
+            box, as in `mtrl.envs.make`.
 
         Raises:
-            ValueError: the shape fits none of these.
+            ValueError: the shape fits none of these, or they are no real numbers.
+            UserError: one is not finite.
         """
-        rows = torch.as_tensor(self._by_task(np.asarray(observation)), dtype=torch.float32).to(self.device)
+        numbers = _numbers(observation)
+        by_task = self._by_task(numbers)
+        check_observation(self.tasks, by_task)
+        rows = torch.as_tensor(by_task).to(self.device)
         shape = *rows.shape[:-1], self.sizes.action
         if deterministic:
             action = act_alone(self._learner, 0, rows)
         else:
             noise = torch.randn(shape, generator=self._noise, device=self.device)
             action = self._learner.act(rows[None], noise[None])[0]
-        return action.cpu().numpy().reshape(*np.shape(observation)[:-1], self.sizes.action), None
+        return action.cpu().numpy().reshape(*numbers.shape[:-1], self.sizes.action), None
 
     def save(self, path: str | Path, *, replay: bool = True) -> None:
         """Writes everything that learning goes on from into one file, whole or not at all.
@@ -258,6 +269,19 @@ class MultiTaskSAC(Closing):
         return observation.reshape(num_tasks, -1, size)
 
 
+def _numbers(observation: Any) -> np.ndarray:
+    """Observations as float32, in a new array: theirs may be read-only, reversed, or of another byte order."""
+    try:
+        given = np.asarray(observation)
+    except ValueError:  # of different lengths, as the pair is that Gymnasium's `reset` returns
+        given = np.asarray(None)
+    if given.dtype.kind not in "biuf":
+        got = given.dtype if isinstance(observation, np.ndarray) else f"a {type(observation).__name__}"
+        raise ValueError(f"observations must be one array of real numbers, got {got}")
+    with np.errstate(over="ignore"):
+        return given.astype(np.float32, order="C")
+
+
 def _num_threads(config: Config) -> int:
     """The number of threads while it learns."""
     return config.training.threads or max(1, available_cores() - 1)
@@ -275,8 +299,13 @@ def _make_config(config: Config | str | Path | None, seed: int | None, fields: M
         tree[name] = _merged(tree.get(name, {}), given) if merged else given
     if seed is not None:
         tree["seeds"] = [seed]
-    made = Config.model_validate_json(json.dumps(tree))
+    made = Config.model_validate_json(json.dumps(tree, default=_plain))
     return made.model_copy(update={"seeds": made.seeds[:1]})
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python's; what else JSON has not, a device or a path, as its text."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Replica:
         self.scale = make_reward_scale(config.agent, num_tasks, num_envs)
         self.recent = RecentEpisodes(num_tasks)
         self.observation = np.empty(0)
+        self.ended = np.empty(0, bool)  # [T, E], whose episodes the last step has ended
         self._parts: dict[str, Any] = {"noise": self.noise, "scale": self.scale, "recent": self.recent}
 
     def begin(self, state: dict[str, Any] | None) -> None:
@@ -90,7 +91,7 @@ class Replica:
         check_step(self.env.tasks, step)
         self.scale.add(step.reward, step.episode_length == 1, step.done)
         self.recent.add(step)
-        self.observation = step.obs
+        self.observation, self.ended = step.obs, step.done
         return before, step
 
     def score_means(self) -> ScoreMeans:

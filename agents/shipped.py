@@ -25,16 +25,17 @@ def shipped() -> dict[str, Path]:
 
 
 def find(word: str | Path) -> Path:
-    """The file or folder that a word means: a path that exists, else one seed of an agent that comes with the package.
+    """The file, or the folder of one seed, that a word means: of a path that exists, else of an agent of the package.
 
     Args:
-        word: a path; or a name like `mt10/laptop`, whose first seed is meant, or `mt10/laptop/seed_1`. A word with the
-            ending of a file is a path.
+        word: a path; or a name like `mt10/laptop`, or `mt10/laptop/seed_1`. Of a folder of seeds the first is meant. A
+            word with the ending of a file is a path.
 
     Raises:
-        UserError: it is neither; the names that there are are told.
+        UserError: it is neither, the names that there are are told; or no run is in the folder.
     """
-    return Path(word) if _is_path(word) else find_runs([_ours(str(word))])[0]
+    path = Path(word) if _is_path(word) else _ours(word)
+    return find_runs([path])[0] if path.is_dir() else path
 
 
 def at_hand(word: str | Path) -> Path:
@@ -47,7 +48,7 @@ def at_hand(word: str | Path) -> Path:
     """
     if _is_path(word):
         return Path(word)
-    found = _ours(str(word))
+    found = _ours(word)
     for folder in find_runs([found]):
         _copy(folder, _place(folder))
     return _place(found)
@@ -57,17 +58,17 @@ def _is_path(word: str | Path) -> bool:
     return Path(word).exists() or bool(Path(word).suffix)
 
 
-def _ours(word: str) -> Path:
+def _ours(word: str | Path) -> Path:
     """The folder of a name, of all seeds or of one."""
     ours = shipped()
-    name, _, seed = word.partition("/seed_")
+    name, is_one, seed = Path(word).as_posix().partition("/seed_")  # without a / at its end
     if name not in ours:
         names = f", and no agent that comes with mtrl, which are: {', '.join(ours)}" if ours else ""
         raise UserError(f"{word} is no folder{names}")
     seeds = [folder.name for folder in find_runs([ours[name]])]
-    if seed and f"seed_{seed}" not in seeds:
+    if is_one and f"seed_{seed}" not in seeds:
         raise UserError(f"{word}: {name} has {', '.join(seeds)}")
-    return ours[name] / f"seed_{seed}" if seed else ours[name]
+    return ours[name] / f"seed_{seed}" if is_one else ours[name]
 
 
 def _place(folder: Path) -> Path:

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback, StopTrainingOnRewardThreshold
+from stable_baselines3.common.callbacks import (
+    CheckpointCallback,
+    EvalCallback,
+    StopTrainingOnMaxEpisodes,
+    StopTrainingOnRewardThreshold,
+)
 from stable_baselines3.common.evaluation import evaluate_policy as their_evaluate_policy
 
 from mtrl import envs
@@ -140,6 +145,29 @@ def test_predict_takes_all_layouts_and_draws_when_asked():
     for shape in ((39,), (3, 39), (3, 2, 39), (2, 3, 38), (1, 2, 3, 39)):
         with pytest.raises(ValueError, match=r"must be \[2, E, 39\] or \[2 \* E, 39\], task by task; got"):
             model.predict(np.zeros(shape))
+    reversed_, frozen = observation[:, ::-1].copy()[:, ::-1], observation.copy()
+    frozen.flags.writeable = False
+    others: list[Any] = [observation.tolist(), torch.tensor(observation), observation.astype(">f8"), reversed_, frozen]
+    for same in others:
+        np.testing.assert_array_equal(model.predict(same)[0], action)
+    for same in (np.ones((2, 3, 39), bool), np.ones((2, 3, 39), np.longdouble)):
+        np.testing.assert_array_equal(model.predict(same)[0], model.predict(np.ones((2, 3, 39)))[0])
+    wrong: list[tuple[str, Any]] = [
+        ("a dict", {"obs": observation}),
+        ("a tuple", (observation, {})),  # what Gymnasium's `reset` returns
+        ("a list", [[0.0], [0.0, 1.0]]),
+        ("complex128", observation + 1j),
+        ("object", np.full((2, 39), None)),
+        ("<U4", np.array(["text"])),
+    ]
+    for got, given in wrong:
+        with pytest.raises(ValueError, match=f"must be one array of real numbers, got {got}"):
+            model.predict(given)
+    for number in (np.nan, np.inf, 1e300):
+        bad = observation.copy()
+        bad[1, 2, 3] = number
+        with pytest.raises(UserError, match=r"task push-v3 gave the observation (nan|inf), which is not finite"):
+            model.predict(bad)
     alone = MultiTaskSAC(make(env={"tasks": "MT1:reach-v3"}))
     one, several = alone.predict(observation[0, 0])[0], alone.predict(observation[:1])[0][0, 0]
     np.testing.assert_allclose(one, several, rtol=1e-4, atol=1e-6)
@@ -177,6 +205,10 @@ def test_constructor_takes_a_config_a_file_or_fields(tmp_path):
     assert (model.config.agent.critic.width, model.config.agent.critic.depth) == (24, 1)
     assert model.config.method.arguments == {"c": 0.5}
     assert MultiTaskSAC(env=make().env, device="cpu").tasks == ("reach-v3", "push-v3")
+    numpys: Any = np.int64(5)
+    assert MultiTaskSAC(make(), seed=numpys, device=torch.device("cpu")).seed == 5
+    with pytest.raises(ValidationError, match="method"):
+        MultiTaskSAC(make(), method=object())
     with pytest.raises(ValidationError, match="stepz"):
         MultiTaskSAC(make(), stepz=3)
     with pytest.raises(UserError, match=r"none\.yaml: No such file"):
@@ -184,7 +216,7 @@ def test_constructor_takes_a_config_a_file_or_fields(tmp_path):
 
 
 def test_load_tells_what_is_wrong(tmp_path):
-    with pytest.raises(UserError, match="is not the folder of a run"):
+    with pytest.raises(UserError, match=r"holds no run: no config\.yaml, no seed_<k>"):
         MultiTaskSAC.load(tmp_path)
     with pytest.raises(UserError, match=r"none\.pt cannot be read: No such file or directory$"):
         MultiTaskSAC.load(tmp_path / "none.pt")
@@ -241,6 +273,16 @@ def test_callbacks_of_stable_baselines3(tmp_path):
         best = MultiTaskSAC.load(tmp_path / "best_model")
         np.testing.assert_array_equal(best.predict(observation)[0], model.predict(observation)[0])
         assert MultiTaskSAC.load(tmp_path / "at_24_steps.zip").num_timesteps == 24
+
+
+def test_a_callback_of_theirs_counts_episodes():
+    with MultiTaskSAC(make(env=POINTS | {"horizon": 5}), seed=3) as model:
+        model.learn(callback=StopTrainingOnMaxEpisodes(2))
+        assert model.num_timesteps == 2 * 5 * 8  # eight environments
+        totals: list[Any] = [-1, float("nan")]
+        for total in totals:
+            with pytest.raises(ValueError, match="total_timesteps must be at least 0, got"):
+                model.learn(total)
 
 
 def test_a_function_may_stop_it_and_so_may_ctrl_c():

@@ -91,7 +91,10 @@ def test_the_card_says_how_it_is_loaded_what_it_reaches_and_what_made_it(filled:
 
 
 def test_the_name_is_an_agent_in_python(filled: Path, run: Path) -> None:
-    for word, seed in ((NAME, 0), (f"{NAME}/seed_3", 3), (Path(NAME), 0)):
+    assert MultiTaskSAC.load(run, "cpu").seed == 0  # the first, as commands have it
+    with pytest.raises(UserError, match="points/small has seed_0, seed_3"):
+        MultiTaskSAC.load(f"{NAME}/seed_")
+    for word, seed in ((f"{NAME}/", 0), (f"{NAME}/seed_3", 3), (Path(NAME), 0), (NAME, 0)):
         with MultiTaskSAC.load(word, "cpu") as model, MultiTaskSAC.load(run / f"seed_{seed}", "cpu") as original:
             assert model.seed == seed
             assert np.array_equal(actions(model), actions(original))
