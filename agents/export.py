@@ -53,8 +53,9 @@ class RowsPolicy(torch.nn.Module):
 
         Args:
             observation: `[N, O]`, float32.
-            task: `[N]`, int64, each in [0, T).
+            task: `[N]`, int64, each in [0, T); another is an error of the runtime.
         """
+        task = torch.where(task < 0, self._num_tasks, task)  # a negative index would count from the last task
         tensors = list(self.buffers())
         shared = dict(zip(self._shared, tensors, strict=False))
         own = dict(zip(self._own, tensors[len(shared) :], strict=True))

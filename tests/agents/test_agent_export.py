@@ -67,6 +67,14 @@ def check(folder, out, formats=("onnx", "torch"), tolerance=1e-5):
             program = torch.export.load(files[".pt2"]).module()
             got = program(torch.as_tensor(flat[chosen]), torch.as_tensor(task[chosen]))
             assert np.abs(got.numpy() - want).max() < tolerance
+    for none in (-1, len(TASKS)):
+        task = np.array([none])
+        if ".onnx" in files:
+            with pytest.raises(Exception, match="invalid index"):
+                session.run(["action"], {"observation": flat[:1], "task": task})
+        if ".pt2" in files:
+            with pytest.raises(IndexError):
+                program(torch.as_tensor(flat[:1]), torch.as_tensor(task))
 
 
 @pytest.mark.parametrize("kind", KINDS)
