@@ -6,6 +6,7 @@ import io
 import re
 from typing import NamedTuple
 
+from mtrl.agents.shipped import shipped as agents
 from mtrl.aggregation import METHODS
 from mtrl.cli.main import COMMANDS
 from mtrl.cli.one_line_parser import OneLineParser
@@ -17,6 +18,7 @@ _DOES = (
 )
 _OPTION = re.compile(r"^ +(?:-\w, )?--(\S+)(?: (\S+))?", re.MULTILINE)
 _NAMED = ("train", "supervised", "configs", "sweep")
+_OF_AGENTS = ("evaluate", "record", "export")
 
 
 class Known(NamedTuple):
@@ -25,7 +27,7 @@ class Known(NamedTuple):
     options: dict[str, tuple[str, ...] | None]
     """By name, with dashes: the words that a value may be, none where there are too many, None for a flag."""
     names: tuple[str, ...]
-    """Of configurations that come with mtrl."""
+    """Of configurations or agents that come with mtrl."""
 
 
 def run(words: list[str]) -> int:
@@ -47,11 +49,14 @@ def _known(command: str) -> Known:
 
 
 def _names(command: str) -> tuple[str, ...]:
-    """The configurations that come with mtrl and that a command takes."""
+    """The configurations, or agents, that come with mtrl and that a command takes."""
+    if command in _OF_AGENTS:
+        return tuple(agents())
     if command not in _NAMED:
         return ()
-    is_sweep = command == "sweep"
-    return tuple(name for name in shipped() if command == "configs" or name.startswith("sweeps/") == is_sweep)
+    if command == "configs":
+        return ("copy", *shipped())
+    return tuple(name for name in shipped() if name.startswith("sweeps/") == (command == "sweep"))
 
 
 def _values(name: str, metavar: str) -> tuple[str, ...] | None:

@@ -58,6 +58,8 @@ def convert(path: Path, records: Mapping[str, type], run: Identity | None) -> No
     Raises:
         UserError: it is no file of an older version, or it calls something else.
     """
+    if not path.is_file():
+        raise UserError(f"{path} is no file")
     if _is_of_this_version(path):
         raise UserError(f"{path} is of this version already")
     state = _read(path, records)

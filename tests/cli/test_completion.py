@@ -40,6 +40,9 @@ def test_bash_completes_commands_options_and_values(capsys: pytest.CaptureFixtur
     assert completed(text, "sweep", "--dry") == ["--dry-run"]
     assert completed(text, "sweep", "sweeps/mt10-m") == ["sweeps/mt10-methods"]
     assert completed(text, "train", "sweeps/") == []
+    assert completed(text, "configs", "co") == ["copy"]
+    assert completed(text, "configs", "copy", "mt1/") == ["mt1/reach"]
+    assert [completed(text, command, "mt") for command in ("evaluate", "record", "export")] == [["mt10/laptop"]] * 3
     assert completed(text, "completion", "nothing") == []
 
 

@@ -72,6 +72,8 @@ def test_the_conversion_runs_none_either(
         assert printed.out.startswith("Trusted: tensors, numpy arrays, collections.Counter, agents.metrics.")
         assert printed.err.count("\n") == 1
         assert path.read_bytes() == before
+    assert main(["convert", str(tmp_path / "none.pt")]) == 2
+    assert capsys.readouterr().err.endswith("none.pt is no file\n")
     assert not mark.exists()
     assert mark.parent.exists()
     torch.load(malicious_files(tmp_path / "more", mark)["zipped"], weights_only=False)
