@@ -74,7 +74,10 @@ def find(name: str) -> Any:
         return None
     if kwargs:
         spec = copy.deepcopy(spec)
-        spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
+        steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
+        if isinstance(steps, bool):  # a whole number to Python; Gymnasium says what else is wrong
+            raise ValueError(f"tasks: {name}: max_episode_steps must be a whole number above 0, got {steps}")
+        spec.max_episode_steps = steps
         spec.kwargs.update(kwargs)
     return spec
 

@@ -125,6 +125,11 @@ def test_what_does_not_fit_is_one_line() -> None:
             "unknown task .*; the closest is 'tests.envs.registered_tasks:CustomReach-v0'",
         ),
         (TASKS, {"backend": "envpool"}, "simulates Meta-World alone: leave it out for 'CustomReach-v0'"),
+        (
+            [{"id": "CustomReach-v0", "kwargs": {"max_episode_steps": True}}],
+            {},
+            "^tasks: CustomReach-v0: max_episode_steps must be a whole number above 0, got True$",
+        ),
         (TASKS, {"num_goals": 1}, "num_goals is Meta-World's: .* must be 50, got 1"),
         (TASKS, {"goals_visible": False}, "goals_visible is Meta-World's"),
         (TASKS, {"reward_version": "v1"}, "reward_version is Meta-World's"),
