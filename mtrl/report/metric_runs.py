@@ -132,7 +132,8 @@ def read_metric_run(folder: Path, warn: Warn) -> MetricRun:
         if of and of != done:
             warn(f"{folder}: its evaluation is of epoch {of:,}, and its log ends at epoch {done:,}")
         tasks = tuple(train[-1]["loss"]) if train else ()
-        return read_seed(folder, files, metrics, made_with(files.starts).get("versions", {}), tasks, "epoch")
+        made = made_with(files.starts)
+        return read_seed(folder, files, made, metrics, made.get("versions", {}), tasks, "epoch")
 
 
 def parse_metric_result(record: Record) -> MetricResult:

@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 
 from mtrl.nested import flat
 from mtrl.report.history import Counted, History, read_history
-from mtrl.report.made_with import made_with
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import SINGLE_TASK, Record, RunFiles, Warn
 
@@ -84,13 +83,20 @@ class Group(Generic[Outcome]):
 
 
 def read_seed(
-    folder: Path, files: RunFiles, outcome: Outcome, versions: Record, tasks: tuple[str, ...], counted: Counted
+    folder: Path,
+    files: RunFiles,
+    made: Record,
+    outcome: Outcome,
+    versions: Record,
+    tasks: tuple[str, ...],
+    counted: Counted,
 ) -> Run[Outcome]:
     """The run of one seed, with an outcome that was read before.
 
     Args:
         folder: of the seed.
         files: what it holds.
+        made: with what, see `made_with`.
         outcome: see `Run`.
         versions: of packages.
         tasks: names, of the history.
@@ -99,7 +105,7 @@ def read_seed(
     Raises:
         KeyError, TypeError, ValueError: a file is not as a run writes it.
     """
-    made, train = made_with(files.starts), files.train
+    train = files.train
     return Run(
         folder=folder,
         seed=int(files.start["seed"]),

@@ -132,8 +132,8 @@ def read_measures(folder: Path, warn: Warn) -> tuple[SuccessRun, ...]:
             told = tuple(result for result in results if _tells(result, measure, tasks))
             if len(told) < len(results):
                 warn(f"{folder}: its evaluation has no success of tasks that told of it in training: left out")
-            success = _success(files, measure, tasks, told, tuple(sorted(folder.glob("videos/**/*.mp4"))))
-            found.append(read_seed(folder, files, success, versions, tuple(start["tasks"]), "step"))
+            success = _success(files, made, measure, tasks, told, tuple(sorted(folder.glob("videos/**/*.mp4"))))
+            found.append(read_seed(folder, files, made, success, versions, tuple(start["tasks"]), "step"))
         return tuple(found)
 
 
@@ -157,6 +157,7 @@ def _tells(result: Evaluation, measure: Measure, tasks: tuple[str, ...]) -> bool
 
 def _success(
     files: RunFiles,
+    made: Record,
     measure: Measure,
     tasks: tuple[str, ...],
     results: tuple["Evaluation", ...],
@@ -174,7 +175,7 @@ def _success(
         all_tasks=tuple(start["tasks"]),
         horizon=_horizon(config["env"]["horizon"]),
         evaluation_horizon=_horizon(config["evaluation"]["horizon"]),
-        backend=str(made_with(files.starts)["simulator"]["backend"]),
+        backend=str(made["simulator"]["backend"]),
         training=training,
         evaluations=evaluations,
         updates=int(train[-1]["updates"]) if train else 0,
