@@ -9,9 +9,9 @@ import torch
 
 from mtrl.agents.config import Config
 from mtrl.agents.precision import Precision, choose, with_precision
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, disk_errors
 from mtrl.runs.files import write_atomically
-from mtrl.runs.folder import disk_errors, load_config
+from mtrl.runs.folder import load_config
 from mtrl.runs.json_text import parse_json
 from mtrl.runs.lock import taking_turns
 from mtrl.runs.reading import parse_file

@@ -18,9 +18,9 @@ from mtrl.agents.ranks import ALONE, RankError, Ranks
 from mtrl.agents.run_precision import settle_precision
 from mtrl.agents.training_loop import Training
 from mtrl.runs import checkpoint, devices
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, disk_errors
 from mtrl.runs.events import Listener
-from mtrl.runs.folder import check_may_train, disk_errors, load_config, save_config, was_trained
+from mtrl.runs.folder import check_may_train, load_config, save_config, was_trained
 from mtrl.runs.lock import BusyError, locked
 from mtrl.runs.stop_signals import stop_signals
 

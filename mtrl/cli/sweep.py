@@ -26,9 +26,8 @@ from mtrl.cli.trial import MARK, carry_out
 from mtrl.cores import available_cores
 from mtrl.runs import devices
 from mtrl.runs.configs import find
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, disk_errors
 from mtrl.runs.files import replacing, write_atomically
-from mtrl.runs.folder import disk_errors
 from mtrl.runs.lock import BusyError, locked
 from mtrl.runs.reading import is_seed
 from mtrl.runs.section import RunConfig

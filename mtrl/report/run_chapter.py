@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mtrl.aggregation import METHODS
 from mtrl.nested import flat
 from mtrl.report.contents import chapter
 from mtrl.report.metric_runs import MetricGroup
@@ -20,10 +19,10 @@ _SIMULATORS = ("mujoco", "metaworld", "envpool", "gymnasium")
 
 
 def runs_table(groups: Sequence[SuccessGroup]) -> Table:
-    """A row per run, with everything that its numbers depend on; the method is said where one is not of ours."""
+    """A row per run, with everything that its numbers depend on; the method is said where a run's name does not."""
     runs = [run for group in groups for run in group.runs]
     methods = [run.config.get("method", {}).get("name", "") for run in runs]
-    says_method = any(method and method not in METHODS for method in methods)
+    says_method = any(method and method != run.name for run, method in zip(runs, methods, strict=True))
     columns = [
         Column("run", "run"),
         Column("seed", "seed"),

@@ -10,8 +10,7 @@ from pathlib import Path
 from mtrl.report.contents import LATEX, PAGE, Contents, Shown
 from mtrl.report.metric_report import metric_report
 from mtrl.report.success_report import success_report
-from mtrl.runs.errors import UserError
-from mtrl.runs.folder import disk_errors
+from mtrl.runs.errors import UserError, disk_errors
 from mtrl.runs.reading import Warn, find_seeds, is_supervised
 
 _LISTED = b"<!-- files: %s -->\n"

@@ -1,8 +1,10 @@
 """Failures that a user can mend."""
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _LONG_WORD, _LONG_LINE = 400, 1_800
 """Characters, of a path or a value, and of all."""
@@ -35,6 +37,17 @@ def in_section(section: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise UserError(f"{section}.{error}") from error
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns a full or read-only disk into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"cannot write in {folder}: {error.strerror}; what was written before is kept") from error
+        raise
 
 
 def shortened(value: object) -> str:

@@ -1,9 +1,6 @@
 """A run on disk: `config.yaml`, `metrics.jsonl`, `checkpoints/`, `evaluation.json`."""
 
-import contextlib
-import errno
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -119,14 +116,3 @@ class MetricsLog:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
         self.on_event(event)
-
-
-@contextlib.contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turns a full or read-only disk into a `UserError`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(f"cannot write in {folder}: {error.strerror}; what was written before is kept") from error
-        raise

@@ -11,10 +11,10 @@ import torch
 
 from mtrl.cores import available_cores
 from mtrl.runs import checkpoint, devices, versions
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, disk_errors
 from mtrl.runs.events import PROGRESS_EVERY_S, Logged, Start, Told
 from mtrl.runs.files import write_atomically
-from mtrl.runs.folder import MetricsLog, check_may_train, disk_errors, save_config
+from mtrl.runs.folder import MetricsLog, check_may_train, save_config
 from mtrl.runs.identity import identity
 from mtrl.runs.loading import whole
 from mtrl.runs.lock import locked
