@@ -17,7 +17,8 @@ from scripts.reproduce.page import Claim, Reproduction
 HEAD = """# Results
 
 The tables and figures of Sener & Koltun 2018 (MGDA) and Navon et al. 2022 (Nash-MTL), trained again. Each section is
-made by one script of [`scripts/reproduce`](../scripts/reproduce), which goes on where it was stopped; this page by
+made by one script of [`scripts/reproduce`](../scripts/reproduce), which goes on where it was stopped: that of the toy
+problem by `python -m scripts.reproduce.toy` (a section's last line is what was typed then, at its commit), this page by
 `python -m scripts.reproduce.summary`. Published numbers stand beside ours where data, size and protocol are the same,
 below them where they are not, and nowhere near made-up data. Seeds were fixed before the first run; none is left out.
 """

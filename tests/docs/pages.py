@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+RESULTS = sorted(ROOT.glob("results/**/*.md"))
 
 
 def name_of(page: Path) -> str:
@@ -16,11 +17,13 @@ def name_of(page: Path) -> str:
 
 def code(page: Path, language: str) -> str:
     """All its blocks in a language, those in lists too, as one program whose lines are those of the page."""
-    kept, inside = [], False
+    kept = []
+    fence: str | None = None
     for line in page.read_text(encoding="utf-8").split("\n"):
         is_fence = line.lstrip().startswith("```")
-        inside = line.strip() == f"```{language}" if is_fence else inside
-        kept.append(line if inside and not is_fence else "")
+        if is_fence:
+            fence = line.strip() if fence is None else None
+        kept.append(line if fence == f"```{language}" and not is_fence else "")
     return "\n".join(kept)
 
 
@@ -30,10 +33,10 @@ def files_of(page: Path) -> dict[str, str]:
     return dict(re.findall(r"in a file `(\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL))
 
 
-def commands(page: Path) -> list[str]:
-    """Lines of its shell blocks, and commands in its text that can be typed as they are there."""
+def commands(page: Path, language: str = "bash") -> list[str]:
+    """Lines of its blocks in a language, and commands in its text that can be typed as they are there."""
     text = page.read_text(encoding="utf-8")
-    typed = [line.partition(" #")[0].strip() for line in code(page, "bash").split("\n")]
+    typed = [line.partition(" #")[0].strip() for line in code(page, language).split("\n")]
     spoken = re.findall(r"`((?:mtrl|bash|python|pip) [^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     spoken = [" ".join(words.split()) for words in spoken]
     return [line for line in [*typed, *spoken] if line and not re.search(r"\b[A-Z]{2,}\b|\.\.\.|[{}]|-- ", line)]

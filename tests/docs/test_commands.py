@@ -16,9 +16,15 @@ from mtrl.cli import main
 from mtrl.cli.arguments import parse_arguments
 from mtrl.cli.one_line_parser import OneLineParser
 from mtrl.extras import DISTRIBUTION
-from tests.docs.pages import PAGES, ROOT, code, commands, name_of
+from tests.docs.pages import PAGES, RESULTS, ROOT, code, commands, name_of
 
 TYPED = [(page, command) for page in PAGES for command in commands(page)]
+TYPED += [
+    (page, command)
+    for page in RESULTS
+    for command in commands(page, language="")
+    if command.startswith(("mtrl ", "bash ", "python -m ")) and "$" not in command
+]
 
 
 class ParsedError(Exception):
@@ -76,6 +82,8 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
         case ["torchrun", *rest] if "-m" in rest:
             module, *of_script = rest[rest.index("-m") + 1 :]
             check_script(module.replace(".", "/") + ".py", of_script)
+        case ["python", "-m", "scripts.ablate", *rest] if rest:  # whose options are those of `mtrl sweep`
+            check_mtrl(["sweep", "sweeps/mt10-ablations", *rest], monkeypatch)
         case ["python", "-m", module, *rest] if module.startswith("scripts."):
             check_script(module.replace(".", "/") + ".py", rest)
         case ["python", "-m", "pip", *_]:
@@ -89,6 +97,11 @@ def test_it_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPat
             assert set(named) <= extras.keys()
         case _:
             pytest.fail(f"{page}: {command}")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *RESULTS, *sorted(ROOT.glob("results/*/commands.txt"))], ids=name_of)
+def test_a_script_is_called_as_a_module_but_at_the_commit_of_then(page: Path) -> None:
+    assert re.findall(r"python scripts/(?![^`\n]*`, commit [0-9a-f])", page.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
