@@ -20,7 +20,7 @@ COMMANDS = {
     "report": "table and learning curves of runs",
     "compare": "how two runs differ, in configuration and in result",
     "record": "film the newest checkpoint of a run: an MP4 per task",
-    "convert": "checkpoints and saved agents of older versions",
+    "convert": "checkpoints of supervised runs of older versions",
     "configs": "the configurations that come with mtrl, and copies of them",
     "agents": "the trained agents that come with mtrl",
     "export": "write the policy of the newest checkpoint for use elsewhere: ONNX, torch.export",

@@ -9,9 +9,10 @@ from mtrl.runs.errors import UserError
 from mtrl.runs.files import replacing
 from mtrl.runs.identity import Identity, check_identity
 from mtrl.runs.section import RunConfig
-from mtrl.runs.tree_file import Saved, read_tree, write_tree
+from mtrl.runs.tree_file import NewerError, Saved, read_tree, write_tree
 
 KEPT = 2
+OLD_AGENTS = "agents of version 0.1.0 go on, and are evaluated, with that version alone; reports read their runs"
 _PICKLES = b"PK\x03\x04", b"\x80"  # what torch.save begins with, zipped or not
 
 State = dict[str, Any]
@@ -73,7 +74,7 @@ def load(folder: Path, step: int, run: RunConfig | None = None) -> State:
         saved = read(path)
     except UserError as error:
         older = [other for other in steps(folder) if other < step and _is_whole(folder / name(other))]
-        fix = f"; remove it to use {name(older[-1])}, which is whole" if older else ""
+        fix = f"; move it away to use {name(older[-1])}, which is whole" if older else ""
         raise UserError(f"checkpoint {error}{fix}") from error
     if run is not None:
         check_identity(saved.about, run, path)
@@ -86,7 +87,7 @@ def read(path: Path) -> Saved:
     """The state in a checkpoint's file, with tensors on the CPU, and what was said of it.
 
     Raises:
-        UserError: it cannot be read, is damaged, or of an older version.
+        UserError: it cannot be read, is damaged, or of an older or a newer version.
     """
     try:
         with path.open("rb") as file:
@@ -94,13 +95,15 @@ def read(path: Path) -> Saved:
         if is_pickle:
             raise UserError(
                 f"{path} is a pickle of an older version, which could run programs: "
-                f"`mtrl convert {path}` makes a file of this version of it, and runs none"
+                f"`mtrl convert {path}` makes a file of this version of a supervised run's, and runs none; {OLD_AGENTS}"
             )
         saved = read_tree(path)
         if not isinstance(saved.tree, dict):
             raise ValueError("it holds no state")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except NewerError as error:
+        raise UserError(f"{path} is of a newer version of mtrl, which reads it, or damaged ({error})") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error})") from error
     return saved

@@ -7,6 +7,11 @@ from pydantic import BaseModel, ValidationError
 from mtrl.runs.annotations import members_by_name
 from mtrl.runs.errors import shortened
 
+_FORMER = {
+    "agent.task_embedding": "agent.conditioning.embedding_size since 0.2.0; for 0, agent.conditioning.encoding is none"
+}
+"""Keys of older versions, and what they are called now."""
+
 
 class Wrong(NamedTuple):
     """The first thing that is wrong."""
@@ -33,6 +38,8 @@ def first_wrong(error: ValidationError, kind: type[BaseModel]) -> Wrong:
     if name == "union_tag_invalid":
         names = first["ctx"]["expected_tags"].replace(", ", " or ")
         return Wrong(f"{key}.name", f" must be {names}, got {shortened(first['ctx']['tag'])}", siblings, False)
+    if name == "extra_forbidden" and key in _FORMER:
+        return Wrong(key, f" is {_FORMER[key]}", siblings, False)
     if name == "extra_forbidden":
         return Wrong(key, ": unknown key", siblings, True)
     if name == "value_error":

@@ -4,7 +4,6 @@ A pickle is a program: torch's unpickler of weights runs none but the constructo
 data, of tensors, and of what older versions wrote beside them. Any other name in the file ends the conversion.
 """
 
-import json
 import pickle
 from collections import Counter
 from collections.abc import Mapping
@@ -51,27 +50,22 @@ def convert(path: Path, records: Mapping[str, type], run: Identity | None) -> No
     """Replaces a file by one of this version that holds the same; whole or not at all.
 
     Args:
-        path: a checkpoint of a run, or an agent that was saved.
+        path: a checkpoint of a supervised run.
         records: named tuples that older versions wrote, by the names that they had there.
-        run: that a checkpoint is of; None for an agent that was saved by itself, whose file says it.
+        run: that it is of; None if that is no supervised run.
 
     Raises:
-        UserError: it is no file of an older version, or it calls something else.
+        UserError: it is no file of an older version, or of an agent, or it calls something else.
     """
     if not path.is_file():
         raise UserError(f"{path} is no file")
     if _is_of_this_version(path):
         raise UserError(f"{path} is of this version already")
-    state = _read(path, records)
     if run is None:
-        if not isinstance(state, dict) or state.keys() != {"config", "state"}:
-            raise UserError(f"{path} was not written by MultiTaskSAC.save, nor is it in a run's checkpoints")
-        about: Identity = {"config": _parsed(path, state["config"])}
-        state = state["state"]
-    else:
-        about = {**run, "step": _step(path, state)}
+        raise UserError(f"{path} is not in the checkpoints of a supervised run, and {checkpoint.OLD_AGENTS}")
+    state = _read(path, records)
     try:
-        checkpoint.write(path, state, about)
+        checkpoint.write(path, state, {**run, "step": _step(path, state)})
     except TypeError as error:
         raise UserError(f"{path} holds no state of an older version: {error}") from error
 
@@ -101,10 +95,3 @@ def _step(path: Path, state: Any) -> int:
     if type(step) is not int or path.name != checkpoint.name(step):
         raise UserError(f"{path} is of step {step!r}, not the one that it is called after")
     return step
-
-
-def _parsed(path: Path, config: Any) -> Any:
-    try:
-        return json.loads(config)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} holds no configuration") from error

@@ -10,6 +10,7 @@ None, truth values, numbers, texts and lists are themselves; all else is a mappi
 import json
 import math
 import os
+import re
 import stat
 import sys
 import zlib
@@ -28,6 +29,7 @@ Tree = Any
 """Nested mappings, lists and tuples of tensors, arrays, numbers, texts, truth values and None."""
 
 _MAGIC = b"mtrl tree 1\n"
+_NEWER = re.compile(rb"mtrl tree ([2-9]|[1-9]\d+)\n")
 _ALIGNED = 64
 _BLOCK = 1 << 22  # the checksum is taken while the block is in the processor's cache
 _LENGTHS = 8, 4  # of the table's length and of the checksum, in bytes
@@ -39,6 +41,10 @@ _TORCH = {
     )
 }
 _NUMPY = {name: np.dtype(name) for name in _TORCH if name != "bfloat16"}
+
+
+class NewerError(ValueError):
+    """A file's first line is that of a later format."""
 
 
 class Saved(NamedTuple):
@@ -82,6 +88,7 @@ def read_tree(path: Path) -> Saved:
 
     Raises:
         OSError: it cannot be read.
+        NewerError: it is of a later format.
         ValueError: it is none, cut short, or not what was written; why, in a line.
     """
     with path.open("rb") as file:
@@ -89,6 +96,8 @@ def read_tree(path: Path) -> Saved:
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("not a regular file")
         head = file.read(len(_MAGIC) + _LENGTHS[0])
+        if newer := _NEWER.match(head):
+            raise NewerError(f"its format is {int(newer[1])}, the newest here 1")
         if not head.startswith(_MAGIC):
             raise ValueError("not a file of this version")
         length = int.from_bytes(head[len(_MAGIC) :], "little")

@@ -122,7 +122,7 @@ def test_damaged_and_missing_checkpoints(tmp_path):
     train(make(), {0: tmp_path})
     older, newest = sorted((tmp_path / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:1000])
-    with pytest.raises(UserError, match=rf"{newest.name} is damaged.*remove it to use {older.name}"):
+    with pytest.raises(UserError, match=rf"{newest.name} is damaged.*move it away to use {older.name}"):
         evaluate(tmp_path)
     newest.unlink()
     assert evaluate(tmp_path)["checkpoint"]["step"] == 120

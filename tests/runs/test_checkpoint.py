@@ -54,12 +54,23 @@ def test_damage_anywhere_is_noticed_and_the_one_before_offered(folder: Path) -> 
         if damaged == content:
             continue
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match=rf"{path.name} is damaged .*remove it to use 000000000160\.pt"):
+        with pytest.raises(UserError, match=rf"{path.name} is damaged .*move it away to use 000000000160\.pt"):
             checkpoint.load_newest(folder / "checkpoints", small())
     (folder / "checkpoints" / "000000000160.pt").write_bytes(b"")
     with pytest.raises(UserError, match="is damaged") as caught:
         evaluate(folder)
-    assert "remove it" not in str(caught.value)
+    assert "move it away" not in str(caught.value)
+
+
+def test_a_file_of_a_newer_version_is_not_called_damaged_alone(folder: Path) -> None:
+    """What a newer version has trained is not to be thrown away by an older one."""
+    newest = folder / "checkpoints" / "000000000320.pt"
+    content = newest.read_bytes()
+    for number in (2, 17):
+        newest.write_bytes(content.replace(b"mtrl tree 1\n", b"mtrl tree %d\n" % number, 1))
+        told = rf"is of a newer version of mtrl, .* format is {number}, the newest here 1\); move it away to use"
+        with pytest.raises(UserError, match=told):
+            checkpoint.load_newest(folder / "checkpoints", small())
 
 
 @pytest.mark.parametrize(
@@ -103,7 +114,7 @@ def test_supervised_checkpoints_too(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"another run's: optimizer.learning_rate is 0.1 there and 0.001 here"):
         train_supervised(toy(epochs=3), 0, folder, resume=True)
     newest(folder).write_bytes(newest(folder).read_bytes()[:-5])
-    with pytest.raises(UserError, match=r"is damaged .*remove it to use 000000000001\.pt"):
+    with pytest.raises(UserError, match=r"is damaged .*move it away to use 000000000001\.pt"):
         train_supervised(toy(epochs=3), 0, folder, resume=True)
 
 

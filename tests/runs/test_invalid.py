@@ -19,6 +19,9 @@ INVALID: dict[str, dict[str, Any]] = {
     "agent.depth: unknown key": {"agent": {"depth": 3}},
     "method: CAGrad needs 0 <= c < 1, got c=1.5": {"method": {"name": "cagrad", "c": 1.5}},
     "agent.actor.kind must be .*, got 'cube'": {"agent": {"actor": {"kind": "cube"}}},
+    "agent.task_embedding is agent.conditioning.embedding_size since 0.2.0; for 0, .*encoding is none": {
+        "agent": {"task_embedding": 32}
+    },
     "env must be a section of keys, got 3": {"env": 3},
 }
 

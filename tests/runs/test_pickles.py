@@ -1,7 +1,5 @@
 """No file that is read runs a program that it holds."""
 
-import importlib
-import json
 import shutil
 import sys
 import zipfile
@@ -14,10 +12,12 @@ import torch
 
 from mtrl.agents import MultiTaskSAC, UserError, evaluate, record_episodes, train
 from mtrl.agents.export import export_policy
+from mtrl.benchmarks import SupervisedConfig
 from mtrl.benchmarks.qm9 import processed
 from mtrl.benchmarks.qm9.files import read_folder
 from mtrl.cli.main import main
 from mtrl.runs import checkpoint
+from mtrl.runs.folder import load_config
 from mtrl.supervised import train as train_supervised
 from mtrl.supervised.benchmark_learner import Measured
 from tests.runs.small_runs import Touch, malicious_files, newest, small, toy, trained, trained_toy
@@ -63,13 +63,15 @@ def test_the_conversion_runs_none_either(
 ) -> None:
     mark = tmp_path / "mark"
     file = malicious_files(tmp_path / "files", mark)[kind]
-    agent = shutil.copytree(runs[0], tmp_path / "agent")
-    shutil.copy(file, newest(agent))
-    for path in (file, newest(agent)):
+    supervised = shutil.copytree(runs[1], tmp_path / "supervised")
+    shutil.copy(file, newest(supervised))
+    for path in (file, newest(supervised)):
         before = path.read_bytes()
         assert main(["convert", str(path)]) == 2
         printed = capsys.readouterr()
-        assert printed.out.startswith("Trusted: tensors, numpy arrays, collections.Counter, agents.metrics.")
+        assert printed.out.startswith(
+            "Trusted: tensors, numpy arrays, collections.Counter, mtrl.supervised.learner.Measured."
+        )
         assert printed.err.count("\n") == 1
         assert path.read_bytes() == before
     assert main(["convert", str(tmp_path / "none.pt")]) == 2
@@ -95,45 +97,25 @@ def test_processed_qm9_is_not_run(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def old_state(folder: Path) -> dict:
-    """As older versions had it: with named tuples, of a module that had another name."""
-    ComponentMetrics = importlib.import_module("agents.metrics").ComponentMetrics
-    state = checkpoint.load_newest(folder / "checkpoints")
-    agent = state["agent"]
-    agent["last_critic"] = ComponentMetrics(*agent["last_critic"])
-    agent["last_actor"] = (ComponentMetrics(*agent["last_actor"][0]), agent["last_actor"][1])
-    return state
-
-
-def test_a_run_of_an_older_version_is_converted_and_goes_on_as_it_would_have(
+def test_an_agent_of_an_older_version_is_left_to_it(
     runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ours, old = (shutil.copytree(runs[0], tmp_path / name) for name in ("ours", "old"))
-    torch.save(old_state(old), newest(old))
-    with pytest.raises(UserError, match="`mtrl convert"):
+    """Its networks were lists of tensors then, and its replay had other rows: a file with these is nothing to go on."""
+    old = shutil.copytree(runs[0], tmp_path / "old")
+    state = checkpoint.load_newest(old / "checkpoints")
+    torch.save(state, newest(old))
+    torch.save({"config": small().model_dump_json(), "state": state}, tmp_path / "model.pt")
+    for path in (newest(old), tmp_path / "model.pt"):
+        before = path.read_bytes()
+        assert main(["convert", str(path)]) == 2
+        assert "agents of version 0.1.0 go on, and are evaluated, with that version alone" in capsys.readouterr().err
+        assert path.read_bytes() == before
+    with pytest.raises(UserError, match=r"a supervised run's, and runs none; agents of version 0\.1\.0 go on"):
         evaluate(old)
-    assert main(["convert", str(newest(old))]) == 0
-    assert "converted" in capsys.readouterr().out
-    assert newest(old).read_bytes() == newest(ours).read_bytes()
-    for folder in (ours, old):
-        train(small(steps=480), {0: folder}, resume=True)
-    one, other = (checkpoint.load_newest(folder / "checkpoints")["agent"]["parameters"] for folder in (ours, old))
-    for name, tensors in one.items():
-        assert all(torch.equal(a, b) for a, b in zip(tensors, other[name], strict=True))
-
-
-def test_a_saved_agent_of_an_older_version_is_converted(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    config = small().model_dump_json()
-    torch.save({"config": config, "state": old_state(runs[0])}, tmp_path / "model.pt")
-    assert main(["convert", str(tmp_path / "model.pt")]) == 0
-    saved = checkpoint.read(tmp_path / "model.pt")
-    assert saved.about == {"config": json.loads(config)}
-    with MultiTaskSAC.load(tmp_path / "model.pt", device="cpu") as model:
-        assert model.num_timesteps == 320
 
 
 def test_a_supervised_run_of_an_older_version_is_converted(
-    runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = shutil.copytree(runs[1], tmp_path / "toy")
     state = checkpoint.load_newest(folder / "checkpoints")
@@ -143,7 +125,21 @@ def test_a_supervised_run_of_an_older_version_is_converted(
         older.setattr(Measured, "__module__", "mtrl.supervised.learner")
         torch.save(state | {"more": more}, newest(folder))
     assert main(["convert", str(newest(folder))]) == 0
+    assert "converted" in capsys.readouterr().out
     assert checkpoint.load_newest(folder / "checkpoints", toy().of_seed(0))["more"]["milestones"] == {3: 1}
+
+
+def test_a_run_that_0_1_0_trained_goes_on_as_it_did_there(tmp_path: Path) -> None:
+    """Files that 0.1.0 wrote (commit 13d4bec): of the toy with FAMO, after the last two epochs."""
+    folder = shutil.copytree(Path(__file__).parent / "of_0_1_0", tmp_path / "run")
+    for path in (folder / "checkpoints").iterdir():
+        assert main(["convert", str(path)]) == 0
+    there = checkpoint.load_newest(folder / "checkpoints")
+    newest(folder).unlink()
+    train_supervised(load_config(folder, SupervisedConfig), 0, folder, resume=True)
+    here = checkpoint.load_newest(folder / "checkpoints")
+    assert here["step"] == there["step"] == 4
+    torch.testing.assert_close(here["job"], there["job"])
 
 
 def test_what_is_no_file_of_an_older_version_is_left_alone(
