@@ -22,7 +22,7 @@ from torch import Tensor
 from mtrl import envs
 from mtrl.cores import available_cores
 from mtrl.runs import devices
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, shortened
 
 TIMEOUT = timedelta(minutes=30)
 """More than a rank can be behind the others: while it writes a checkpoint, say, or compiles."""
@@ -207,18 +207,30 @@ def launched() -> Iterator[Ranks]:
     """The ranks that `torchrun`, or a launcher that sets its variables, has started; else this process alone.
 
     Raises:
+        UserError: a part of the variables is missing, or is no such number: each process would train the whole run.
         RankError: they do not find each other.
     """
-    size = int(os.environ["WORLD_SIZE"]) if all(name in os.environ for name in _VARIABLES) else 1
-    if size == 1:
+    size, number = _given("WORLD_SIZE", 1, least=1), _given("RANK", 0)
+    if size == 1 and number == 0:
         yield ALONE
         return
-    number = int(os.environ["RANK"])
-    ranks = Ranks(
-        number, size, int(os.environ.get("LOCAL_RANK", number)), int(os.environ.get("LOCAL_WORLD_SIZE", size))
-    )
+    if missing := [name for name in _VARIABLES if not os.environ.get(name)]:
+        names = ", ".join(_VARIABLES)
+        raise UserError(f"ranks need {names} in the environment, as torchrun sets them: {', '.join(missing)} missing")
+    if number >= size:
+        raise UserError(f"RANK must be below WORLD_SIZE, which is {size}, got {number}")
+    _given("MASTER_PORT", 1, least=1)
+    ranks = Ranks(number, size, _given("LOCAL_RANK", number), _given("LOCAL_WORLD_SIZE", size, least=1))
     with joined(ranks, "env://"):
         yield ranks
+
+
+def _given(name: str, default: int, least: int = 0) -> int:
+    """The number that a launcher has put into the environment; the default where there is none."""
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) < least:
+        raise UserError(f"{name} in the environment must be a whole number, {least} at least, got {shortened(text)}")
+    return int(text)
 
 
 @contextmanager

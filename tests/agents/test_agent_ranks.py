@@ -16,7 +16,7 @@ from mtrl.agents.direction import Direction
 from mtrl.agents.learner import Learner
 from mtrl.agents.losses import Batch
 from mtrl.agents.preflight import check_ranks
-from mtrl.agents.ranks import ALONE, Ranks
+from mtrl.agents.ranks import ALONE, Ranks, launched
 from mtrl.nested import map_leaves
 from mtrl.runs import checkpoint
 from mtrl.runs.run_state import FINISHED, read_state
@@ -36,6 +36,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "film": {"conditioning": {"encoding": "film"}, "value": "scalar"},
     "moore": {"actor": MOORE, "critic": MOORE},
 }
+TWO = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}
 CASES = [*aggregation.METHODS, *NETWORKS]
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="torch without distributed")
 
@@ -218,3 +219,39 @@ def test_what_ranks_cannot_train_together_is_refused(changes, said):
     check_ranks(config, 1)
     with pytest.raises(UserError, match=said):
         check_ranks(config, 2)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"WORLD_SIZE": "2"}, "ranks need RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT .*: RANK, MASTER_ADDR"),
+        ({"RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"}, "torchrun sets them: WORLD_SIZE missing"),
+        ({"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": ""}, ": MASTER_PORT missing"),
+        ({"RANK": "0", "WORLD_SIZE": "two"}, "WORLD_SIZE in the environment must be a whole number, 1 at .* got 'two'"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE .* 1 at least, got '0'"),
+        ({"RANK": "-1", "WORLD_SIZE": "2"}, "RANK .* 0 at least, got '-1'"),
+        (TWO | {"RANK": "2"}, "RANK must be below WORLD_SIZE, which is 2, got 2"),
+        (TWO | {"MASTER_PORT": "abc"}, "MASTER_PORT .* got 'abc'"),
+        (TWO | {"LOCAL_WORLD_SIZE": "0"}, "LOCAL_WORLD_SIZE .* 1 at least, got '0'"),
+    ],
+)
+def test_a_part_of_what_a_launcher_sets_is_refused(
+    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process would train the whole run, alone, or wait half an hour for a rank that there is not."""
+    for name in (*TWO, "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(UserError, match=said), launched():
+        pass
+
+
+@pytest.mark.parametrize("variables", [{}, {"RANK": "0"}, {"WORLD_SIZE": "1", "RANK": "0", "MASTER_ADDR": "a"}])
+def test_one_process_needs_no_launcher(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in TWO:
+        monkeypatch.delenv(name, raising=False)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    with launched() as ranks:
+        assert ranks.size == 1
