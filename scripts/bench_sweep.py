@@ -155,7 +155,7 @@ def recovery(name: str, folder: Path) -> float:
 
     def look() -> None:
         if not killed[0] and list((run / "checkpoints").glob("*.pt")):
-            os.kill(int((run / "lock").read_text()), signal.SIGKILL)
+            os.kill(int((run / "lock").read_text().split()[0]), signal.SIGKILL)
             killed[0] = time.monotonic()
         if not back[0] and attempts(run) == 2 and (run / "log.txt").read_text().count("attempt 2"):
             back[0] = time.monotonic()

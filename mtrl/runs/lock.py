@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ def locked(folder: Path) -> Iterator[None]:
             yield
             return
         file.truncate(0)
-        file.write(f"{os.getpid()}\n")
+        file.write(f"{os.getpid()} on {socket.gethostname()}\n")
         file.flush()
         for left in [*folder.glob("*.partial"), *folder.glob("checkpoints/*.partial")]:
             left.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +33,9 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
         holder.stdout.readline()
         assert is_locked(tmp_path) is True
         with (
-            pytest.raises(UserError, match=f"run {tmp_path} is being trained, by process {holder.pid}"),
+            pytest.raises(
+                UserError, match=f"run {tmp_path} is being trained, by process {holder.pid} on {socket.gethostname()}$"
+            ),
             locked(tmp_path),
         ):
             pass

@@ -152,7 +152,7 @@ def test_a_killed_process_is_one_line_and_sigterm_to_the_command_alone_stops_the
 ) -> None:
     running = start("--seeds 0 1")
     until(lambda: all(learns(folder) for folder in folders(path).values()))
-    os.kill(int((folders(path)[1] / "lock").read_text()), signal.SIGKILL)
+    os.kill(int((folders(path)[1] / "lock").read_text().split()[0]), signal.SIGKILL)
     until(lambda: is_locked(folders(path)[1]) is False)
     before = len((folders(path)[0] / "metrics.jsonl").read_text())
     until(lambda: len((folders(path)[0] / "metrics.jsonl").read_text()) > before)  # the other goes on

@@ -87,4 +87,4 @@ def steps(run: Path) -> int:
 
 def holder(run: Path) -> int:
     """The process that trains there."""
-    return int(until((run / "lock").read_text))  # empty for a moment, while it changes hands
+    return int(until((run / "lock").read_text).split()[0])  # empty for a moment, while it changes hands
