@@ -62,8 +62,14 @@ def find_seeds(paths: Iterable[Path]) -> list[Path]:
 
 
 def is_seed(path: Path) -> bool:
-    """Whether a folder is a run's, or what is left of one without its `config.yaml`."""
-    return _is_run(path) or (path.name.startswith("seed_") and any((path / name).exists() for name in _LEFT))
+    """Whether a folder is a run's, what is left of one without its `config.yaml`, or one that this user may not see."""
+    is_named = path.name.startswith("seed_")
+    try:
+        return _is_run(path) or (is_named and any((path / name).exists() for name in _LEFT))
+    except OSError:
+        if is_named:
+            return True  # whoever reads it says why it cannot be read
+        raise
 
 
 def _find(paths: Iterable[Path], is_one: Callable[[Path], bool]) -> list[Path]:
@@ -154,7 +160,9 @@ def read_config(folder: Path) -> Record:
         UserError: it cannot be read, or is no run's.
     """
     path = folder / "config.yaml"
-    if not path.exists() and (why := failure(folder)):
+    with _read(path):
+        is_there = path.exists()
+    if not is_there and (why := failure(folder)):
         raise UserError(f"{folder} has no {path.name}; it failed: {why}")
     config = parse_file(path, lambda content: parse_yaml(content.decode("utf-8")), MOST_BYTES)
     sections = ("env", "agent", "training", "evaluation", "method", "benchmark")

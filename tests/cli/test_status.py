@@ -1,5 +1,6 @@
 """`mtrl status`: of runs really trained, of one while it trains, and of folders with chosen numbers."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,6 +187,26 @@ def test_a_damaged_run_is_left_out_in_one_line(tmp_path: Path, capsys: pytest.Ca
     assert rows(captured.out)["half/seed_0"][-1] == "evaluation.json cannot be read"
     with pytest.raises(UserError):
         read_state(bad)
+
+
+def test_a_seed_that_is_closed_to_this_user_is_left_out_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of somebody else with umask 077, who trains one of the seeds; root would see into it."""
+    write_run(tmp_path, "a", steps=10_000)
+    closed = write_run(tmp_path, "a", 1)
+    stat = Path.stat
+
+    def refused(path: Path, **more: Any) -> os.stat_result:
+        if path.parent == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **more)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert main(["status", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == f"warning: left out: {closed / 'config.yaml'}: Permission denied\n"
+    assert [name for name in rows(captured.out) if "seed" in name] == ["a/seed_0"]
 
 
 def test_runs_sweeps_and_copies_within_a_run_are_all_found(tmp_path: Path) -> None:
