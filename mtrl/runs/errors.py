@@ -41,11 +41,14 @@ def in_section(section: str) -> Iterator[None]:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turns a full or read-only disk into a `UserError`."""
+    """Turns a full or read-only disk into a `UserError`; what is elsewhere, as data that may not be read, is named."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS):
+            named = Path(str(error.filename or folder))
+            if not (named.is_relative_to(folder) or folder.is_relative_to(named)):
+                raise UserError(f"{named}: {error.strerror}") from error
             raise UserError(f"cannot write in {folder}: {error.strerror}; what was written before is kept") from error
         raise
 
