@@ -8,9 +8,10 @@ from mtrl.extras import install_package
 _THEIRS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
     *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ETXTBSY, errno.EMFILE),
 }
-"""What the disk says of paths: full, read-only, not there, in the way, a loop of links, too long, a pipe, a device."""
+"""What the disk says of paths: full, read-only, not there, in the way, away, a loop of links, too long, a pipe."""
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 _OURS = ("mtrl",)
 

@@ -5,6 +5,7 @@ import fnmatch
 import os
 import secrets
 import shlex
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -181,7 +182,10 @@ def _driven(
     console: Console, file: SweepFile, options: argparse.Namespace, due: Sequence[Trial], done: int, failed: int
 ) -> tuple[Result, bool]:
     """The result, and whether it was interrupted."""
-    root, mark = (options.out / file.name).absolute(), secrets.token_hex(8)
+    root, mark = (
+        (options.out / file.name).absolute(),
+        f"{secrets.token_hex(8)} process {os.getpid()} on {socket.gethostname()}",
+    )
     orders = [Order(trial, file.keep, file.resources.cpus, root, mark, file.resources.ranks) for trial in due]
     with replacing(root / "sweep.yaml") as copy:
         copy.write(options.file.read_bytes())

@@ -32,9 +32,11 @@ LOG = "log.txt"
 MARK = "driver"
 """In a sweep's folder: what `Order.mark` is."""
 
+_SEEN_S = 60.0  # so long a machine may take to see what another one has written: NFS keeps what it knows of a folder
 _LOCK_S = 60.0  # so long another process may take to end, once this one has claimed the folder
 _IN_FLIGHT_S = 5.0  # so long what it writes may take, where the disk keeps no locks
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_AWAY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN)
 _MEMORY = ("memory does not suffice",)
 
 
@@ -68,16 +70,25 @@ def carry_out(order: Order) -> Ended:
 
 
 class _UnseenError(Exception):
-    """This machine does not see the sweep's folder."""
+    """This machine does not see the sweep's folder, or another driver is there."""
 
 
 def _check_shared(order: Order) -> None:
-    mark = ""
+    limit = time.monotonic() + _SEEN_S
+    while (mark := _mark(order.root)) != order.mark:
+        if time.monotonic() >= limit:
+            where = "--out must be on a disk that all machines share, under the same path"
+            if not mark:
+                raise _UnseenError(f"{socket.gethostname()} does not see the sweep's folder {order.root}: {where}")
+            other = f"another driver's mark in {order.root} ({mark}): one at a time carries a sweep out"
+            raise _UnseenError(f"{socket.gethostname()} sees {other}, and {where}")
+        time.sleep(0.1)
+
+
+def _mark(root: Path) -> str:
     with contextlib.suppress(OSError):
-        mark = (order.root / MARK).read_text()
-    if mark != order.mark:
-        where = "must be on a disk that all machines share, under the same path"
-        raise _UnseenError(f"{socket.gethostname()} does not see the sweep's folder {order.root}: --out {where}")
+        return (root / MARK).read_text()
+    return ""
 
 
 def _wait_until_free(folder: Path, came_before: bool) -> None:
@@ -136,6 +147,8 @@ def _failure(error: Exception) -> Ended:
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _DISK:
             return Ended(How.HALTED, line or str(error))
+        if isinstance(cause, OSError) and cause.errno in _AWAY:
+            return Ended(How.DIED, line or str(error))
         if isinstance(cause, envs.SimulatorError | RankError) and not isinstance(cause, envs.TaskError):
             return Ended(How.DIED, str(error))
     trace = trace_of(error, line)

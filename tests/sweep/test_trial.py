@@ -25,7 +25,7 @@ from tests.benchmarks.idx_files import write_idx_folder
 from tests.runs.small_runs import small
 
 
-def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, mark: str = "m") -> Ended:
+def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Ended:
     """The end of a trial whose training raises this."""
 
     def train(*given: Any) -> bool:
@@ -33,7 +33,7 @@ def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, m
 
     monkeypatch.setattr(worker, "train_and_evaluate", train)
     (folder / MARK).write_text("m")
-    return carry_out(Order(Trial(small(out=str(folder))), "all", 1, folder, mark))
+    return carry_out(Order(Trial(small(out=str(folder))), "all", 1, folder, "m"))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,8 @@ def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, m
         (SupersededError("another attempt has begun"), How.BUSY, "another attempt has begun"),
         (KeyboardInterrupt(), How.INTERRUPTED, ""),
         (OSError(errno.ENOSPC, "No space left on device", "x.pt"), How.HALTED, "x.pt: No space left on device"),
+        (OSError(errno.ESTALE, "Stale file handle", "x.pt"), How.DIED, "x.pt: Stale file handle"),
+        (OSError(errno.EIO, "Input/output error", "attempt"), How.DIED, "attempt: Input/output error"),
         (UserError("the loss is not finite"), How.FAILED, "the loss is not finite"),
         (ValueError("a defect"), How.FAILED, "ValueError: a defect"),
     ],
@@ -60,10 +62,30 @@ def test_how_it_ends(
 
 
 def test_a_machine_that_does_not_see_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    end = ended(tmp_path, monkeypatch, AssertionError("not reached"), mark="another")
+    monkeypatch.setattr(worker, "_SEEN_S", 0)
+    (tmp_path / "other").mkdir()
+    order = Order(Trial(small(out=str(tmp_path))), "all", 1, tmp_path / "other", "m")
+    end = carry_out(order)
     assert end.how is How.HALTED
-    assert f" does not see the sweep's folder {tmp_path}: --out must be on a disk that all machines share" in end.line
+    assert f" does not see the sweep's folder {order.root}: --out must be on a disk that all machines share" in end.line
     assert not (tmp_path / "small").exists()
+
+
+def test_another_driver_in_the_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk keeps no locks between machines, nothing else keeps a second one from beginning."""
+    monkeypatch.setattr(worker, "_SEEN_S", 0)
+    (tmp_path / MARK).write_text("0123 process 12 on elsewhere")
+    end = carry_out(Order(Trial(small(out=str(tmp_path))), "all", 1, tmp_path, "4567 process 3 on here"))
+    assert end.how is How.HALTED
+    assert f" sees another driver's mark in {tmp_path} (0123 process 12 on elsewhere): one at a time" in end.line
+    assert not (tmp_path / "small").exists()
+
+
+def test_a_machine_that_sees_the_folder_late_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS does, which remembers for a while that a file was not there, or was another."""
+    seen = iter(["", "0123 process 12 on elsewhere", "m"])
+    monkeypatch.setattr(worker, "_mark", lambda root: next(seen))
+    assert ended(tmp_path, monkeypatch, UserError("it was begun")).line == "it was begun"
 
 
 def test_a_worker_of_ray_is_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
