@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from mtrl.cgroup import memory_left
 from mtrl.cores import available_cores
 from mtrl.runs.errors import UserError
 
@@ -77,10 +78,12 @@ def keep_freed_memory() -> None:
 
 
 def available_memory() -> int | None:
-    """Bytes that new processes may use without swapping; None where the system does not tell."""
+    """Bytes that new processes may use without swapping, or before the job is killed; None where nobody tells."""
     info = Path("/proc/meminfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+    known = [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    left = memory_left()
+    return min(known if left is None else [*known, left], default=None)
 
 
 def memory() -> int:
