@@ -6,6 +6,7 @@ import os
 import socket
 import time
 import warnings
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from mtrl.cli.rank_processes import started
 from mtrl.cli.tracking import Tracker
 from mtrl.runs import devices
 from mtrl.runs.claim import SupersededError, attempts, claimed
-from mtrl.runs.errors import UserError
+from mtrl.runs.errors import UserError, disk_errors
 from mtrl.runs.events import Event, Listener
 from mtrl.runs.lock import BusyError, is_locked
 from mtrl.runs.policy_only import keep_policy
@@ -43,7 +44,7 @@ _MEMORY = ("memory does not suffice",)
 def carry_out(order: Order) -> Ended:
     """Trains and evaluates what of a trial is still to be done. See `mtrl.sweep.Work`."""
     try:
-        with ExitStack() as stack:
+        with disk_errors(order.root), ExitStack() as stack:
             _check_shared(order)
             folders = order.trial.folders.values()
             came_before = any(attempts(folder) for folder in folders)
@@ -142,9 +143,8 @@ def _trained_supervised(config: SupervisedRunConfig, seed: int, folder: Path, te
 
 def _failure(error: Exception) -> Ended:
     """What an exception says of the trial, and of others."""
-    causes = [error, *([error.__cause__] if error.__cause__ else [])]
     line = reason(error)
-    for cause in causes:
+    for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in _DISK:
             return Ended(How.HALTED, line or str(error))
         if isinstance(cause, OSError) and cause.errno in _AWAY:
@@ -157,6 +157,13 @@ def _failure(error: Exception) -> Ended:
     if not isinstance(error, UserError) and any(words in line for words in _MEMORY):
         return Ended(How.DIED, line)
     return Ended(How.FAILED, line, trace)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those that it was made of."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 class _Log:

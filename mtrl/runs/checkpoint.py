@@ -67,13 +67,14 @@ def load(folder: Path, step: int, run: RunConfig | None = None) -> State:
         run: the configuration of the run that it must be of, with its one seed; None for any.
 
     Raises:
-        UserError: it is damaged or another run's; an older one that is whole is offered.
+        UserError: it cannot be read, or is another run's; it is damaged, and an older one that is whole is offered.
     """
     path = folder / name(step)
     try:
         saved = read(path)
     except UserError as error:
-        older = [other for other in steps(folder) if other < step and _is_whole(folder / name(other))]
+        is_away = isinstance(error.__cause__, OSError)  # whatever is in it: it may be another user's, say
+        older = [] if is_away else [s for s in steps(folder) if s < step and _is_whole(folder / name(s))]
         fix = f"; move it away to use {name(older[-1])}, which is whole" if older else ""
         raise UserError(f"checkpoint {error}{fix}") from error
     if run is not None:

@@ -1,5 +1,6 @@
 """A checkpoint is its run's, whole, and nothing that was changed passes for it."""
 
+import errno
 import random
 import shutil
 from collections.abc import Callable
@@ -71,6 +72,20 @@ def test_a_file_of_a_newer_version_is_not_called_damaged_alone(folder: Path) -> 
         told = rf"is of a newer version of mtrl, .* format is {number}, the newest here 1\); move it away to use"
         with pytest.raises(UserError, match=told):
             checkpoint.load_newest(folder / "checkpoints", small())
+
+
+def test_one_that_cannot_be_read_now_is_not_to_be_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on a disk that is away for a moment, or of another user."""
+    opened = Path.open
+
+    def refused(path: Path, *more: Any) -> Any:
+        if path.name == "000000000320.pt":
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return opened(path, *more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(UserError, match=r"000000000320.pt cannot be read: Stale file handle$"):
+        checkpoint.load_newest(folder / "checkpoints")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,18 @@ def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException) -
     return carry_out(Order(Trial(small(out=str(folder))), "all", 1, folder, "m"))
 
 
+def of(line: str, cause: Exception) -> UserError:
+    """A failure to mend that is made of another one."""
+    try:
+        raise UserError(line) from cause
+    except UserError as error:
+        return error
+
+
+STALE = OSError(errno.ESTALE, "Stale file handle", "x.pt")
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.mark.parametrize(
     ("error", "how", "line"),
     [
@@ -45,7 +57,9 @@ def ended(folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException) -
         (SupersededError("another attempt has begun"), How.BUSY, "another attempt has begun"),
         (KeyboardInterrupt(), How.INTERRUPTED, ""),
         (OSError(errno.ENOSPC, "No space left on device", "x.pt"), How.HALTED, "x.pt: No space left on device"),
-        (OSError(errno.ESTALE, "Stale file handle", "x.pt"), How.DIED, "x.pt: Stale file handle"),
+        (FULL, How.HALTED, "cannot write in /"),
+        (STALE, How.DIED, "x.pt: Stale file handle"),
+        (of("checkpoint", of("x.pt cannot be read", STALE)), How.DIED, "checkpoint"),
         (OSError(errno.EIO, "Input/output error", "attempt"), How.DIED, "attempt: Input/output error"),
         (UserError("the loss is not finite"), How.FAILED, "the loss is not finite"),
         (ValueError("a defect"), How.FAILED, "ValueError: a defect"),
