@@ -28,8 +28,11 @@ def claimed(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     mark = f"{attempts(folder) + 1} {socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}"
     partial = folder / f"{_FILE}.{mark.rpartition(' ')[2]}"
-    partial.write_text(mark)
-    partial.replace(folder / _FILE)
+    try:
+        partial.write_text(mark)
+        partial.replace(folder / _FILE)
+    finally:
+        partial.unlink(missing_ok=True)  # the disk is full
     _held[folder] = mark
     try:
         yield

@@ -1,5 +1,6 @@
 """An attempt that was followed by another one writes nothing more; checkpoints are as young as asked for."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,17 @@ def test_a_claim_counts_ends_and_is_of_its_folder_alone(tmp_path: Path) -> None:
                 check_claim(folder / "metrics.jsonl")
             (folder / "attempt").write_text(f"{number}")
     check_claim(folder / "metrics.jsonl")
+
+
+def test_a_claim_on_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"), claimed(tmp_path):
+        pass
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_file_that_is_being_written_as_another_attempt_begins_takes_no_place(tmp_path: Path) -> None:
