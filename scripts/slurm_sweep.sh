@@ -9,11 +9,12 @@
 #SBATCH --ntasks-per-node=1
 set -euo pipefail
 
-head="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+nodes="${SLURM_JOB_NODELIST:?is what Slurm sets in a job: submit this script with sbatch}"
+head="$(scontrol show hostnames "$nodes" | head -n 1)"
 export RAY_USAGE_STATS_ENABLED=0 RAY_worker_niceness=0
 # The same on every node: the first one begins the cluster and then runs the command, the others join. Ray would count all
-# cores of a node, the job may have fewer.
-exec srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+# cores of a node, the job may have fewer. From Slurm 22.05 on, srun gives a task one core where it is not told the number.
+exec srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
   ray symmetric-run --address "$head:${RAY_PORT:-6379}" --min-nodes "$SLURM_JOB_NUM_NODES" \
   --num-cpus "${SLURM_CPUS_PER_TASK:-1}" --include-dashboard=false -- \
   mtrl sweep "$@" --engine ray --address auto
