@@ -164,7 +164,8 @@ def _node(order: Order) -> str:
 
 
 def _place(order: Order) -> Path:
-    return order.root / "nodes" / order.trial.key.replace("/", ".")
+    config = order.trial.config  # whose first seed is in no other of its trials: all would be too long a name
+    return order.root / "nodes" / f"{config.name}.seed_{config.seeds[0]}"
 
 
 def _alive(ray: Any) -> list[dict[str, Any]]:

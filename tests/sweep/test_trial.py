@@ -102,6 +102,18 @@ def test_a_machine_that_sees_the_folder_late_waits_for_it(tmp_path: Path, monkey
     assert ended(tmp_path, monkeypatch, UserError("it was begun")).line == "it was begun"
 
 
+def test_many_seeds_side_by_side_are_submitted_to_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names together are longer than that of a file may be."""
+    monkeypatch.setitem(sys.modules, "ray", Mock(nodes=list))
+    monkeypatch.setitem(sys.modules, "ray.exceptions", Mock())
+    (tmp_path / "nodes").mkdir()  # by the first that has begun
+    trial = Trial(small(out=str(tmp_path), seeds=tuple(range(100))))
+    assert len(trial.key) > 255
+    engine = RayEngine(carry_out, "auto", 1, 0.0, 0, None)
+    engine.submit(Order(trial, "all", 1, tmp_path, "m"))
+    engine.submit(Order(Trial(small(out=str(tmp_path))), "all", 1, tmp_path, "m"))
+
+
 def test_a_worker_of_ray_is_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its runs are where the command was given, and say of their place what they say elsewhere."""
     place, other = tmp_path / "place", tmp_path / "other"
