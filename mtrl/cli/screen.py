@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from mtrl.cli.streams import silence, tell
+from mtrl.cli.streams import is_unread, silence, tell
 from mtrl.report import evaluation_rows, markdown, parse_evaluation
 from mtrl.report.success_table import caption
 from mtrl.runs.reading import Record
@@ -26,6 +26,15 @@ class Screen(Console):
         """In place of rich's, which ends the process."""
         self.quiet = True
         silence(self.file)
+
+    def _check_buffer(self) -> None:
+        """As rich does, which knows of pipes alone: a terminal that was closed is none."""
+        try:
+            super()._check_buffer()
+        except OSError as error:
+            if not is_unread(error):
+                raise
+            self.on_broken_pipe()
 
 
 def show_table(console: Console, title: str, rows: Rows, caption: str) -> None:

@@ -1,5 +1,6 @@
-"""Standard output and error, whose reader may be gone: `mtrl ... | head`, or a `tee` that Ctrl-C ends, too."""
+"""Standard output and error, whose reader may be gone: `mtrl ... | head`, a `tee` that Ctrl-C ends, too, a terminal."""
 
+import errno
 import os
 import select
 from typing import IO
@@ -9,8 +10,15 @@ def tell(line: str, stream: IO[str]) -> None:
     """Print a line at once, if anybody reads it."""
     try:
         print(line, file=stream, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        if not is_unread(error):
+            raise
         silence(stream)
+
+
+def is_unread(error: OSError) -> bool:
+    """Whether something could not be printed because nobody reads it: a pipe, or a terminal that was closed."""
+    return error.errno in (errno.EPIPE, errno.EIO)
 
 
 def is_read(stream: IO[str]) -> bool:

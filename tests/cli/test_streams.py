@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -22,20 +22,30 @@ def unread() -> Iterator[TextIO]:
         yield stream
 
 
-def main_unread(words: str) -> int:
+@contextmanager
+def hung_up() -> Iterator[TextIO]:
+    """A terminal that was closed."""
+    ours, terminal = os.openpty()
+    os.close(ours)
+    with os.fdopen(terminal, "w") as stream:
+        yield stream
+
+
+def main_unread(words: str, gone: Callable[[], AbstractContextManager[TextIO]] = unread) -> int:
     """The exit status of a command of which nobody reads anything."""
-    with unread() as out, unread() as err, pytest.MonkeyPatch.context() as patch:
+    with gone() as out, gone() as err, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
         return main(words.split())
 
 
-def test_training_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gone", [unread, hung_up])
+def test_training_goes_on(gone: Callable[[], AbstractContextManager[TextIO]], tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(TOY)
-    assert main_unread(f"supervised {tmp_path}/toy.yaml --out {tmp_path} --epochs 2 --device cpu") == 0
+    assert main_unread(f"supervised {tmp_path}/toy.yaml --out {tmp_path} --epochs 2 --device cpu", gone) == 0
     assert (tmp_path / "toy" / "seed_0" / "evaluation.json").exists()
     assert (tmp_path / "toy" / "report" / "index.html").exists()
-    assert main_unread(f"status {tmp_path}") == 0
+    assert main_unread(f"status {tmp_path}", gone) == 0
 
 
 @pytest.mark.parametrize(
