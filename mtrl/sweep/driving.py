@@ -1,5 +1,6 @@
 """The driver: gives trials to an engine until none is left, and decides what goes on elsewhere."""
 
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -89,7 +90,8 @@ class _Driver:
         if ended.how is How.HALTED:
             result.halted = result.halted or ended.line
         elif ended.how is How.FINISHED:
-            reach.forget_failure(trial)
+            with contextlib.suppress(OSError):  # what is finished counts more
+                reach.forget_failure(trial)
             result.finished += 1
         elif ended.how is How.FAILED:
             self._failed(trial, ended)

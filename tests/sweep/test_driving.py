@@ -1,5 +1,6 @@
 """What the driver makes of each way in which an attempt can end; a scripted engine says how."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -126,6 +127,15 @@ def test_once_the_disk_is_full_none_is_begun(found: list[Trial]) -> None:
     assert (result.finished, result.failed, result.waiting) == (1, [], 3)
     assert result.halted == "No space left on device"
     assert reach.failure(found[0]) is None
+
+
+def test_a_disk_that_is_away_as_one_finishes_ends_nothing(found: list[Trial], monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(trial: Trial) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(reach, "forget_failure", away)
+    result, _ = driven(found, Scripted({}))
+    assert (result.finished, result.failed) == (4, [])
 
 
 def test_a_busy_folder_is_tried_again_later(found: list[Trial], monkeypatch: pytest.MonkeyPatch) -> None:
