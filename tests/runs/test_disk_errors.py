@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrl.runs.errors import UserError
-from mtrl.runs.errors import disk_errors
+from mtrl.runs.errors import UserError, disk_errors
 
 RUN = Path("runs/a/seed_0")
 
