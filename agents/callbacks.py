@@ -19,7 +19,7 @@ def following(callback: "Callback", model: Any, total_timesteps: int, replica: R
 
     Args:
         callback: a function of `{"self": model, "total_timesteps": ...}` and `{}` that stops the training by returning
-            False; or their `BaseCallback`, or several.
+            False, numpy's too; or their `BaseCallback`, or several.
         model: that learns.
         total_timesteps: of this call.
         replica: of the training.
@@ -28,11 +28,17 @@ def following(callback: "Callback", model: Any, total_timesteps: int, replica: R
     if callback is None:
         yield lambda: True
     elif callable(callback):
-        yield lambda: callback(names, {}) is not False
+        yield lambda: _goes_on(callback(names, {}))
     else:
-        from stable_baselines3.common.callbacks import CallbackList
+        from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
-        theirs = CallbackList(list(callback) if isinstance(callback, Sequence) else [callback])
+        several = list(callback) if isinstance(callback, Sequence) else [callback]
+        others = [type(one).__name__ for one in several if not isinstance(one, BaseCallback)]
+        if others:
+            raise TypeError(
+                f"callback must be a function, a BaseCallback or a list of BaseCallbacks, got a {others[0]}"
+            )
+        theirs = CallbackList(several)
         theirs.init_callback(model)
         theirs.on_training_start(names, {})
 
@@ -42,3 +48,8 @@ def following(callback: "Callback", model: Any, total_timesteps: int, replica: R
 
         yield on_step
         theirs.on_training_end()
+
+
+def _goes_on(answer: object) -> bool:
+    """Whether a function that was asked lets training go on: one that returns nothing does."""
+    return answer is None or bool(answer)

@@ -3,10 +3,12 @@
 Axes: `T` tasks, `E` environments of each, `O` observation, `A` action.
 """
 
+import copy
 import json
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -71,7 +73,7 @@ class MultiTaskSAC(Closing):
         self._begin(_make_config(config, seed, fields), None)
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> Self:
+    def load(cls, path: str | Path, device: str | torch.device = "auto") -> Self:
         """What `save` wrote, the newest checkpoint of a run, or a policy that comes with mtrl or is in the Hub.
 
         Args:
@@ -92,7 +94,7 @@ class MultiTaskSAC(Closing):
             saved = checkpoint.read(path)
             config, state = config_of(saved.about, Config, path), saved.tree
         model = cls.__new__(cls)
-        model._begin(config.model_copy(update={"device": device}), state, path)
+        model._begin(config.model_copy(update={"device": str(device)}), state, path)
         return model
 
     def _begin(self, config: Config, state: dict[str, Any] | None, place: Path = Path("what was saved")) -> None:
@@ -135,12 +137,13 @@ class MultiTaskSAC(Closing):
             on_event: told of metrics and progress, see `mtrl.agents.train`.
 
         Raises:
+            TypeError: the callback is none.
             ValueError: `total_timesteps` is less than 0, or no number.
             UserError: a reward or a loss is not finite, or an error ended an earlier call within a step.
             SimulatorError: a simulator was killed.
         """
-        if total_timesteps is not None and not total_timesteps >= 0:
-            raise ValueError(f"total_timesteps must be at least 0, got {total_timesteps}")
+        if total_timesteps is not None and not (isinstance(total_timesteps, Real) and total_timesteps >= 0):
+            raise ValueError(f"total_timesteps must be at least 0, got {total_timesteps!r}")
         self._on_event = on_event
         training = self._started()
         left = max(0, self.config.steps - training.step)
@@ -238,6 +241,17 @@ class MultiTaskSAC(Closing):
 
     def get_vec_normalize_env(self) -> None:
         """There is none: rewards are scaled when they are sampled."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `save` writes: copies and pickles go on from there, with simulators of their own."""
+        state = self._state if self._training is None else self._started().state(0)
+        return {"config": self.config, "state": state, "place": self._place}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self._begin(kept["config"], kept["state"], kept["place"])
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)  # the state has tensors of the agent that goes on
 
     def _started(self) -> Training:
         if self._training is None:

@@ -1,6 +1,8 @@
 """The agent as an object: it is the training of `mtrl.agents.train`, and what Stable-Baselines3's users expect."""
 
+import copy
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -279,10 +281,39 @@ def test_a_callback_of_theirs_counts_episodes():
     with MultiTaskSAC(make(env=POINTS | {"horizon": 5}), seed=3) as model:
         model.learn(callback=StopTrainingOnMaxEpisodes(2))
         assert model.num_timesteps == 2 * 5 * 8  # eight environments
-        totals: list[Any] = [-1, float("nan")]
+        totals: list[Any] = [-1, float("nan"), "100"]
         for total in totals:
             with pytest.raises(ValueError, match="total_timesteps must be at least 0, got"):
                 model.learn(total)
+
+
+@pytest.mark.parametrize("wrong", ["x", 3, [lambda names, _: True]])
+def test_what_is_no_callback(wrong):
+    with points() as model, pytest.raises(TypeError, match=r"^callback must be a function, a BaseCallback or a list"):
+        model.learn(8, callback=wrong)
+
+
+@pytest.mark.parametrize("no", [False, np.False_, torch.tensor(False)])
+def test_whatever_is_false_stops_it(no):
+    with points() as model:
+        assert model.learn(40, callback=lambda names, _: no).num_timesteps == 8
+        assert model.learn(40, callback=lambda names, _: None).num_timesteps == 48
+
+
+@pytest.mark.parametrize("kind", ["copy", "deepcopy", "pickle"])
+def test_a_copy_goes_on_by_itself(tmp_path, kind):
+    make_copy = {"pickle": lambda model: pickle.loads(pickle.dumps(model))}.get(kind) or getattr(copy, kind)
+    with points() as model:
+        untrained = make_copy(model)
+        model.learn(40)
+        other = make_copy(model)
+        model.learn(40)
+        expected = tensors_of(model, tmp_path / "a.pt")
+        with other:
+            assert other.num_timesteps == 40
+            assert equal(tensors_of(other.learn(40), tmp_path / "b.pt"), expected)
+        assert model.learn(8).num_timesteps == 88  # the end of the copy was not that of its simulators
+        assert untrained.num_timesteps == 0
 
 
 def test_a_function_may_stop_it_and_so_may_ctrl_c():
