@@ -27,7 +27,7 @@ from mtrl.aggregation.geometric_mean import GeometricMean
 from mtrl.aggregation.grad_drop import GradDrop
 from mtrl.aggregation.grad_norm import GradNorm
 from mtrl.aggregation.grad_vac import GradVac
-from mtrl.aggregation.gradient_method import CoordinateMethod, GradientMethod
+from mtrl.aggregation.gradient_method import CoordinateMethod, GradientMethod, Gradients
 from mtrl.aggregation.imtl import IMTL
 from mtrl.aggregation.imtl_g import IMTLG
 from mtrl.aggregation.imtl_l import IMTLL
@@ -71,6 +71,7 @@ __all__ = [
     "GradNorm",
     "GradVac",
     "GradientMethod",
+    "Gradients",
     "Krum",
     "LinearScalarization",
     "LossMethod",
@@ -128,8 +129,11 @@ def find(name: str) -> type[Method] | type[CoordinateMethod]:
     """The class of a method: one of `METHODS`, `package.module:Class`, or one that an installed package registers.
 
     Raises:
+        TypeError: this is no name.
         ValueError: there is none, or it cannot be imported; one line.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a method's name needs to be a text such as 'nash_mtl', got {name!r}")
     if name in METHODS:
         return METHODS[name]
     if ":" in name:

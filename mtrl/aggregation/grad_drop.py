@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregation.drawing import Drawing
-from mtrl.aggregation.gradient_method import CoordinateMethod
+from mtrl.aggregation.gradient_method import CoordinateMethod, check_columns
 from mtrl.aggregation.solvers.per_task import per_task
 from mtrl.aggregation.solvers.random_stream import random_uniform
 
@@ -34,6 +34,7 @@ class GradDrop(Drawing, CoordinateMethod):
         self.start_stream(seed)
 
     def forward(self, gradients: Tensor, losses: Tensor | None = None) -> Tensor:
+        check_columns(gradients)
         gradients = gradients.detach()
         leak = self._leak(gradients)
         draw = random_uniform(self.key, self.step, gradients.shape[-1]).to(gradients.device)

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.method import AnyMethod
+from mtrl.aggregation.method import AnyMethod, Method, check_tensor
 from mtrl.aggregation.task_state import check_names
 
 
@@ -83,6 +83,29 @@ class CoordinateMethod(AnyMethod, GradientMethod):
 
     def learn(self, names: Sequence[str] | None) -> None:
         """Nothing: see `places`."""
+
+
+def check_columns(gradients: Tensor) -> None:
+    """Whether a coordinate-wise rule can be applied to these.
+
+    Raises:
+        TypeError: this is no tensor.
+        ValueError: they are not `[..., T, P]`, or no real numbers.
+    """
+    check_tensor("gradients", gradients)
+    if gradients.ndim < 2 or not gradients.dtype.is_floating_point:
+        got = f"{list(gradients.shape)} in {gradients.dtype}"
+        raise ValueError(f"gradients need the shape [..., T, P] and a floating-point dtype, got {got}")
+
+
+def check_method(given: object) -> None:
+    """Whether this is a method.
+
+    Raises:
+        TypeError: it is a name, a class or something else.
+    """
+    if not isinstance(given, Method | CoordinateMethod):
+        raise TypeError(f"method needs to be an aggregation method such as NashMTL(), got {given!r}")
 
 
 def why_not_reused(method: AnyMethod) -> str:

@@ -65,7 +65,8 @@ class AnyMethod(TaskState, ABC):
     def __init__(self) -> None:
         super().__init__()
         # A scalar of a CPU that a compiled function reads is traced as a number first, and the function once more then.
-        self.register_buffer("_worst_residual", torch.zeros(1, dtype=torch.float64), persistent=False)
+        worst = torch.zeros(1, dtype=torch.float64, device="cpu")  # whatever the default device: nothing loads it
+        self.register_buffer("_worst_residual", worst, persistent=False)
 
     @property
     def worst_residual(self) -> Tensor:
@@ -143,6 +144,7 @@ class Method(AnyMethod):
         """Weights with their certificate. Reads values back to the host, unlike a plain call.
 
         Raises:
+            TypeError: `gram` or `losses` are no tensors.
             ValueError: an entry of `gram` or `losses` is NaN or infinite, or a loss is not positive though the method
                 needs that; the message names the task.
         """
@@ -192,6 +194,9 @@ class Method(AnyMethod):
             self.given(losses)
         if gram is None:
             raise ValueError(f"{self} needs a Gram matrix")
+        check_tensor("gram", gram)
+        if losses is not None:
+            check_tensor("losses", losses)
         check_shapes(gram.shape, gram.dtype, losses)
         return gram
 
@@ -234,7 +239,11 @@ class LossMethod(Method):
     def _losses_alone(self, losses: Tensor | None) -> Tensor:
         if losses is None:
             raise ValueError(f"{self} needs {'losses' if self.needs_losses else 'a Gram matrix or losses'}")
-        check_shapes((*losses.shape, losses.shape[-1]), losses.dtype, losses)
+        check_tensor("losses", losses)
+        if losses.ndim == 0 or losses.shape[-1] == 0:
+            raise ValueError(f"losses need the shape [..., T] with T >= 1, got {list(losses.shape)}")
+        if not losses.dtype.is_floating_point:
+            raise ValueError(f"losses need a floating-point dtype, got {losses.dtype}")
         return losses
 
 
@@ -287,6 +296,16 @@ def check_positive(method: AnyMethod, losses: Tensor | None, numbers: Sequence[i
     where = f" of matrix {batch}" if batch else ""
     number = task if numbers is None else numbers[task]
     raise ValueError(f"{method} needs positive losses, got {losses[(*batch, task)].item()} for task {number}{where}")
+
+
+def check_tensor(name: str, given: object) -> None:
+    """Whether this is a tensor.
+
+    Raises:
+        TypeError: it is an array, a list or something else.
+    """
+    if not isinstance(given, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(given).__name__}")
 
 
 def check_shapes(shape: Sequence[int], dtype: torch.dtype, losses: Tensor | None) -> None:

@@ -37,14 +37,14 @@ def fits(value: object, annotation: Any) -> bool:
 
 
 def numbers_checked(constructor: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that refuses text, and other things that are no numbers, where its annotations ask for numbers."""
+    """A constructor that refuses what is no number, or several for one, where its annotations ask for numbers."""
 
     @wraps(constructor)
     def checked(self: object, *arguments: Any, **named: Any) -> None:
         expected = parameters(constructor)
         for name, value in [*zip([*expected][1:], arguments, strict=False), *named.items()]:
             annotation = expected[name].annotation if name in expected else Any
-            if _is_of_numbers(annotation) and not fits(value, annotation) and _has_others(value):
+            if _is_of_numbers(annotation) and not fits(value, annotation) and _misfits(value, annotation):
                 what = "a number" if annotation in (int, float) else "numbers"
                 raise TypeError(f"{type(self).__name__} needs {what} for {name}, got {name}={value!r}")
         constructor(self, *arguments, **named)
@@ -58,8 +58,15 @@ def _is_of_numbers(annotation: Any) -> bool:
     return annotation in (int, float, NoneType)
 
 
-def _has_others(value: object) -> bool:
-    """Whether it is, or there is in it, what is no number; tensors and arrays are."""
+def _misfits(value: object, annotation: Any) -> bool:
+    """Whether it is, or there is in it, what is no number; or one where several are due, or the other way round.
+
+    Tensors and arrays are numbers.
+    """
+    options = (annotation, *get_args(annotation))
     if isinstance(value, list | tuple):
-        return any(map(_has_others, value))
-    return isinstance(value, str | bytes | Mapping | set | NoneType)
+        many = any(get_origin(option) in (Sequence, list) for option in options)
+        return not many or any(_misfits(item, float) for item in value)
+    if isinstance(value, int | float):
+        return not any(option in options for option in (int, float)) or get_origin(annotation) in (Sequence, list)
+    return isinstance(value, str | bytes | Mapping | set | complex | NoneType)

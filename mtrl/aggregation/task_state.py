@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -122,9 +122,9 @@ class TaskState(nn.Module):
         if again and self.held_for is not None:
             self.held_for.add_(1)
         elif bool(weights.isfinite().all()):
-            self.held_weights = torch.full((total,), torch.nan, dtype=weights.dtype)
+            self.held_weights = torch.full((total,), torch.nan, dtype=weights.dtype, device="cpu")
             self.held_weights[list(index)] = weights.cpu()
-            self.held_for = torch.tensor(1)
+            self.held_for = torch.tensor(1, device="cpu")
 
     def places(self, names: Sequence[str] | None, number: int) -> tuple[list[int], int]:
         """Places of a call's tasks in the state, and for how many tasks there is room then; `learn` tells it the names.
@@ -224,7 +224,8 @@ def check_names(names: Sequence[str], number: int) -> None:
     Raises:
         ValueError: there is not, or two are equal.
     """
-    if isinstance(names, str) or len(names) != number or not all(isinstance(name, str) for name in names):
+    are_several = isinstance(names, Collection) and not isinstance(names, str)
+    if not are_several or len(names) != number or not all(isinstance(name, str) for name in names):
         raise ValueError(f"tasks needs a name for each of the {number} losses, got {names!r}")
     if len(set(names)) < number:
         raise ValueError(f"tasks needs names that differ, got {list(names)}")

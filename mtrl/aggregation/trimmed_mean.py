@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mtrl.aggregation.gradient_method import CoordinateMethod
+from mtrl.aggregation.gradient_method import CoordinateMethod, check_columns
 
 _Pick = Callable[[Tensor, Tensor], Tensor]
 
@@ -29,6 +29,7 @@ class TrimmedMean(CoordinateMethod):
         self.num_trimmed = num_trimmed
 
     def forward(self, gradients: Tensor, losses: Tensor | None = None) -> Tensor:
+        check_columns(gradients)
         gradients = gradients.detach()
         kept = gradients.shape[-2] - 2 * self.num_trimmed
         if kept < 1:

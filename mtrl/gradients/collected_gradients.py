@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
+from mtrl.aggregation.gradient_method import check_method
 from mtrl.aggregation.method import check_positive
 from mtrl.gradients.accumulation import accumulate
 from mtrl.gradients.autocast import outside_autocast
@@ -96,10 +97,12 @@ class CollectedGradients:
             Weights of the tasks, `[T]`: the update is `sum_i w_i g_i`; NaN from a coordinate-wise rule, which has none.
 
         Raises:
+            TypeError: a method's name or class in place of a method, or a group that is none.
             ValueError: a parameter is not among the shared ones, a loss is not positive though the method needs that,
                 the method was not solved, the ranks apply others or to others, one that reads the gradients is to
                 compare them elsewhere, or an input of a layer has changed.
         """
+        check_method(method)
         parted = not isinstance(method, GradientMethod)
 
         def plan() -> Plan:

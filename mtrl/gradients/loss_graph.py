@@ -5,7 +5,7 @@ Axes: `T` tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from torch.autograd.graph import Node, get_gradient_edge
 
 from mtrl.gradients.average import Average
 from mtrl.gradients.compared import Compared, compared
+from mtrl.gradients.counts import check_count
 from mtrl.gradients.finite import Watch
 from mtrl.gradients.leaves import TaskGradients
 from mtrl.gradients.losses import Losses
@@ -89,6 +90,7 @@ class LossGraph:
             factored: whether the gradients may stay factors of products.
             watch: whether to see of which task a gradient is that is not finite.
         """
+        check_count("chunk_size", chunk_size)
         factored = factored and not self.features
         alone = factored and self.average is None
         passes = sample_passes(self.losses.roots, self.shared, heads, factor) if alone else None
@@ -207,7 +209,7 @@ def loss_graph(
     """See `backward` for the arguments; `again`: whether there may be another call on the same losses.
 
     Raises:
-        TypeError: parameters that are none.
+        TypeError: parameters or features that are none.
         ValueError: nothing shared is trained or reached, a parameter is shared and a head, the losses bypass the
             features, or a part of the graph cannot be differentiated task by task.
     """
@@ -272,7 +274,16 @@ def apart(features: Sequence[Tensor]) -> Iterator[None]:
 
 def _features(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
     """The places in the graph where gradients are compared, each once."""
-    points = [features] if isinstance(features, Tensor) else list(features or ())
+    if features is None:
+        return []
+    if not isinstance(features, Iterable):
+        raise TypeError(f"features need to be tensors, got {type(features).__name__}")
+    points = [features] if isinstance(features, Tensor) else list(features)
+    others = [type(z).__name__ for z in points if not isinstance(z, Tensor)]
+    if others:
+        raise TypeError(f"features need to be tensors, got a {others[0]} among them")
+    if not points:
+        raise ValueError("features need at least one tensor, got none: without features is features=None")
     if not all(z.requires_grad for z in points):
         raise ValueError("features need a graph that leads to the shared parameters, got a tensor without one")
     by_place: dict[tuple[Node, int], Tensor] = {}

@@ -6,7 +6,7 @@ Axes: `T` tasks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +103,8 @@ def given_losses(
             raise TypeError(f"the loss of task {task} needs to be a scalar tensor, got {type(loss).__name__}")
         if loss is not None and loss.numel() != 1:
             raise ValueError(f"the loss of task {task} needs to be a scalar, got the shape {list(loss.shape)}")
+        if loss is not None and loss.is_complex():
+            raise ValueError(f"the loss of task {task} needs to be a real number, got {loss.dtype}")
     return kept
 
 
@@ -133,9 +135,9 @@ def mask(present: Sequence[bool] | Tensor | None, number: int) -> list[bool]:
     """
     if present is None:
         return [True] * number
-    here = present.tolist() if isinstance(present, Tensor) else list(present)
-    if len(here) != number or not all(value in (False, True) for value in here):
-        raise ValueError(f"present needs True or False for each of the {number} tasks, got {here}")
+    here = present.tolist() if isinstance(present, Tensor) else present
+    if not isinstance(here, Collection) or len(here) != number or not all(value in (False, True) for value in here):
+        raise ValueError(f"present needs True or False for each of the {number} tasks, got {present}")
     return [bool(value) for value in here]
 
 

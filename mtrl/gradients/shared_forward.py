@@ -15,6 +15,7 @@ from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
+from mtrl.gradients.counts import check_count
 from mtrl.gradients.finite import Watch, owners
 from mtrl.gradients.leaves import Leaf, TaskGradients
 from mtrl.gradients.losses import TAKEN_APART, read_losses
@@ -109,8 +110,7 @@ def task_passes(
         watch: whether to see of which task a gradient is that is not finite: a batched pass spoils those of others.
             Reads from the device.
     """
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size needs to be at least 1, got chunk_size={chunk_size}")
+    check_count("chunk_size", chunk_size)
     T, device = len(roots), shared[0].device
     one = torch.ones((), device=device) if factor is None else factor
     stores = Stores(roots, shared, factored and chunk_size == 1, average)

@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.amp import GradScaler
 
 from mtrl.aggregation import CoordinateMethod, GradientMethod, Method
-from mtrl.aggregation.gradient_method import why_not_reused
+from mtrl.aggregation.gradient_method import check_method, why_not_reused
 from mtrl.gradients.accumulation import accumulate
 from mtrl.gradients.autocast import outside_autocast
 from mtrl.gradients.average import Average
+from mtrl.gradients.counts import check_count
 from mtrl.gradients.loss_graph import LossGraph, loss_graph
 from mtrl.gradients.losses import given_losses, read_losses
 from mtrl.gradients.parameters import Trainable
@@ -95,7 +96,8 @@ def backward(
         Weights of the tasks, `[T]`: the update is `sum_i w_i g_i`; NaN from a coordinate-wise rule, which has none.
 
     Raises:
-        TypeError: a method's name or class in place of a method, losses or parameters that are none.
+        TypeError: a method's name or class in place of a method, losses, parameters or features that are none, or a
+            count that is no whole number.
         ValueError: a loss or a gradient is NaN or infinite (without a scaler), the method was not solved, and the other
             misuses that the message names. No `.grad` has changed then.
 
@@ -112,12 +114,11 @@ def backward(
         >>> shared.grad
         tensor([0.5000, 1.5000])
     """
-    if not isinstance(method, Method | CoordinateMethod):
-        raise TypeError(f"method needs to be an aggregation method such as NashMTL(), got {method!r}")
+    check_method(method)
+    check_count("update_every", update_every)
     why = "which learns at every step" if method.needs_update else why_not_reused(method)
-    if update_every < 1 or (update_every > 1 and why):
-        rule = "at least 1" if update_every < 1 else f"1 with {method}, {why}"
-        raise ValueError(f"update_every needs to be {rule}, got update_every={update_every}")
+    if update_every > 1 and why:
+        raise ValueError(f"update_every needs to be 1 with {method}, {why}, got update_every={update_every}")
     if features is not None and method.remembers_gradients:
         raise ValueError(f"{method} remembers the gradients of other samples: features needs to be None")
     if features is not None and average is not None and isinstance(method, GradientMethod):
@@ -162,7 +163,12 @@ def update(
         method: that learns from them.
         tasks: as there.
         present: as there.
+
+    Raises:
+        TypeError: a method's name or class in place of a method, or losses that are none.
+        ValueError: there was no call of the method yet, or one of other tasks.
     """
+    check_method(method)
     given = given_losses(losses, present)
     rows, total = method.places(tasks, len(given))
     there = {row: loss.detach().reshape(()) for row, loss in zip(rows, given, strict=True) if loss is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,11 +18,20 @@ def check_length(scale: Scale, max_norm: float | None) -> None:
     Raises:
         ValueError: one is not.
     """
-    fits = scale in ("mean", "unit") if isinstance(scale, str) else scale is None or 0 < scale < math.inf
-    if not fits:
+    is_named = scale is None or (isinstance(scale, str) and scale in ("mean", "unit"))
+    if not is_named and not _is_length(scale, below=math.inf):
         raise ValueError(f"scale needs to be 'mean', 'unit', a length > 0 or None, got scale={scale!r}")
-    if max_norm is not None and not max_norm > 0:
-        raise ValueError(f"max_norm needs to be > 0, got max_norm={max_norm}")
+    if max_norm is not None and not _is_length(max_norm):
+        raise ValueError(f"max_norm needs to be > 0, got max_norm={max_norm!r}")
+
+
+def _is_length(given: object, below: float | None = None) -> bool:
+    """Whether it is one number above 0; Python's, numpy's, or a tensor."""
+    number: Any = given
+    try:
+        return bool(number > 0) and (below is None or bool(number < below))
+    except (TypeError, RuntimeError, ValueError):  # a text; several numbers, of torch or of numpy
+        return False
 
 
 def length_factor(length: Tensor, wanted: Tensor | float | None, max_norm: float | None) -> Tensor:

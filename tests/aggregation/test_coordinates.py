@@ -236,6 +236,15 @@ def test_random_numbers() -> None:
     assert torch.equal(random_uniform(key, step, 10), uniform[:10])  # a cell's number does not depend on how many
 
 
+@pytest.mark.parametrize("gradients", [torch.ones(4), torch.ones(4, 3, dtype=torch.int64), torch.ones(4, 3) * 1j])
+@pytest.mark.parametrize("name", ["trimmed_mean", "grad_drop"])
+def test_wrong_gradients(name: str, gradients: torch.Tensor) -> None:
+    got = f"{list(gradients.shape)} in {gradients.dtype}"
+    message = f"gradients need the shape [..., T, P] and a floating-point dtype, got {got}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        aggregation.make(name)(gradients)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [

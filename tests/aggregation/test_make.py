@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtrl import aggregation
-from mtrl.aggregation import MGDA, CAGrad, NashMTL, UPGrad
+from mtrl.aggregation import FAMO, MGDA, CAGrad, GradDrop, NashMTL, TrimmedMean, UPGrad
 
 KNOWN = ", ".join(sorted(aggregation.METHODS))
 
@@ -21,7 +21,7 @@ def test_make_passes_hyperparameters() -> None:
 
 
 @pytest.mark.parametrize("name", aggregation.METHODS)
-@pytest.mark.parametrize("value", ["0.5", None, ["x"], {"a": 1.0}])
+@pytest.mark.parametrize("value", ["0.5", None, ["x"], {"a": 1.0}, [[1.0]], 1j])
 def test_what_is_no_number_is_refused_by_name(name: str, value: object) -> None:
     kind = aggregation.METHODS[name]
     for argument, parameter in aggregation.hyperparameters(name).items():
@@ -31,6 +31,16 @@ def test_what_is_no_number_is_refused_by_name(name: str, value: object) -> None:
             (TypeError, ValueError), match=rf"^{kind.__name__} needs .*\b{argument}={re.escape(repr(value))}$"
         ):
             kind(**{argument: value})
+
+
+def test_one_number_is_not_several() -> None:
+    one: Any = 3
+    with pytest.raises(TypeError, match=r"^UPGrad needs numbers for preference, got preference=3$"):
+        UPGrad(one)
+    with pytest.raises(TypeError, match=r"^CAGrad needs a number for c, got c=\[0.4\]$"):
+        CAGrad([0.4])  # type: ignore[arg-type]
+    assert GradDrop(0.5).leak == 0.5
+    assert GradDrop([0.5]).leak == (0.5,)
 
 
 def test_numbers_of_numpy_and_torch_are_numbers() -> None:
@@ -121,6 +131,40 @@ def test_solve_names_the_task_that_is_not_finite() -> None:
 def test_wrong_shapes(gram: torch.Tensor, losses: torch.Tensor | None, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         MGDA()(gram, losses)
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        (torch.tensor(1.0), "losses need the shape [..., T] with T >= 1, got []"),
+        (torch.ones(0), "losses need the shape [..., T] with T >= 1, got [0]"),
+        (torch.tensor([1, 2]), "losses need a floating-point dtype, got torch.int64"),
+    ],
+)
+def test_wrong_losses_without_a_gram_matrix(losses: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        FAMO()(None, losses)
+
+
+@pytest.mark.parametrize("given", [np.eye(2), [[1.0, 0.0], [0.0, 1.0]]])
+def test_what_is_no_tensor_is_refused_by_name(given: Any) -> None:
+    got = type(given).__name__
+    for call in (NashMTL(), NashMTL().solve, FAMO()):
+        with pytest.raises(TypeError, match=f"^gram must be a tensor, got {got}$"):
+            call(given, torch.ones(2))
+    for call in (FAMO(), FAMO().solve):
+        for gram in (None, torch.eye(2)):
+            with pytest.raises(TypeError, match=f"^losses must be a tensor, got {got}$"):
+                call(gram, given)
+    with pytest.raises(TypeError, match=f"^gradients must be a tensor, got {got}$"):
+        TrimmedMean()(given)
+
+
+@pytest.mark.parametrize("name", [NashMTL, NashMTL(), None])
+def test_what_is_no_name(name: Any) -> None:
+    for call in (aggregation.make, aggregation.find, aggregation.hyperparameters):
+        with pytest.raises(TypeError, match=r"^a method's name needs to be a text such as 'nash_mtl', got"):
+            call(name)
 
 
 def test_losses_are_asked_for() -> None:

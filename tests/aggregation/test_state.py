@@ -37,6 +37,16 @@ def test_state_that_was_loaded_elsewhere_follows_what_it_meets(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", OF_A_MATRIX)
+def test_a_model_that_is_made_without_memory_takes_its_state(name: str) -> None:
+    """As models are loaded that would not fit twice."""
+    with torch.device("meta"):
+        resumed = make(name)
+    resumed.load_state_dict(copy.deepcopy(called(name).state_dict()), assign=True)
+    assert torch.equal(resumed(G, LOSSES), called(name)(G, LOSSES))
+    assert not any(value.is_meta for value in resumed.buffers())
+
+
+@pytest.mark.parametrize("name", OF_A_MATRIX)
 def test_weights_are_for_the_gradients_of_the_call_or_it_is_said(name: str) -> None:
     """Only the former may be used again, with the gradients of the next calls."""
     method = make(name)

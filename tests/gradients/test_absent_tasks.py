@@ -311,7 +311,9 @@ def test_mistakes():
 
     fails("tasks needs a name for each of the 3 losses, got ['depth']", losses, method, model.trunk, tasks=["depth"])
     fails("tasks needs names that differ, got ['a', 'b', 'a']", losses, method, model.trunk, tasks=["a", "b", "a"])
-    fails("present needs True or False for each of the 3", losses, method, model.trunk, present=[True])
+    fails("tasks needs a name for each of the 3 losses, got 3", losses, method, model.trunk, tasks=3)
+    for present in ([True], True, torch.tensor(True)):
+        fails("present needs True or False for each of the 3", losses, method, model.trunk, present=present)
     backward(model.losses(), method, model.trunk, tasks=NAMES)
     fails("used with named tasks, ['depth', 'edges', 'parts']: tasks needs", losses, method, model.trunk)
     method = GradVac()

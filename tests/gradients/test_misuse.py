@@ -2,6 +2,7 @@
 
 import copy
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mtrl import backward
 from mtrl.aggregation import FAMO, MGDA, NashMTL, PCGrad, make
+from mtrl.gradients import collect, update
 from mtrl.runs.section import MethodConfig
 from tests.gradients.supervised import Model
 
@@ -76,6 +78,61 @@ def test_losses_without_a_graph(model):
         model.trunk,
         kind=TypeError,
     )
+
+
+def test_losses_that_are_complex(model):
+    losses = model.losses()
+    losses[1] = losses[1].to(torch.complex128)
+    fails("the loss of task 1 needs to be a real number, got torch.complex128", losses, MGDA(), model.trunk)
+    fails("the loss of task 0 needs to be a real number", torch.stack(losses), MGDA(), model.trunk)
+
+
+@pytest.mark.parametrize("method", ["nash_mtl", NashMTL, None])
+def test_what_is_no_method(model, method):
+    message = re.escape(f"method needs to be an aggregation method such as NashMTL(), got {method!r}")
+    with pytest.raises(TypeError, match=message):
+        collect(model.losses(), model.trunk).apply(method)
+    with pytest.raises(TypeError, match=message):
+        update(model.losses(), method)
+
+
+@pytest.mark.parametrize("name", ["update_every", "chunk_size"])
+@pytest.mark.parametrize("count", [2.5, "2", None, float("nan"), float("inf")])
+def test_a_count_is_a_whole_number(model, name, count):
+    message = f"{name} needs to be a whole number, got {name}={count!r}"
+    fails(message, model.losses(), NashMTL(), model.trunk, kind=TypeError, **{name: count})
+
+
+def test_counts_of_numpy_and_torch(model):
+    twos: list[Any] = [np.int64(2), torch.tensor(2)]
+    for two in twos:
+        method = NashMTL()
+        first = backward(model.losses(), method, model.trunk, update_every=two, chunk_size=two)
+        losses = [factor * loss for factor, loss in zip((1, 2, 3), model.losses(), strict=True)]
+        assert torch.equal(backward(losses, method, model.trunk, update_every=two, retain_graph=True), first)
+        assert not torch.allclose(backward(losses, method, model.trunk, update_every=two), first)
+
+
+def test_what_are_no_features(model):
+    def refused(message, features, kind=TypeError):
+        fails(message, model.losses(), MGDA(), model.trunk, kind=kind, features=features)
+
+    refused("features need to be tensors, got a str among them", "z")
+    refused("features need to be tensors, got a float64 among them", np.ones(3))
+    refused("features need to be tensors, got int", 3)
+    refused("features need at least one tensor, got none", [], kind=ValueError)
+
+
+def test_every_tensor_has_its_device_whatever_the_default(model):
+    """`meta` stands for a GPU that is the default device, while a model is on the CPU."""
+    twin = copy.deepcopy(model)
+    expected = backward(twin.losses(), NashMTL(), twin.trunk)
+    losses = model.losses()
+    with torch.device("meta"):
+        method = NashMTL()
+        for _ in range(3):
+            assert torch.equal(backward(losses, method, model.trunk, update_every=2, retain_graph=True), expected)
+        assert torch.equal(collect(losses, model.trunk).apply(method), expected)
 
 
 def test_losses_that_are_not_apart(model):

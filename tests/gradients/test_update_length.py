@@ -88,7 +88,11 @@ def test_mistakes():
     for options, message in (
         ({"scale": "median"}, "scale needs to be 'mean', 'unit', a length > 0 or None, got scale='median'"),
         ({"scale": 0}, "got scale=0"),
+        ({"scale": [1]}, "got scale=[1]"),
+        ({"scale": b"mean"}, "got scale=b'mean'"),
+        ({"scale": torch.ones(2)}, "got scale=tensor([1., 1.])"),
         ({"max_norm": 0.0}, "max_norm needs to be > 0, got max_norm=0.0"),
+        ({"max_norm": "1"}, "max_norm needs to be > 0, got max_norm='1'"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             backward(model.losses(), MGDA(), model.trunk, **options)
