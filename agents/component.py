@@ -116,7 +116,7 @@ class Component:
     def residual(self) -> Tensor:
         """The largest residual of the method so far, `[S]`, of all replicas together; 0 from a coordinate-wise rule."""
         if isinstance(self.method, CoordinateMethod):
-            return torch.zeros(len(self.vector), device=self.vector.device)
+            return torch.zeros(len(self.vector), device=self.vector.device, dtype=torch.float32)
         return self.method.worst_residual.to(self.vector.device, copy=True).expand(len(self.vector))
 
 

@@ -141,8 +141,8 @@ class AgentConfig(Section):
     def target_entropy_of(self, action_sizes: Tensor) -> Tensor:
         """Policy entropies to steer to, for tasks whose actions have so many numbers; of the same shape."""
         if self.target_entropy is None:
-            return self.target_entropy_per_dimension * action_sizes
-        return torch.full(action_sizes.shape, self.target_entropy, device=action_sizes.device)
+            return self.target_entropy_per_dimension * action_sizes.float()
+        return torch.full(action_sizes.shape, self.target_entropy, device=action_sizes.device, dtype=torch.float32)
 
     def learning_rate_at(self, share: float) -> float:
         """The step size at a point of the run, `share` of the budget in [0, 1]."""

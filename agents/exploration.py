@@ -22,11 +22,13 @@ class CorrelatedNoise:
     def __init__(self, shape: tuple[int, int, int], correlation: float, device: torch.device, seed: int) -> None:
         self.correlation = correlation
         self.generator = Generator(device).manual_seed(seed)
-        self.current = torch.randn(shape, generator=self.generator, device=device)
+        self.current = torch.randn(shape, generator=self.generator, device=device, dtype=torch.float32)
 
     def next(self) -> Tensor:
         """The next step's noise, `[T, E, A]`."""
-        fresh = torch.randn(self.current.shape, generator=self.generator, device=self.current.device)
+        fresh = torch.randn(
+            self.current.shape, generator=self.generator, device=self.current.device, dtype=torch.float32
+        )
         self.current = self.correlation * self.current + (1 - self.correlation**2) ** 0.5 * fresh
         return self.current
 

@@ -161,7 +161,9 @@ class Learner:
 
     def noise(self, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers of this shape from each replica's own generator, `[S, *shape]`."""
-        return torch.stack([torch.randn(*shape, generator=g, device=self.device) for g in self.generators])
+        return torch.stack(
+            [torch.randn(*shape, generator=g, device=self.device, dtype=torch.float32) for g in self.generators]
+        )
 
     def observe(self, observation: Tensor) -> None:
         """Observations are taken as they are: nothing is to be noted of them."""
@@ -243,7 +245,7 @@ class Learner:
             for part, layout, vectors in zip(self._parts, self._layouts, flat, strict=True):
                 vectors.append(layout.flatten(part.init(self.num_tasks, generator)))
         shape = len(self.seeds), self.num_tasks if self.config.temperature == "per_task" else 1
-        log_alpha = torch.full(shape, self.config.initial_temperature, device=self.device).log()
+        log_alpha = torch.full(shape, self.config.initial_temperature, device=self.device, dtype=torch.float32).log()
         critic, actor = (torch.stack(vectors).to(self.device) for vectors in flat)
         return {"critic": critic, "target": critic.clone(), "actor": actor, "log_alpha": log_alpha}
 

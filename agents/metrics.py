@@ -24,7 +24,7 @@ class Conflict(NamedTuple):
     def none(cls, num_replicas: int, num_tasks: int, device: torch.device) -> Self:
         """Metrics before the first measurement."""
         shapes = (), (num_tasks,), (), (num_tasks, num_tasks)
-        return cls(*(torch.zeros(num_replicas, *shape, device=device) for shape in shapes))
+        return cls(*(torch.zeros(num_replicas, *shape, device=device, dtype=torch.float32) for shape in shapes))
 
     def add(self, gram: Tensor) -> Self:
         """One measurement more, of a Gram matrix `[S, T, T]`."""

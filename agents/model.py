@@ -190,7 +190,7 @@ class MultiTaskSAC(Closing):
         if deterministic:
             action = act_alone(self._learner, 0, rows)
         else:
-            noise = torch.randn(shape, generator=self._noise, device=self.device)
+            noise = torch.randn(shape, generator=self._noise, device=self.device, dtype=torch.float32)
             action = self._learner.act(rows[None], noise[None])[0]
         return action.cpu().numpy().reshape(*numbers.shape[:-1], self.sizes.action), None
 

@@ -89,7 +89,7 @@ class Replay:
         self.written = 0  # rows per task ever written
 
         def rows(*shape: int, more: int = 0) -> Tensor:
-            return torch.zeros(num_replicas, num_own, self.capacity + more, *shape, device=device)
+            return torch.zeros(num_replicas, num_own, self.capacity + more, *shape, device=device, dtype=torch.float32)
 
         observations = rows(observation_size, more=num_envs_per_task)
         self.rows = Rows(observations, rows(action_size), rows(), rows(), rows())

@@ -13,7 +13,7 @@ from mtrl.agents.networks.parameters import NetworkParameters, orthogonal
 
 def _unit_vectors(num_tasks: int, size: int, generator: Generator) -> Tensor:
     """A random vector of norm one for each task, `[T, 1, size]`."""
-    return functional.normalize(torch.randn(num_tasks, 1, size, generator=generator), dim=-1)
+    return functional.normalize(torch.randn(num_tasks, 1, size, generator=generator, dtype=torch.float32), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class OwnLinear:
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""
         weights = [orthogonal(self.num_inputs, self.num_outputs, self.gain, generator) for _ in range(num_tasks)]
-        bias = torch.zeros(num_tasks, 1, self.num_outputs)
+        bias = torch.zeros(num_tasks, 1, self.num_outputs, dtype=torch.float32)
         return NetworkParameters({}, {f"{self.name}.weight": torch.stack(weights), f"{self.name}.bias": bias})
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class FiLM:
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""
-        scale, shift = torch.zeros(2, num_tasks, 1, self.size).unbind()
+        scale, shift = torch.zeros(2, num_tasks, 1, self.size, dtype=torch.float32).unbind()
         return NetworkParameters({}, {f"{self.name}.film_scale": scale, f"{self.name}.film_shift": shift})
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:

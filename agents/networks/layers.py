@@ -49,7 +49,8 @@ class Linear:
         """See `Part`."""
         weight = orthogonal(self.num_inputs, self.num_outputs, self.gain, generator)
         return NetworkParameters(
-            {f"{self.name}.weight": weight, f"{self.name}.bias": torch.zeros(1, self.num_outputs)}, {}
+            {f"{self.name}.weight": weight, f"{self.name}.bias": torch.zeros(1, self.num_outputs, dtype=torch.float32)},
+            {},
         )
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ class LayerNorm:
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""
-        gain, shift = torch.ones(1, self.size), torch.zeros(1, self.size)
+        gain, shift = torch.ones(1, self.size, dtype=torch.float32), torch.zeros(1, self.size, dtype=torch.float32)
         return NetworkParameters({f"{self.name}.gain": gain, f"{self.name}.shift": shift}, {})
 
     def __call__(self, forward: Forward, x: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class Composed:
 
     def init(self, num_tasks: int, generator: Generator) -> NetworkParameters:
         """See `Part`."""
-        zero = torch.zeros(1, self.num_outputs)
+        zero = torch.zeros(1, self.num_outputs, dtype=torch.float32)
         sets = [orthogonal(self.num_inputs, self.num_outputs, self.gain, generator) for _ in range(self.weights.size)]
         phi = torch.cat([torch.cat([weight, zero]) for weight in sets])
         return NetworkParameters({f"{self.name}.weight": phi, f"{self.name}.bias": zero}, {})

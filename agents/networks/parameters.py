@@ -91,5 +91,5 @@ def init_all(parts: Iterable[Part], num_tasks: int, generator: Generator) -> Net
 
 def orthogonal(num_inputs: int, num_outputs: int, gain: float, generator: Generator) -> Tensor:
     """A weight `[num_inputs, num_outputs]` with orthogonal rows or columns of norm `gain`."""
-    weight = torch.empty(num_inputs, num_outputs)
+    weight = torch.empty(num_inputs, num_outputs, dtype=torch.float32)
     return torch.nn.init.orthogonal_(weight, gain, generator=generator)

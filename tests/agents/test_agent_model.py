@@ -300,6 +300,19 @@ def test_whatever_is_false_stops_it(no):
         assert model.learn(40, callback=lambda names, _: None).num_timesteps == 48
 
 
+def test_the_default_dtype_changes_nothing(tmp_path):
+    """What was saved under another one could not be loaded."""
+    with points() as model:
+        expected = tensors_of(model.learn(80), tmp_path / "a.pt")
+    torch.set_default_dtype(torch.float64)
+    try:
+        with points() as model:
+            assert equal(tensors_of(model.learn(80), tmp_path / "b.pt"), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert MultiTaskSAC.load(tmp_path / "b.pt").num_timesteps == 80
+
+
 @pytest.mark.parametrize("kind", ["copy", "deepcopy", "pickle"])
 def test_a_copy_goes_on_by_itself(tmp_path, kind):
     make_copy = {"pickle": lambda model: pickle.loads(pickle.dumps(model))}.get(kind) or getattr(copy, kind)
