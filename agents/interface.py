@@ -12,6 +12,7 @@ from torch.func import vmap
 
 from mtrl.agents.losses import Batch
 from mtrl.agents.metrics import Metrics
+from mtrl.gradients.autocast import outside_autocast
 
 
 class ActorFunction(NamedTuple):
@@ -62,6 +63,7 @@ class AnyLearner(Protocol):
 
 
 @torch.no_grad()
+@outside_autocast()
 def act_alone(learner: AnyLearner, replica: int, observation: Tensor) -> Tensor:
     """Deterministic actions of one replica, `[T, E, O]` to `[T, E, A]`."""
     actor = learner.actor_function(replica)

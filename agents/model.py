@@ -30,6 +30,7 @@ from mtrl.agents.seeds import streams
 from mtrl.agents.training_loop import Training
 from mtrl.closing import Closing
 from mtrl.cores import available_cores
+from mtrl.gradients.autocast import outside_autocast
 from mtrl.runs import checkpoint, devices, hub
 from mtrl.runs.configs import find
 from mtrl.runs.errors import UserError
@@ -158,6 +159,7 @@ class MultiTaskSAC(Closing):
             raise KeyboardInterrupt
         return self
 
+    @outside_autocast()
     def predict(
         self,
         observation: ArrayLike,

@@ -30,6 +30,7 @@ from mtrl.agents.replay import Replay
 from mtrl.agents.replica import Replica, stack_noise
 from mtrl.agents.scores import mean_of_replicas
 from mtrl.closing import Closing
+from mtrl.gradients.autocast import outside_autocast
 from mtrl.protocols import MODERN
 from mtrl.runs import checkpoint
 from mtrl.runs.errors import UserError
@@ -136,6 +137,7 @@ class Training(Closing):
         """End the simulators."""
         self._stack.close()
 
+    @outside_autocast()
     def run(self, until_step: int, goes_on: Callable[[], bool]) -> None:
         """Vector steps until a step is reached, or until `goes_on()`, asked after each, is false.
 

@@ -313,6 +313,18 @@ def test_the_default_dtype_changes_nothing(tmp_path):
     assert MultiTaskSAC.load(tmp_path / "b.pt").num_timesteps == 80
 
 
+def test_autocast_around_it_changes_nothing(tmp_path):
+    observation = np.random.default_rng(0).normal(size=(4, 2, 2)).astype(np.float32)
+    found = []
+    for is_on in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_on), points() as model:
+            tensors = tensors_of(model.learn(80), tmp_path / f"{is_on}.pt")
+            found.append((tensors, [model.predict(observation, deterministic=d)[0] for d in (True, False)]))
+    (plain, actions), (within, others) = found
+    assert equal(within, plain)
+    np.testing.assert_array_equal(others, actions)
+
+
 @pytest.mark.parametrize("kind", ["copy", "deepcopy", "pickle"])
 def test_a_copy_goes_on_by_itself(tmp_path, kind):
     make_copy = {"pickle": lambda model: pickle.loads(pickle.dumps(model))}.get(kind) or getattr(copy, kind)
