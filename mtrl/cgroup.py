@@ -1,5 +1,6 @@
 """What the job or container that this process is in may use of a machine: the control groups of Linux, v1 and v2."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,24 +29,28 @@ def memory_left() -> int | None:
 
 def _groups(controller: str) -> Iterator[Path]:
     """The folders of this process's group and of those that it is in, which all limit it."""
-    lines = _SELF.read_text().splitlines() if _SELF.exists() else []
-    for _, controllers, path in (line.split(":", 2) for line in lines):
+    for _, controllers, path in (line.split(":", 2) for line in _text(_SELF).splitlines()):
         if controllers and controller not in controllers.split(","):
             continue
         mounted = [_ROOT / controllers] if controllers else [_ROOT, _ROOT / "unified"]
         for root in mounted:
             group = root / path.lstrip("/")
-            yield from (each for each in (group, *group.parents) if each.is_relative_to(root) and each.is_dir())
+            yield from (each for each in (group, *group.parents) if each.is_relative_to(root))
 
 
 def _numbers(*paths: Path) -> list[int]:
     """The whole numbers in files, as far as there are some: v2 says `max` where there is no limit."""
-    texts = [path.read_text() for path in paths if path.is_file()]
-    return [int(word) for text in texts for word in text.split() if word.lstrip("-").isdecimal()]
+    return [int(word) for path in paths for word in _text(path).split() if word.lstrip("-").isdecimal()]
 
 
 def _cache(group: Path) -> int:
-    path = group / "memory.stat"
-    lines = dict(line.split() for line in path.read_text().splitlines()) if path.is_file() else {}
+    lines = dict(line.split() for line in _text(group / "memory.stat").splitlines())
     names = _CACHE[2:] if _CACHE[2] in lines else _CACHE[:2]
     return sum(int(lines.get(name, 0)) for name in names)
+
+
+def _text(path: Path) -> str:
+    """What is in a file, nothing where it is not there or not for this user."""
+    with contextlib.suppress(OSError):
+        return path.read_text()
+    return ""

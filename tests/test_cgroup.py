@@ -80,3 +80,14 @@ def test_limits(
     assert available_cores() == (cores or 16)
     if memory is not None and memory < GIB * 9:
         assert (available_memory() or 0) <= memory
+
+
+def test_what_cannot_be_read_is_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"self": "0::/job", "mounted/job/memory.max": f"{GIB}", "mounted/job/memory.current": "0"})
+    for name in ("job/cpu.max", "job/memory.stat", "memory.max"):
+        (tmp_path / "mounted" / name).mkdir()
+    monkeypatch.setattr(cgroup, "_SELF", tmp_path / "self")
+    monkeypatch.setattr(cgroup, "_ROOT", tmp_path / "mounted")
+    assert (cgroup.core_limit(), cgroup.memory_left()) == (None, GIB)
+    monkeypatch.setattr(cgroup, "_SELF", tmp_path)
+    assert (cgroup.core_limit(), cgroup.memory_left()) == (None, None)
