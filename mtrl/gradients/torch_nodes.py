@@ -49,8 +49,9 @@ UNBIND = "UnbindBackward0"
 # From this import on compilers are told that it may not; that costs the memory of those buffers, as uncompiled.
 torch._functorch.config.donated_buffer = False
 # The key of inductor's cache on disk does not say whether buffers are donated: an entry that another program made would
-# overwrite them all the same.
-torch.compiler.config.cache_key_tag += "+kept_buffers"
+# overwrite them all the same. Nor does it say for which instructions: an entry of AVX-512, found where torch has AVX2
+# alone, on a disk that machines share, ends the process.
+torch.compiler.config.cache_key_tag += f"+kept_buffers+{torch.backends.cpu.get_cpu_capability()}"
 
 
 def kind(node: Node | None) -> str:
