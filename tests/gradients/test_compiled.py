@@ -78,3 +78,17 @@ def test_the_cache_on_disk_of_a_program_without_mtrl(tmp_path: Path):
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.getcwd()}
     for who in ("plain", "mtrl", "mtrl"):
         subprocess.run([sys.executable, str(tmp_path / "program.py"), who], env=environment, check=True)
+
+
+@pytest.mark.slow
+def test_the_cache_on_disk_is_of_a_processors_instructions(tmp_path: Path):
+    """Found where torch has others, what was compiled may end the process."""
+    shown = "\nprint(torch._dynamo.utils.counters['inductor']['fxgraph_cache_hit'])"
+    (tmp_path / "program.py").write_text(PROGRAM + shown)
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.getcwd()}
+    hits = []
+    for more in ({}, {"ATEN_CPU_CAPABILITY": "default"}, {}):
+        command = [sys.executable, str(tmp_path / "program.py"), "mtrl"]
+        done = subprocess.run(command, env=environment | more, check=True, capture_output=True, text=True)
+        hits.append(int(done.stdout) > 0)
+    assert hits == [False, False, True]
