@@ -10,7 +10,8 @@
 set -euo pipefail
 
 nodes="${SLURM_JOB_NODELIST:?is what Slurm sets in a job: submit this script with sbatch}"
-head="$(scontrol show hostnames "$nodes" | head -n 1)"
+hosts="$(scontrol show hostnames "$nodes")" # no pipe to `head`, which would end scontrol, and so this script, now and then
+head="${hosts%%$'\n'*}"
 export RAY_USAGE_STATS_ENABLED=0 RAY_worker_niceness=0
 # The same on every node: the first one begins the cluster and then runs the command, the others join. Ray would count all
 # cores of a node, the job may have fewer. From Slurm 22.05 on, srun gives a task one core where it is not told the number.

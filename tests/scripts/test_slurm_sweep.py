@@ -8,7 +8,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts/slurm_sweep.sh"
 
 
 def submitted(commands: Path, job: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    for name, text in {"scontrol": "printf 'first\\nsecond\\n'", "srun": "printf '%s\\n' \"$@\""}.items():
+    for name, text in {"scontrol": "echo first; seq 100000", "srun": "printf '%s\\n' \"$@\""}.items():
         (commands / name).write_text(f"#!/usr/bin/env bash\n{text}\n")
         (commands / name).chmod(0o755)
     env = {name: text for name, text in os.environ.items() if not name.startswith("SLURM_")}
