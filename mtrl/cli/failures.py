@@ -4,14 +4,15 @@ import errno
 import traceback
 
 from mtrl.extras import install_package
+from mtrl.runs.errors import AWAY, FULL, UserError
 
 _THEIRS = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+    *FULL,
+    *AWAY,
     *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
-    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ETXTBSY, errno.EMFILE),
 }
-"""What the disk says of paths: full, read-only, not there, in the way, away, a loop of links, too long, a pipe."""
+"""What the disk says of paths: full, read-only, away, not there, in the way, a loop of links, too long, a pipe."""
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 _OURS = ("mtrl",)
 
@@ -29,8 +30,6 @@ def reason(error: BaseException, command: str = "") -> str | None:
         return f"the memory does not suffice: {text or 'smaller sizes need less'}"
     if isinstance(error, RuntimeError) and text.startswith("Symlink loop"):
         return text  # as pathlib says it
-    from mtrl.runs.errors import UserError
-
     return str(error) if isinstance(error, UserError) else None
 
 

@@ -5,7 +5,6 @@ import fnmatch
 import os
 import secrets
 import shlex
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from mtrl.runs import devices
 from mtrl.runs.configs import find
 from mtrl.runs.errors import UserError, disk_errors
 from mtrl.runs.files import replacing, write_atomically
-from mtrl.runs.lock import BusyError, locked
+from mtrl.runs.lock import BusyError, locked, this_process
 from mtrl.runs.reading import is_seed
 from mtrl.runs.section import RunConfig
 from mtrl.runs.stop_signals import stop_signals
@@ -182,10 +181,8 @@ def _driven(
     console: Console, file: SweepFile, options: argparse.Namespace, due: Sequence[Trial], done: int, failed: int
 ) -> tuple[Result, bool]:
     """The result, and whether it was interrupted."""
-    root, mark = (
-        (options.out / file.name).absolute(),
-        f"{secrets.token_hex(8)} process {os.getpid()} on {socket.gethostname()}",
-    )
+    root = (options.out / file.name).absolute()
+    mark = f"{secrets.token_hex(8)} process {this_process()}"
     orders = [Order(trial, file.keep, file.resources.cpus, root, mark, file.resources.ranks) for trial in due]
     with replacing(root / "sweep.yaml") as copy:
         copy.write(options.file.read_bytes())

@@ -1,8 +1,6 @@
 """A trial of a sweep, carried out in this process: trained and evaluated, or gone on with, as its folders say."""
 
 import contextlib
-import errno
-import os
 import socket
 import time
 import warnings
@@ -21,9 +19,9 @@ from mtrl.cli.rank_processes import started
 from mtrl.cli.tracking import Tracker
 from mtrl.runs import devices
 from mtrl.runs.claim import SupersededError, attempts, claimed
-from mtrl.runs.errors import UserError, disk_errors
+from mtrl.runs.errors import AWAY, FULL, UserError, disk_errors
 from mtrl.runs.events import Event, Listener
-from mtrl.runs.lock import BusyError, is_locked
+from mtrl.runs.lock import BusyError, is_locked, this_process
 from mtrl.runs.policy_only import keep_policy
 from mtrl.supervised import SupervisedRunConfig
 from mtrl.sweep import Ended, How, Order
@@ -36,8 +34,6 @@ MARK = "driver"
 _SEEN_S = 60.0  # so long a machine may take to see what another one has written: NFS keeps what it knows of a folder
 _LOCK_S = 60.0  # so long another process may take to end, once this one has claimed the folder
 _IN_FLIGHT_S = 5.0  # so long what it writes may take, where the disk keeps no locks
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-_AWAY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN)
 _MEMORY = ("memory does not suffice",)
 
 
@@ -53,7 +49,7 @@ def carry_out(order: Order) -> Ended:
             log = stack.enter_context(_Log(next(iter(folders)) / LOG))
             for folder in folders:
                 _wait_until_free(folder, came_before)
-            log.note(f"attempt {attempts(next(iter(folders)))}, process {os.getpid()} on {socket.gethostname()}")
+            log.note(f"attempt {attempts(next(iter(folders)))}, process {this_process()}")
             if not _trained(order, log):
                 return Ended(How.INTERRUPTED)
             if order.keep == "policy":
@@ -145,9 +141,9 @@ def _failure(error: Exception) -> Ended:
     """What an exception says of the trial, and of others."""
     line = reason(error)
     for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in _DISK:
+        if isinstance(cause, OSError) and cause.errno in FULL:
             return Ended(How.HALTED, line or str(error))
-        if isinstance(cause, OSError) and cause.errno in _AWAY:
+        if isinstance(cause, OSError) and cause.errno in AWAY:
             return Ended(How.DIED, line or str(error))
         if isinstance(cause, envs.SimulatorError | RankError) and not isinstance(cause, envs.TaskError):
             return Ended(How.DIED, str(error))

@@ -70,9 +70,11 @@ def loss_gradients(
         Gradients of the shared tensors per task, `[T, *shape]` by name; those of the heads, None where no loss depends.
 
     Raises:
+        TypeError: `chunk_size` is no whole number.
         ValueError: a loss is not a scalar or has no graph; `chunk_size` is not positive.
     """
     roots = read_losses(losses).roots
+    check_count("chunk_size", chunk_size)
     passes = task_passes(roots, [*shared.values()], heads, chunk_size=chunk_size, retain_graph=retain_graph)
     for leaf in passes.leaves:
         assert isinstance(leaf, Tensor)
@@ -110,7 +112,6 @@ def task_passes(
         watch: whether to see of which task a gradient is that is not finite: a batched pass spoils those of others.
             Reads from the device.
     """
-    check_count("chunk_size", chunk_size)
     T, device = len(roots), shared[0].device
     one = torch.ones((), device=device) if factor is None else factor
     stores = Stores(roots, shared, factored and chunk_size == 1, average)

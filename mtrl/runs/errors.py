@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What a disk says that takes nothing more."""
+AWAY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENOTCONN, errno.EHOSTDOWN)
+"""What a disk of another machine says that is away for a moment."""
 _LONG_WORD, _LONG_LINE = 400, 1_800
 """Characters, of a path or a value, and of all."""
 
@@ -45,7 +49,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (*FULL, errno.EACCES, errno.EPERM):
             named = Path(str(error.filename or folder))
             if not (named.is_relative_to(folder) or folder.is_relative_to(named)):
                 raise UserError(f"{named}: {error.strerror}") from error

@@ -38,11 +38,16 @@ def locked(folder: Path) -> Iterator[None]:
             yield
             return
         file.truncate(0)
-        file.write(f"{os.getpid()} on {socket.gethostname()}\n")
+        file.write(f"{this_process()}\n")
         file.flush()
         for left in [*folder.glob("*.partial"), *folder.glob("checkpoints/*.partial")]:
             left.unlink(missing_ok=True)
         yield
+
+
+def this_process() -> str:
+    """Its number and its machine: on a disk that machines share the number alone is another machine's."""
+    return f"{os.getpid()} on {socket.gethostname()}"
 
 
 def _take(file: IO[str]) -> None:

@@ -250,9 +250,8 @@ def test_which_failures_are_the_users() -> None:
     assert reason(OSError(errno.ENOSPC, "No space left on device")) == "No space left on device"
     assert reason(FileNotFoundError(errno.ENOENT, "No such file or directory", "x")) == "x: No such file or directory"
     assert reason(ValueError("a defect of ours")) is None
-    assert (
-        reason(OSError(errno.EIO, "Input/output error", "runs/a")) == "runs/a: Input/output error"
-    )  # the disk is away
+    away = OSError(errno.EIO, "Input/output error", "runs/a")
+    assert reason(away) == "runs/a: Input/output error"
     assert reason(OSError(errno.EBADF, "Bad file descriptor")) is None
     missing = ModuleNotFoundError("No module named 'rich.table'", name="rich.table")
     assert reason(missing) == "the package rich is missing: pip install 'mtrl-torch[rl]'"

@@ -26,6 +26,7 @@ from mtrl.runs.identity import identity
 from mtrl.runs.lock import is_locked
 from tests.cli.conftest import POINTS
 from tests.cli.running import Running, until
+from tests.sweep.small_sweeps import holder
 
 FAR = 10_000_000  # steps: it will not get there
 
@@ -152,7 +153,7 @@ def test_a_killed_process_is_one_line_and_sigterm_to_the_command_alone_stops_the
 ) -> None:
     running = start("--seeds 0 1")
     until(lambda: all(learns(folder) for folder in folders(path).values()))
-    os.kill(int((folders(path)[1] / "lock").read_text().split()[0]), signal.SIGKILL)
+    os.kill(holder(folders(path)[1]), signal.SIGKILL)
     until(lambda: is_locked(folders(path)[1]) is False)
     before = len((folders(path)[0] / "metrics.jsonl").read_text())
     until(lambda: len((folders(path)[0] / "metrics.jsonl").read_text()) > before)  # the other goes on
