@@ -42,7 +42,11 @@ def try_network(config: NetworkConfig, conditioning: ConditioningConfig, num_inp
 
 
 def _wrong(network: Network, num_inputs: int) -> str | None:
-    """The first parameter whose gradients differ from the plain ones."""
+    """The first parameter whose gradients differ from the plain ones.
+
+    Raises:
+        FloatingPointError: an output or a gradient is not finite.
+    """
     generator = Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
@@ -65,6 +69,8 @@ def _wrong(network: Network, num_inputs: int) -> str | None:
         slices = {name: tensor[task] for name, tensor in parameters.own.items()}
         value, _ = loss({}, parameters.shared, slices, x[task], y[task])
         plain = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+        if not all(bool(tensor.isfinite().all()) for tensor in (value, *plain)):
+            raise FloatingPointError("its outputs or their gradients are not finite")
         expected = dict(zip([*parameters.shared, *parameters.own], plain, strict=True))
         for name in parameters.shared:
             if not _are_close(shared[name][task], expected[name]):

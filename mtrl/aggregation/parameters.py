@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -29,10 +30,8 @@ def fits(value: object, annotation: Any) -> bool:
         return any(fits(value, option) for option in arguments)
     if origin in (Sequence, list):
         return isinstance(value, list | tuple) and all(fits(item, arguments[0]) for item in value)
-    if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation in (int, float):  # NumPy's numbers, too
+        return isinstance(value, Integral if annotation is int else Real) and not isinstance(value, bool)
     return isinstance(value, origin or annotation)
 
 

@@ -15,6 +15,7 @@ from mtrl.cli.screen import Screen, print_plain, show_report, warn
 from mtrl.cli.streams import tell
 from mtrl.cli.train_help import train_help
 from mtrl.runs.section import RunConfig
+from mtrl.runs.stop_signals import termination_interrupts
 from mtrl.runs.yaml_file import dump_yaml
 
 _FAILED, _INTERRUPTED = 2, 130
@@ -59,7 +60,8 @@ def train_seeds(
     report.check_drawing()
     root, folders = config.folder, config.folders
     try:
-        outcome = train(config, folders, arguments.resume, console)
+        with termination_interrupts():
+            outcome = train(config, folders, arguments.resume, console)
     except KeyboardInterrupt:
         outcome = Outcome(interrupted=True)
     for line in outcome.failures:

@@ -31,6 +31,11 @@ class MetricKind:
     higher_is_better: bool
     unit: str
 
+    @property
+    def label(self) -> str:
+        """All that a table's reader needs, on one line."""
+        return f"{self.name}{f', {self.unit}' if self.unit else ''} {'↑' if self.higher_is_better else '↓'}"
+
 
 @dataclass(frozen=True)
 class MetricResult:

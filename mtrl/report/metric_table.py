@@ -80,10 +80,10 @@ def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
     published = _published(table)
     header = ["metric", *([table.baseline.title] if published is not None else []), *(c.name for c in table.columns)]
     values = [*([published] if published is not None else []), *(column.values for column in table.columns)]
-    rows = [[_metric_label(kind), *(_number(own[k]) for own in values)] for k, kind in enumerate(table.kinds)]
+    rows = [[kind.label, *(_number(own[k]) for own in values)] for k, kind in enumerate(table.kinds)]
     blank = [NOTHING] if published is not None else []
     if len({(kind.unit, kind.higher_is_better) for kind in table.kinds}) == 1 < len(table.kinds):  # CelebA's 40 errors
-        label = _metric_label(MetricKind("mean", "", table.kinds[0].higher_is_better, table.kinds[0].unit))
+        label = MetricKind("mean", "", table.kinds[0].higher_is_better, table.kinds[0].unit).label
         rows.append([label, *(_number(own.mean()) for own in values)])
     if table.baseline.values is not None:
         rows.append(["delta_m, % ↓", *blank, *(shown(c.delta_m, signed) for c in table.columns)])
@@ -105,7 +105,7 @@ def methods_table(table: MetricTable) -> Table:
         Column("delta_m", "95% interval", signed, is_interval=True),
         Column("delta_p", "delta_p (LibMTL), % ↑", signed),
         Column("rank", "mean rank ↓", rate),
-        *(Column(kind.name, _metric_label(kind), _cell) for kind in table.kinds),
+        *(Column(kind.name, kind.label, _cell) for kind in table.kinds),
     ]
     rows: list[Sequence[Cell]] = [
         (c.name, c.seeds, c.delta_m, c.delta_m_interval, c.delta_p, c.rank, *map(float, c.values))
@@ -180,10 +180,6 @@ def _published(table: MetricTable) -> NDArray[np.float64] | None:
 
 def _cell(value: Cell) -> str:
     return _number(value) if isinstance(value, float) else str(value)
-
-
-def _metric_label(kind: MetricKind) -> str:
-    return f"{kind.name}{f', {kind.unit}' if kind.unit else ''} {'↑' if kind.higher_is_better else '↓'}"
 
 
 def _number(value: float) -> str:

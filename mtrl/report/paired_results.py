@@ -33,7 +33,7 @@ class Result:
     made: Mapping[str, Mapping[str, Any]]
     """How: two results can be compared if this is equal."""
     scores: dict[str, float]
-    """By task, or by metric."""
+    """By task, or by metric with its unit and which way is better."""
     step: int | None = None
     """Of the checkpoint; None for metrics."""
     done: int = 0
@@ -104,7 +104,7 @@ def metrics_by_seed(folders: Mapping[int, Path], warn: Warn) -> dict[int, Result
     found = {}
     for seed, folder in folders.items():
         if (result := read_metric_run(folder, warn).outcome.result) is not None:
-            values = {kind.name: float(value) for kind, value in zip(result.kinds, result.values, strict=True)}
+            values = {kind.label: float(value) for kind, value in zip(result.kinds, result.values, strict=True)}
             found[seed] = Result({"protocol": result.protocol, "data": result.data}, values)
     return found
 

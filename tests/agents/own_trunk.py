@@ -54,6 +54,13 @@ class ByHand(Skip):
         return super().__call__(forward, x) @ forward.shared["layer0.weight"].to(x.dtype)
 
 
+class Infinite(Skip):
+    """The logarithm of what is negative."""
+
+    def __call__(self, forward, x):
+        return super().__call__(forward, x - x.exp()).neg().log()
+
+
 class Mute(Skip):
     """It does not say how many outputs it has."""
 

@@ -70,6 +70,7 @@ def test_what_is_none_is_one_line(values: dict[str, Any], message: str) -> None:
         ("Twice", "the tasks' gradients of layer0.weight are not theirs"),
         ("SameName", "the tasks' gradients of layer0.weight are not theirs"),
         ("ByHand", "the tasks' gradients of layer0.weight are not theirs"),
+        ("Infinite", "fails: FloatingPointError: its outputs or their gradients are not finite"),
         ("Mute", "fails: AttributeError: 'Mute' object has no attribute 'num_outputs'"),
         ("Wrong", "fails: RuntimeError: "),
     ],

@@ -47,6 +47,8 @@ def test_numbers_of_numpy_and_torch_are_numbers() -> None:
     one: Any
     for one in (np.float32(0.25), torch.tensor(0.25)):
         assert CAGrad(one).c == CAGrad(c=one).c == 0.25
+    assert aggregation.make("cagrad", c=np.float32(0.25)).c == 0.25
+    assert aggregation.make("grad_drop", seed=np.int64(3)).seed == 3
     for one in (np.array([1.0, 3.0]), torch.tensor([1.0, 3.0])):
         assert str(UPGrad(one)) == str(UPGrad([1.0, 3.0]))
 

@@ -58,7 +58,9 @@ def test_supervised_runs(toys: Path, capsys: pytest.CaptureFixture[str]) -> None
     metrics = json.loads((toys / "famo" / "seed_0" / "evaluation.json").read_text())["metrics"]
     assert len(metrics) > 1
     for metric in metrics:
-        assert found[metric["name"]][1] == f"{metric['value']:.4g}"
+        unit = f", {metric['unit']}" if metric["unit"] else ""
+        label = f"{metric['name']}{unit} {'↑' if metric['higher_is_better'] else '↓'}"
+        assert found[label][1] == f"{metric['value']:.4g}"
     assert "No interval: at least 3 seeds in common are needed." in printed
 
 

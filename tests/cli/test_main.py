@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from mtrl.cli.failures import reason
 from mtrl.cli.main import main
 from mtrl.runs.errors import UserError
 from tests.cli.conftest import POINTS
+from tests.cli.running import Running
 from tests.report.run_folders import result, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -264,3 +266,18 @@ def test_which_failures_are_the_users() -> None:
     told = ModuleNotFoundError("envpool needs its extra", name="envpool")
     assert reason(told) == "envpool needs its extra"
     assert reason(ModuleNotFoundError("No module named 'mtrl.gone'", name="mtrl.gone")) is None
+
+
+def test_a_job_that_ends_within_the_evaluation_says_how_to_go_on(tmp_path: Path) -> None:
+    """A scheduler ends a job with SIGTERM."""
+    (tmp_path / "points.yaml").write_text(POINTS)
+    words = shlex.split(f"train {tmp_path}/points.yaml --out {tmp_path} --steps 320 --evaluation.episodes 100000")
+    running = Running(words)
+    try:
+        assert running.process.stdout
+        assert any("evaluating" in line for line in iter(running.process.stdout.readline, ""))
+        running.process.terminate()
+        status, out, err = running.ended()
+    finally:
+        running.end()
+    assert (status, out[-1:], err) == (130, [f"Interrupted. To go on: mtrl {shlex.join(words)} --resume"], [])
