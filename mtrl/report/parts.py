@@ -1,6 +1,6 @@
 """Runs of reinforcement learning sorted: what cannot be compared stands apart, and that is said."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from mtrl.protocols import LEGACY, MODERN
 from mtrl.report.measure import RETURN, Measure
 from mtrl.report.runs import differences, grouped
 from mtrl.report.success_runs import Evaluation, SuccessGroup, SuccessRun, read_measures
+from mtrl.report.table import NOTHING
 from mtrl.runs.errors import UserError
 from mtrl.runs.reading import Warn
 
@@ -137,7 +138,8 @@ def _gap(run: SuccessRun) -> str | None:
 
 def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> Iterator[Division]:
     """The evaluations that were made alike, those of most runs first; `legacy` comes last."""
-    made: list[tuple[SuccessRun, Evaluation, dict[str, dict[int, Evaluation]]]] = []
+    made: list[tuple[SuccessRun, Evaluation, dict[str, dict[int, tuple[SuccessRun, Evaluation]]]]] = []
+    said: set[str] = set()
     evaluated = [(run, result) for group in groups for run in group.runs for result in run.outcome.results]
     for run, result in evaluated:
         if result.tasks != run.outcome.tasks:
@@ -146,14 +148,35 @@ def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> 
         alike = next((each for each in made if not _different_protocol(each[1], result)), None)
         if alike is None:
             made.append(alike := (run, result, {}))
-        alike[2].setdefault(run.name, {})[run.seed] = result
+        alike[2].setdefault(run.name, {})[run.seed] = run, result
     made.sort(key=lambda each: (each[1].protocol["name"] == LEGACY, -sum(map(len, each[2].values()))))
     for k, (run, reference, names) in enumerate(made):
         if k:
             apart = f"differs from that of {made[0][0].folder} in {_different_protocol(made[0][1], reference)}"
             warn(f"{run.folder}: its evaluation {apart}: in a table of its own")
-        scores = (Scores(name, tuple(seeds), tuple(seeds.values()), measure) for name, seeds in names.items())
+        for line in _unequal({name: [*seeds.values()] for name, seeds in names.items()}):
+            if line not in said:
+                said.add(line)
+                warn(line)
+        scores = (
+            Scores(name, tuple(seeds), tuple(result for _, result in seeds.values()), measure)
+            for name, seeds in names.items()
+        )
         yield Division(reference, tuple(scores), measure)
+
+
+def _unequal(columns: Mapping[str, Sequence[tuple[SuccessRun, Evaluation]]]) -> Iterator[str]:
+    """In what the groups of one table were not trained alike though a method's name does not say so: a line each."""
+    of_run: dict[str, Callable[[SuccessRun, Evaluation], str]] = {
+        "training steps": lambda run, result: f"{result.step:,}",
+        "precision": lambda run, result: str(run.config.get("training", {}).get("precision", NOTHING)),
+    }
+    for what, text in of_run.items():
+        names: dict[str, list[str]] = {}
+        for name, runs in columns.items():
+            names.setdefault(" and ".join(dict.fromkeys(text(*each) for each in runs)), []).append(name)
+        if len(names) > 1:
+            yield f"unequal {what}: " + "; ".join(f"{value} of {', '.join(own)}" for value, own in names.items())
 
 
 def _progress(run: SuccessRun) -> str:

@@ -471,6 +471,19 @@ def test_the_precision_of_runs_is_named_and_seeds_that_differ_in_it_are_pointed_
     assert [row["precision"] for row in read_csv(tmp_path / "report" / "runs.csv")] == ["bfloat16", "float32"]
 
 
+def test_columns_that_were_not_trained_alike_are_pointed_out(tmp_path: Path) -> None:
+    for name, step, precision in (("a", 3000, "bfloat16"), ("b", 3000, "bfloat16"), ("c", 1500, "float32")):
+        final = result(step, 0, (0.5, 1.0), (0.25, 0.5))
+        write_run(tmp_path, name, final=final, training={"precision": precision})
+    _, _, warnings = report([tmp_path / name for name in "abc"], tmp_path / "report")
+    assert [line for line in warnings if line.startswith("unequal")] == [
+        "unequal training steps: 3,000 of a, b; 1,500 of c",
+        "unequal precision: bfloat16 of a, b; float32 of c",
+    ]
+    _, _, warnings = report([tmp_path / name for name in "ab"], tmp_path / "report")
+    assert not warnings
+
+
 def test_seeds_are_sorted_as_numbers(tmp_path: Path) -> None:
     for seed in (10, 2, 1):
         write_run(tmp_path, seed=seed)
