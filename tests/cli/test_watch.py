@@ -30,7 +30,7 @@ def test_until_the_runs_are_evaluated(tmp_path: Path, capsys: pytest.CaptureFixt
         "--out",
         tmp_path,
         "--steps",
-        "4800",
+        "2400",
         "--seeds",
         "0",
         "1",
@@ -39,7 +39,7 @@ def test_until_the_runs_are_evaluated(tmp_path: Path, capsys: pytest.CaptureFixt
     with subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, words)], stdout=subprocess.DEVNULL) as training:
         while training.poll() is None and not (folder / "config.yaml").exists():
             time.sleep(0.05)
-        assert main(["watch", str(tmp_path / "a"), "--out", str(tmp_path / "report"), "--every", "2"]) == 0
+        assert main(["watch", str(tmp_path / "a"), "--out", str(tmp_path / "report"), "--every", "1"]) == 0
     assert training.returncode == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()

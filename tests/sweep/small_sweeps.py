@@ -14,7 +14,7 @@ from mtrl.sweep import SweepFile, Trial, read_sweep, trials
 from tests.cli.running import until
 from tests.runs.small_runs import TREE, small
 
-LONG = 6_000
+LONG = 3_000
 """Steps of a run that writes fifteen checkpoints: there is time to interfere."""
 Undisturbed = Callable[[Path, str, int], Path]
 """Of a sweep's file, a method and a seed, the run of that trial without a sweep."""
@@ -22,7 +22,7 @@ Undisturbed = Callable[[Path, str, int], Path]
 
 def base(steps: int) -> dict[str, Any]:
     """A configuration with many checkpoints."""
-    settings = {"checkpoint_every_steps": 400, "log_every_steps": 200}
+    settings = {"checkpoint_every_steps": 200, "log_every_steps": 200}
     return {**TREE, "steps": steps, "training": {**TREE["training"], **settings}}
 
 
