@@ -6,7 +6,7 @@ Axes: `G` groups, `R` seeds, `K` metrics.
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def metric_rows(table: MetricTable) -> tuple[list[str], list[list[str]]]:
     rows = [[kind.label, *(_number(own[k]) for own in values)] for k, kind in enumerate(table.kinds)]
     blank = [NOTHING] if published is not None else []
     if len({(kind.unit, kind.higher_is_better) for kind in table.kinds}) == 1 < len(table.kinds):  # CelebA's 40 errors
-        label = MetricKind("mean", "", table.kinds[0].higher_is_better, table.kinds[0].unit).label
+        label = replace(table.kinds[0], name="mean").label
         rows.append([label, *(_number(own.mean()) for own in values)])
     if table.baseline.values is not None:
         rows.append(["delta_m, % ↓", *blank, *(shown(c.delta_m, signed) for c in table.columns)])

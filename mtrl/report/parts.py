@@ -139,7 +139,6 @@ def _gap(run: SuccessRun) -> str | None:
 def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> Iterator[Division]:
     """The evaluations that were made alike, those of most runs first; `legacy` comes last."""
     made: list[tuple[SuccessRun, Evaluation, dict[str, dict[int, tuple[SuccessRun, Evaluation]]]]] = []
-    said: set[str] = set()
     evaluated = [(run, result) for group in groups for run in group.runs for result in run.outcome.results]
     for run, result in evaluated:
         if result.tasks != run.outcome.tasks:
@@ -150,14 +149,12 @@ def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> 
             made.append(alike := (run, result, {}))
         alike[2].setdefault(run.name, {})[run.seed] = run, result
     made.sort(key=lambda each: (each[1].protocol["name"] == LEGACY, -sum(map(len, each[2].values()))))
+    for line in dict.fromkeys(line for _, _, names in made for line in _unequal(names)):
+        warn(line)
     for k, (run, reference, names) in enumerate(made):
         if k:
             apart = f"differs from that of {made[0][0].folder} in {_different_protocol(made[0][1], reference)}"
             warn(f"{run.folder}: its evaluation {apart}: in a table of its own")
-        for line in _unequal({name: [*seeds.values()] for name, seeds in names.items()}):
-            if line not in said:
-                said.add(line)
-                warn(line)
         scores = (
             Scores(name, tuple(seeds), tuple(result for _, result in seeds.values()), measure)
             for name, seeds in names.items()
@@ -165,7 +162,7 @@ def _divisions(groups: Sequence[SuccessGroup], measure: Measure, warn: Warn) -> 
         yield Division(reference, tuple(scores), measure)
 
 
-def _unequal(columns: Mapping[str, Sequence[tuple[SuccessRun, Evaluation]]]) -> Iterator[str]:
+def _unequal(columns: Mapping[str, Mapping[int, tuple[SuccessRun, Evaluation]]]) -> Iterator[str]:
     """In what the groups of one table were not trained alike though a method's name does not say so: a line each."""
     of_run: dict[str, Callable[[SuccessRun, Evaluation], str]] = {
         "training steps": lambda run, result: f"{result.step:,}",
@@ -173,8 +170,8 @@ def _unequal(columns: Mapping[str, Sequence[tuple[SuccessRun, Evaluation]]]) -> 
     }
     for what, text in of_run.items():
         names: dict[str, list[str]] = {}
-        for name, runs in columns.items():
-            names.setdefault(" and ".join(dict.fromkeys(text(*each) for each in runs)), []).append(name)
+        for name, seeds in columns.items():
+            names.setdefault(" and ".join(dict.fromkeys(text(*each) for each in seeds.values())), []).append(name)
         if len(names) > 1:
             yield f"unequal {what}: " + "; ".join(f"{value} of {', '.join(own)}" for value, own in names.items())
 

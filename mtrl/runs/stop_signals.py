@@ -2,7 +2,8 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 _open: list[list[int]] = []
 
@@ -22,30 +23,33 @@ def stop_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    try:
-        before = [signal.signal(number, note) for number in numbers]
-    except ValueError:  # not the main thread: signals are the caller's
-        yield received
-        return
-    _open.append(received)
-    try:
-        yield received
-    finally:
-        _open.pop()
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    with _handled((signal.SIGINT, signal.SIGTERM), note) as is_ours:
+        if is_ours:
+            _open.append(received)
+        try:
+            yield received
+        finally:
+            if is_ours:
+                _open.pop()
 
 
 @contextlib.contextmanager
 def termination_interrupts() -> Iterator[None]:
     """SIGTERM, by which a scheduler ends a job, raises KeyboardInterrupt as SIGINT does."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    except ValueError:  # not the main thread: signals are the caller's
+    with _handled((signal.SIGTERM,), signal.default_int_handler):
         yield
+
+
+@contextlib.contextmanager
+def _handled(numbers: tuple[signal.Signals, ...], handler: Callable[[int, Any], None]) -> Iterator[bool]:
+    """Whether these signals go to a handler meanwhile: outside the main thread they are the caller's."""
+    try:
+        before = [signal.signal(number, handler) for number in numbers]
+    except ValueError:
+        yield False
         return
     try:
-        yield
+        yield True
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, former in zip(numbers, before, strict=True):
+            signal.signal(number, former)
